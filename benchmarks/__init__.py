@@ -1,0 +1,1 @@
+"""Data sets, peer codecs, metrics and reports that measure the codec."""

@@ -1,0 +1,198 @@
+"""A model's card: measured figures go into its manifest, and CARD.md is written from the manifest.
+
+Run as `python -m selfcodec.benchmarks.card MODELDIR --rates rates.json --ladder ladder.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selfcodec.benchmarks.metrics import BenchmarkCommand, command_line, read_report, write_report
+from selfcodec.benchmarks.rates import NAMES
+from selfcodec.errors import InputError
+from selfcodec.imageio import write_atomically
+from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, find_model, read_manifest
+
+Json = dict[str, Any]
+
+# What a training set is, and on what terms its images may be used.
+DATA = {
+    "cifar10": (
+        "CIFAR-10 (Krizhevsky 2009), <https://www.cs.toronto.edu/~kriz/cifar.html>",
+        "the authors state no licence and ask for a citation of their technical report; the images were collected"
+        " from the web for research",
+    ),
+    "celeba": (
+        "CelebA (Liu et al. 2015), <https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html>",
+        "for non-commercial research only",
+    ),
+    "imagenette": (
+        "Imagenette (Howard), <https://github.com/fastai/imagenette>, ten classes of ImageNet",
+        "the photographs are under ImageNet's terms: for non-commercial research and education only",
+    ),
+    "photos": (
+        "photographs of CLIC 2025, <https://clic2025.compression.cc>, and of the GB82 set",
+        "Unsplash License, and CC0",
+    ),
+}
+LADDER_ROWS = ("bytes", "bits_per_dim", "ratio", "psnr")
+COMMON = ("model", "command", "date", "versions", "machine", "dataset", "images", "shape", "round_trip_failures")
+REQUIRED = {
+    "rates": (*COMMON, "bits_per_dim", "by_variable", "bytes", "bound", "stored", "peers", "images_per_second", "jobs"),
+    "ladder": (*COMMON, "modes", "chains"),
+}
+
+
+def add_measured(manifest: Json, name: str, report: Json, where: Path) -> None:
+    """Puts a report under `measured`; InputError where it is of another kind or of another model."""
+    if missing := [key for key in REQUIRED[name] if key not in report]:
+        raise InputError(f"{where}: not a report of benchmarks.{name}: {missing[0]!r} is missing")
+    if report["model"].get("sha256") != manifest["sha256"]:
+        raise InputError(f"{where}: measured on another model than {manifest['name']!r}; measure again")
+    manifest.setdefault("measured", {})[name] = report
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns but the first are aligned to the right."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _about(manifest: Json) -> Iterator[str]:
+    m, name = manifest["recipe"]["model"], manifest["name"]
+    levels = m["levels"]
+    what = f"K = {levels} ({m['transformation']})" if levels else "K = 0 (no transformation)"
+    blocks = f"{m['blocks']} blocks of width {m['width']}" if m["network"] == "residual" else "DenseNet blocks"
+    yield f"# {name}"
+    yield (
+        f"A self-supervised variational auto-encoder with {what}, exported to integer networks for coding images."
+        f" Latents: {m['u_channels']} channels of u"
+        + (f", {m['z_channels']} of every z" if levels else "")
+        + f"; posterior {m['posterior']}, prior {m['prior']}. Likelihoods: {m['network']} networks, {blocks};"
+        f" mixtures of {m['mixtures']} discretized logistics, {m['phases']}"
+        f" {'phase' if m['phases'] == 1 else 'phases'} a pixel variable. The complete recipe is in `{MANIFEST}`."
+    )
+    largest, weights = manifest["largest_sum"], manifest["measured"]["weights"]
+    rows = [
+        ("parameters", f"{manifest['parameters']:,}"),
+        (f"bytes of `{WEIGHTS}`", f"{weights['bytes']:,}"),
+        ("SHA-256", f"`{manifest['sha256']}`"),
+        (
+            "overflow proof: largest sum possible in any convolution",
+            f"{largest['bound']:,} of {largest['of']:,} (`{largest['node']}`)",
+        ),
+    ]
+    yield _table(("model", ""), rows)
+
+
+def _training(manifest: Json) -> Iterator[str]:
+    dataset = manifest["recipe"]["train"]["dataset"]
+    what, terms = DATA.get(dataset, (f"`{dataset}`", "as its owner states them"))
+    yield "## Data and training"
+    yield f"Trained on {what}. Terms of the data: {terms}."
+    rows = [(key, f"{v:,}" if isinstance(v, int) else f"{v}") for key, v in manifest["training"].items()]
+    scalars = [
+        row for row, v in zip(rows, manifest["training"].values(), strict=True) if not isinstance(v, dict | list)
+    ]
+    yield _table(("training", ""), scalars) if scalars else "The manifest records nothing of the training run."
+
+
+def _rates(rates: Json) -> Iterator[str]:
+    variables = list(rates["by_variable"]["model"])
+    rows = []
+    for name, rate in rates["bits_per_dim"].items():
+        parts, size = rates["by_variable"].get(name, {}), rates["bytes"].get(name)
+        cells = [f"{parts[v]:.4f}" if v in parts else "" for v in variables]
+        rows.append([NAMES.get(name, name), f"{rate:.4f}", *cells, "" if size is None else f"{size:.1f}"])
+    yield f"## Lossless: {rates['images']:,} test images of {rates['dataset']}, each a file of its own"
+    yield _table(["bits per dimension", "total", *variables, "mean bytes"], rows)
+    total, bound = rates["bits_per_dim"], rates["bound"]
+    over = 100 * (total["file"] / total["model"] - 1)
+    text = [f"The files' size is {over:+.2f} % against the model's own sum of −log2 p."]
+    if "elbo_float" in total and "elbo_integer" in total:
+        cost = 100 * (total["elbo_integer"] / total["elbo_float"] - 1)
+        text.append(f"Integer networks cost {cost:+.2f} % against float ones.")
+    text.append(
+        f"The worst file has {bound['worst_excess_bytes']:.1f} bytes more than its sum; files beyond"
+        f" {100 * (bound['factor'] - 1):.0f} % + {bound['bytes']} bytes: {bound['files_beyond']}."
+        f" Failed round trips: {rates['round_trip_failures']}."
+    )
+    if rates["peers"]:
+        text.append(f"Other coders: {'; '.join(peer['settings'] for peer in rates['peers'].values())}.")
+    yield " ".join(text)
+    speed, machine = rates["images_per_second"], rates["machine"]
+    yield (
+        f"Speed, image by image, of each of {rates['jobs']} processes on {machine['cpu']} ({machine['cores']} cores):"
+        f" {speed['encode']:.1f} encoded and {speed['decode']:.1f} decoded a second."
+    )
+
+
+def _ladder(ladder: Json) -> Iterator[str]:
+    rows = []
+    for mode, row in ladder["modes"].items():
+        size, bpd, ratio, quality = (row[key] for key in LADDER_ROWS)
+        shown = f"{quality:.2f}" if quality is not None else "identical"
+        rows.append((f"`{mode}`", f"{size:.1f}", f"{bpd:.3f}", f"{ratio:.2f}", shown))
+    yield f"## Ladder of modes: the first {ladder['images']:,} test images of {ladder['dataset']}"
+    yield _table(("mode", "mean bytes", "bits per dimension", "compression ratio", "mean PSNR, dB"), rows)
+
+
+def _limitations(manifest: Json) -> Iterator[str]:
+    rates, ladder = manifest["measured"]["rates"], manifest["measured"]["ladder"]
+    height, width = rates["shape"][:2]
+    dataset = manifest["recipe"]["train"]["dataset"]
+    items = [
+        f"Made for images like its training set (measured at {width} × {height}). Any size and content is coded without"
+        " loss, but images of another kind take more bytes than they need to.",
+        "Where the model would need more bytes than a PNG or the raw samples, the file holds those instead:"
+        f" {rates['stored']:,} of {rates['images']:,} test images.",
+        "`rs1`, `rs2`, `cg` and `cr` invent what they do not send: do not take details in their images for facts.",
+        f"What {dataset} shows rarely or one-sidedly, the model codes and reconstructs worse.",
+    ]
+    items += [f"On the ladder's images, {what} does not hold." for what, holds in ladder["chains"].items() if not holds]
+    if failures := rates["round_trip_failures"] + ladder["round_trip_failures"]:
+        items.append(f"{failures:,} lossless files did not decode to their image.")
+    yield "## Limitations"
+    yield "\n".join(f"- {item}" for item in items)
+
+
+def _commands(manifest: Json) -> Iterator[str]:
+    measured = manifest["measured"]
+    yield "## How the figures were measured"
+    yield "```\n" + "\n".join(measured[name]["command"] for name in ("rates", "ladder", "weights")) + "\n```"
+    rates = measured["rates"]
+    versions = ", ".join(f"{name} {version}" for name, version in rates["versions"].items())
+    yield f"Lossless rates on {rates['date']}, ladder on {measured['ladder']['date']}, with {versions}."
+
+
+def card(manifest: Json) -> str:
+    """The card's Markdown text; every number in it stands in the manifest or follows from numbers there."""
+    measured = manifest["measured"]
+    parts = [*_about(manifest), *_training(manifest), *_rates(measured["rates"]), *_ladder(measured["ladder"])]
+    return "\n\n".join([*parts, *_limitations(manifest), *_commands(manifest)]) + "\n"
+
+
+@click.command("card", cls=BenchmarkCommand)
+@click.argument("folder", metavar="MODELDIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--rates", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Of benchmarks.rates.")
+@click.option("--ladder", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Of benchmarks.ladder.")
+def main(folder: Path, rates: Path, ladder: Path) -> None:
+    """Record measured figures in the manifest of the model in MODELDIR, and write its card."""
+    find_model(str(folder.resolve()))
+    manifest = read_manifest(folder)
+    for name, path in (("rates", rates), ("ladder", ladder)):
+        add_measured(manifest, name, read_report(path), path)
+    command = command_line(click.get_current_context())
+    manifest["measured"]["weights"] = {"bytes": (folder / WEIGHTS).stat().st_size, "command": command}
+    text = card(manifest)
+    write_report(folder / MANIFEST, manifest)
+    write_atomically(folder / CARD, text.encode())
+    click.echo(f"{folder / MANIFEST}\n{folder / CARD}")
+
+
+if __name__ == "__main__":
+    main()

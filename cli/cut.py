@@ -1,0 +1,42 @@
+"""selfcodec cut."""
+
+from __future__ import annotations
+
+import click
+
+from selfcodec.cli.decode import warn_of_truncation
+from selfcodec.cli.files import SUFFIX, Job, check_target, plan, read_input, shown, write_output
+from selfcodec.cli.options import MODES, force_option, level_option, output_option
+from selfcodec.cli.output import each, finish
+from selfcodec.modes import Mode
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path())
+@click.option("-m", "--mode", type=click.Choice(MODES), required=True, help="Mode of the shorter file.")
+@level_option
+@output_option(required=True)
+@click.option("--allow-truncated", is_flag=True, help="Cut what is whole of a file that was cut short.")
+@force_option
+def cut(source: str, mode: str, level: int | None, output: str, allow_truncated: bool, force: bool) -> None:
+    """Shorten a file to a lossier mode, without decoding it.
+
+    A lossless file holds those of rs1, cg and cr as its beginnings.
+
+    \b
+    Example:
+      selfcodec cut photo.sv -m cg -o preview.sv
+    """
+
+    def action(job: Job) -> None:
+        from selfcodec.codec import cut_file, open_file
+
+        check_target(job, force=force)
+        data = read_input(job.source)
+        result = cut_file(data, Mode.parse(mode), level, allow_truncated=allow_truncated)
+        if allow_truncated:
+            warn_of_truncation(open_file(data, allow_truncated=True), shown(job.source))
+        write_output(job, result)
+
+    jobs = plan((source,), output, frozenset((SUFFIX,)), SUFFIX)
+    finish(each(jobs, lambda job: shown(job.source), action))

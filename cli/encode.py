@@ -1,0 +1,169 @@
+"""selfcodec encode."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from selfcodec.cli.encoding import Options, Outcome, attempt_file, start_worker
+from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, Job, plan, shown
+from selfcodec.cli.options import (
+    MAX_SEED,
+    MODES,
+    force_option,
+    inputs_argument,
+    json_option,
+    level_option,
+    output_option,
+    positive_option,
+)
+from selfcodec.cli.output import complain, finish, print_json, progress
+from selfcodec.errors import InputError, ModelError
+from selfcodec.modes import Mode
+
+DEFAULT_QUALITY = 50
+
+
+@click.command()
+@inputs_argument
+@output_option()
+@click.option("-m", "--mode", type=click.Choice(MODES), default="lossless", show_default=True, help="What to send.")
+@level_option
+@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Fineness of the latents' grids.  [default: 50]")
+@click.option("--model", metavar="NAME|PATH", help="Name or folder of a model.")
+@click.option(
+    "--sample",
+    "seed",
+    metavar="SEED",
+    type=click.IntRange(0, MAX_SEED),
+    help="Let decoders draw what is not sent, from this seed.",
+)
+@positive_option("bpp", "Highest quality of at most so many bits a pixel.")
+@click.option("--bytes", "size", type=click.IntRange(1), help="Highest quality of at most so many bytes.")
+@positive_option("psnr", "Lowest quality of at least so many dB.")
+@click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
+@click.option("--no-verify", is_flag=True, help="Do not decode the result to check it.")
+@click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@force_option
+@json_option
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print bits by variable as well.")
+def encode(
+    inputs: tuple[str, ...],
+    output: str | None,
+    mode: str,
+    level: int | None,
+    quality: int | None,
+    model: str | None,
+    seed: int | None,
+    bpp: float | None,
+    size: int | None,
+    psnr: float | None,
+    strip: bool,
+    no_verify: bool,
+    jobs: int,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Code images as .sv files.
+
+    IN are image files, folders (every image below them), or - for standard input. Without -o, each .sv file goes
+    beside its image.
+
+    \b
+    Examples:
+      selfcodec encode photo.png -m cr -q 30 -o photo.sv
+      selfcodec encode photos/ -o coded/ -j 4
+    """
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose exclude each other")
+    targets = sum(target is not None for target in (bpp, size, psnr))
+    if targets > 1 or (targets and quality is not None):
+        raise click.UsageError("give one of --quality, --bpp, --bytes and --psnr")
+    if mode == str(Mode.LOSSLESS) and (psnr is not None or seed is not None):
+        raise click.UsageError("--psnr and --sample are for lossy modes: choose one with -m")
+    options = Options(mode, level, quality, seed, model, bpp, size, psnr, strip, not no_verify, force)
+    planned = plan(inputs, output, IMAGE_SUFFIXES, SUFFIX)
+    if as_json and planned[0].target == STDIO:
+        raise click.UsageError("--json and the coded file cannot both go to standard output")
+    _check_settings(options, quiet=quiet)
+
+    reports, failures = [], 0
+    with progress(len(planned), "encoding", quiet=quiet) as advance:
+        for outcome in _outcomes(planned, options, jobs):
+            advance()
+            if outcome.error:
+                complain(outcome.error)
+                failures += 1
+                continue
+            reports.append(outcome.report)
+            if not (quiet or as_json or outcome.report["output"] == STDIO):
+                click.echo(_summary(outcome.report, verbose))
+    if as_json:
+        print_json(reports)
+    finish(failures)
+
+
+def _check_settings(options: Options, *, quiet: bool) -> None:
+    """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
+    from selfcodec.modes import default_level, sent_variables
+    from selfcodec.zoo import find_model, model_by_id
+
+    mode, model = Mode.parse(options.mode), find_model(options.model)
+    level = default_level(mode, model.levels) if options.level is None else options.level
+    sent_variables(mode, model.levels, level)
+    try:
+        model_by_id(model.id)
+    except ModelError:
+        if not quiet:
+            complain("decoding will need this model's folder below one named in $SELFCODEC_MODELS", "warning")
+
+
+def _outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[Outcome]:
+    """Results in the order of the jobs."""
+    processes = min(processes, len(jobs))
+    if processes == 1:
+        for job in jobs:
+            yield attempt_file(job, options)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    # Spawned, because a forked copy of a process that has run torch may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, start_worker, (processes,)) as pool:
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it until they are ready
+        try:
+            futures = [pool.submit(attempt_file, job, options) for job in jobs]
+        finally:
+            signal.signal(signal.SIGINT, interrupt)
+        try:
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise InputError(
+                "a process ended before its file was done, perhaps for lack of memory: try -j 1"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _summary(report: dict[str, Any], verbose: bool) -> str:
+    """A result in one line, or with every variable's bits."""
+    size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
+    mode = report["mode"] if report["level"] is None else f"{report['mode']} level {report['level']}"
+    line = f"{shown(report['input'])} -> {shown(report['output'])}: {mode}, {size}"
+    if report["quality"] not in (None, DEFAULT_QUALITY):
+        line += f", quality {report['quality']}"
+    if "psnr" in report:
+        line += f", {report['psnr']:.2f} dB" if report["psnr"] is not None else ", exact"
+    if verbose:
+        line += f", {report['seconds']:.2f} s"
+        line += "".join(f"\n  {name}: {bits / 8:.1f} bytes" for name, bits in report["bits_by_variable"].items())
+    return line

@@ -1,0 +1,100 @@
+"""selfcodec export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from selfcodec.cli.options import folder_option, force_option
+from selfcodec.cli.train import split
+from selfcodec.errors import InputError
+
+if TYPE_CHECKING:
+    from selfcodec.models.config import Recipe
+    from selfcodec.models.data import ImageSet
+    from selfcodec.models.selfvae import SelfVAE
+
+CALIBRATION_IMAGES = 2048
+MEASURED_IMAGES = 200
+
+
+def _image_sets(recipe: Recipe, data: Path | None) -> tuple[ImageSet | None, ImageSet | None]:
+    """Images to calibrate on, from all over the training set, and held-out ones; None where there is no data set.
+
+    Raises:
+        InputError: `data` is given and has no images.
+    """
+    import numpy as np
+    import torch
+
+    from selfcodec.models.data import ImageSet, load_images
+
+    try:
+        images = load_images(recipe.train.dataset, "train", data)
+    except InputError:
+        if data is not None:
+            raise
+        return None, None
+    kept = len(images) - split(len(images))
+    some = np.linspace(0, kept - 1, min(kept, CALIBRATION_IMAGES)).astype(int) if kept else slice(None)
+    sets = [
+        ImageSet.build(chosen, recipe.model.transformation, recipe.model.levels, flip=False, device=torch.device("cpu"))
+        for chosen in (images[some], images[kept:][:MEASURED_IMAGES])
+    ]
+    return sets[0], sets[1]
+
+
+def rounding_loss(model: SelfVAE, images: ImageSet) -> tuple[float, float]:
+    """The objective in bits per dimension in floating point, and in the integers of the exported networks."""
+    from selfcodec.models.train import evaluate
+
+    rounded = sum(evaluate(model, images).values())
+    formats = {name: net.formats for name, net in model.graphs()}
+    for _, net in model.graphs():
+        net.formats = {}
+    try:
+        return sum(evaluate(model, images).values()), rounded
+    finally:
+        for name, net in model.graphs():
+            net.formats = formats[name]
+
+
+@click.command()
+@click.argument("checkpoint", metavar="CKPT", type=click.Path(path_type=Path))
+@folder_option("output", "Folder of the model; its name is the model's.", "-o", required=True)
+@folder_option("data", "Root of the data sets, or a folder of images.  [default: $SELFCODEC_DATA]")
+@force_option
+def export(checkpoint: Path, output: Path, data: Path | None, force: bool) -> None:
+    """Make a model for coding from a training run: its folder, or its checkpoint.pt.
+
+    Turns the networks into integers and proves that no sum in them can overflow. With the training data at hand, also
+    measures what rounding costs, on images that were held out; some models need it to be calibrated.
+
+    \b
+    Example:
+      selfcodec export runs/mine -o my-models/mine
+    """
+    from selfcodec.models.export import export_model, write_model
+    from selfcodec.models.train import CHECKPOINT, load_trained
+    from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
+
+    if (output / WEIGHTS).exists() and not force:
+        raise InputError(f"{output / WEIGHTS}: exists; --force overwrites it")
+    recipe, model, state = load_trained(checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint)
+    calibration, held_out = _image_sets(recipe, data)
+    weights = export_model(recipe, model, calibration)
+    training: dict[str, Any] = {"steps": state["step"], "minutes": round(state["elapsed"] / 60, 1)}
+    loss = None if held_out is None else rounding_loss(model, held_out)
+    if loss is not None and held_out is not None:
+        training["held_out"] = {"images": len(held_out), "bpd_float": loss[0], "bpd_integer": loss[1]}
+    exported = write_model(output, weights, recipe, training, force=force)
+    largest = read_manifest(output)["largest_sum"]
+    click.echo(f"{output / WEIGHTS}: {len(weights)} bytes, {exported.parameters} parameters, id {exported.id.hex()}")
+    click.echo(f"largest sum: {largest['bound']} of {largest['of']}, in {largest['node']}; see {output / MANIFEST}")
+    if loss is None:
+        click.echo("rounding: not measured, the training data is not there; --data says where it is")
+    else:
+        change = f"{loss[1] - loss[0]:+.4f} bpd, {100 * (loss[1] / loss[0] - 1):+.2f} %"
+        click.echo(f"rounding: {loss[0]:.4f} bpd in floating point, {loss[1]:.4f} in integers ({change})")

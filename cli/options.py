@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from selfcodec.modes import MAX_TRANSFORMS, Mode
+
+MODES = [str(mode) for mode in Mode if mode is not Mode.STORED]
+MAX_SEED = 2**32 - 1
+LARGEST_SIDE = 4096
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def positive_option(name: str, text: str) -> Callable[[F], F]:
+    """An option whose value is a finite number above 0."""
+    kind = click.FloatRange(0, min_open=True)
+    return click.option(f"--{name}", metavar="NUMBER", type=kind, callback=_finite, help=text)
+
+
+def parse_size(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT in pixels, each 1..LARGEST_SIDE, as (width, height)."""
+    width, _, height = value.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise click.BadParameter(f"{value!r} is no size such as 32x32.")
+    if not (1 <= int(width) <= LARGEST_SIDE and 1 <= int(height) <= LARGEST_SIDE):
+        raise click.BadParameter(f"{value!r} is not within 1x1 and {LARGEST_SIDE}x{LARGEST_SIDE}.")
+    return int(width), int(height)
+
+
+def inputs_argument(command: F) -> F:
+    """IN..., one or more."""
+    return click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path())(command)
+
+
+def output_option(*, required: bool = False) -> Callable[[F], F]:
+    """-o OUT|DIR|-"""
+    text = "File, folder (end it with a slash), or - for standard output."
+    return click.option("-o", "--output", metavar="OUT|DIR|-", type=click.Path(), required=required, help=text)
+
+
+def folder_option(name: str, text: str, *flags: str, required: bool = False) -> Callable[[F], F]:
+    """An option that names a folder."""
+    kind = click.Path(file_okay=False, path_type=Path)
+    return click.option(*flags, f"--{name}", metavar="DIR", type=kind, required=required, help=text)
+
+
+def level_option(command: F) -> F:
+    """--level K"""
+    text = "Of cg and cr: down to which y is sent."
+    return click.option("--level", metavar="K", type=click.IntRange(1, MAX_TRANSFORMS), help=text)(command)
+
+
+def force_option(command: F) -> F:
+    """--force"""
+    return click.option("--force", is_flag=True, help="Overwrite existing files.")(command)
+
+
+def json_option(command: F) -> F:
+    """--json"""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

@@ -1,0 +1,91 @@
+"""What commands print: errors on one line, tables, progress, and batches that go on past a bad file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from selfcodec.errors import SelfcodecError
+
+DEBUG = "SELFCODEC_DEBUG"
+"""With this environment variable set, unexpected errors show where they come from."""
+
+T = TypeVar("T")
+
+
+def describe(error: Exception, name: str = "") -> str:
+    """An error as one line that begins with the name of its file."""
+    if isinstance(error, SelfcodecError):
+        text = str(error)
+    elif isinstance(error, OSError):
+        where = f"{click.format_filename(error.filename)}: " if error.filename else ""
+        text = f"{where}{error.strerror or error}"
+    elif isinstance(error, MemoryError):
+        text = "not enough memory"
+    elif os.environ.get(DEBUG):
+        raise error
+    else:
+        text = f"internal error, please report it: {type(error).__name__}: {error}"
+    text = " ".join(text.split())
+    return text if not name or text.startswith(name) else f"{name}: {text}"
+
+
+def complain(message: str, kind: str = "error") -> None:
+    """Prints a line `selfcodec: error: ...` on standard error."""
+    click.echo(f"selfcodec: {kind}: {message}", err=True)
+
+
+def each(items: Iterable[T], name: Callable[[T], str], action: Callable[[T], None]) -> int:
+    """Does the action for every item; reports those that fail and returns how many they are."""
+    failures = 0
+    for item in items:
+        try:
+            action(item)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
+            complain(describe(error, name(item)))
+            failures += 1
+    return failures
+
+
+def finish(failures: int) -> None:
+    """Ends the command with status 1 if anything failed."""
+    if failures:
+        click.get_current_context().exit(1)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as indented JSON."""
+    click.echo(json.dumps(value, indent=1))
+
+
+def table(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
+    """Rows in aligned columns; the columns in `right` are aligned to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        padded = [c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+@contextmanager
+def progress(total: int, label: str, *, quiet: bool = False) -> Iterator[Callable[[], None]]:
+    """A progress bar of `total` steps on standard error; none for one step, or where that is no terminal."""
+    if quiet or total < 2 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)

@@ -1,0 +1,1 @@
+"""The self-supervised variational auto-encoder in PyTorch: networks, training and export."""

@@ -1,0 +1,157 @@
+"""Recipes: one strictly parsed TOML file describes a model and its training completely."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from selfcodec.errors import InputError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The generative model and its variational family.
+
+    Attributes:
+        transformation: name of d, see `selfcodec.transforms`.
+        levels: K, how often d is applied.
+        phases: 1 codes a pixel variable in one pass; 4 codes its 2x2 sublattices one after another, each in the
+            context of those before it.
+        mixtures: components of every pixel likelihood.
+        u_channels, u_down: channels of u, and log2 of its downscaling against y_K.
+        z_channels, z_down: channels of every z_k, and log2 of its downscaling against y_{k-1}.
+        posterior: `gaussian` (paper eq. 17, 18) or `uniform` (one learned width a channel: what the coder sends).
+        prior: p(u): `gaussian`, `mog` or `realnvp`.
+        prior_layers, prior_width, prior_mixtures: sizes of the latter two.
+        network: `residual` or `densenet`.
+        width, blocks: of the likelihoods' networks; `width_q`, `blocks_q` of the encoders; `width_head` of the phases.
+        growth, layers: of DenseNet blocks.
+    """
+
+    transformation: str
+    levels: int
+    phases: int
+    mixtures: int
+    u_channels: int
+    u_down: int
+    z_channels: int
+    z_down: int
+    posterior: str
+    prior: str
+    prior_layers: int
+    prior_width: int
+    prior_mixtures: int
+    network: str
+    width: int
+    blocks: int
+    width_q: int
+    blocks_q: int
+    width_head: int
+    growth: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Optimisation.
+
+    Attributes:
+        dataset: name of the data set.
+        batch: images a step.
+        learning_rate: peak of AdaMax; warms up over `warmup` steps, then follows a half cosine to `final_rate` times
+            the peak over the time budget.
+        minutes: default time budget.
+        ema: decay of the exponential moving average of the weights.
+        clip: largest gradient norm.
+        free_share: share of images for which contexts are withheld, so that (y, z) alone stay informative.
+        free_weight: weight of those images' likelihoods in the loss; above 1 / free_share, latents are worth at least
+            what they are in a plain VAE.
+        generated_share: share of those for which generated y take the place of true ones.
+        latent_weight: weight of the latents' rates in the loss: below 1 they carry more, for the lossy modes' sake.
+        latent_warmup: share of the time in which that weight grows geometrically from a hundredth of itself, so that
+            decoders learn to read latents before latents are made to be cheap.
+        quantise_share: last share of the time, trained with the integer network's rounding.
+        flip: whether images are mirrored at random.
+        seed: of weights and data order.
+    """
+
+    dataset: str
+    batch: int
+    learning_rate: float
+    final_rate: float
+    warmup: int
+    minutes: float
+    ema: float
+    clip: float
+    free_share: float
+    free_weight: float
+    generated_share: float
+    latent_weight: float
+    latent_warmup: float
+    quantise_share: float
+    flip: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe file."""
+
+    name: str
+    model: ModelConfig
+    train: TrainConfig
+
+
+def _parse(kind: type[Any], values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected a table")
+    hints = get_type_hints(kind)
+    names = {field.name for field in fields(kind)}
+    if unknown := sorted(set(values) - names):
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(names))}")
+    if missing := sorted(names - set(values)):
+        raise InputError(f"{where}: missing key {missing[0]!r}")
+    parsed = {}
+    for name, value in values.items():
+        hint = hints[name]
+        if is_dataclass(hint):
+            parsed[name] = _parse(hint, value, f"{where}, [{name}]")  # type: ignore[arg-type]
+            continue
+        if hint is float and type(value) is int:
+            value = float(value)
+        if type(value) is not hint:
+            raise InputError(f"{where}: {name} must be {hint.__name__}, not {value!r}")
+        parsed[name] = value
+    return kind(**parsed)
+
+
+def parse_recipe(text: str, where: str = "recipe") -> Recipe:
+    """Parses TOML; InputError names an unknown, missing or ill-typed key."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not valid TOML: {error}") from error
+    return parse_recipe_dict(values, where)
+
+
+def parse_recipe_dict(values: dict[str, Any], where: str = "recipe") -> Recipe:
+    """The same from parsed values, as a checkpoint holds them."""
+    recipe: Recipe = _parse(Recipe, values, where)
+    return recipe
+
+
+def recipe_directory() -> Path:
+    return Path(__file__).parent / "recipes"
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """A recipe in the box by its name, or a file by its path."""
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = recipe_directory() / f"{name_or_path}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in recipe_directory().glob("*.toml")))
+        raise InputError(f"no recipe {name_or_path!r}; give a .toml file or one of: {known}")
+    return parse_recipe(path.read_text(encoding="utf-8"), str(path))

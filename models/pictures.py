@@ -1,0 +1,88 @@
+"""Pictures of what a model does: grids of images, and reconstructions by mode for a training run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageDraw
+
+from selfcodec.models.data import ImageSet
+from selfcodec.models.selfvae import SelfVAE
+from selfcodec.modes import Mode, default_level, has_level, sent_variables
+
+UInt8 = npt.NDArray[np.uint8]
+GAP = 2
+"""White pixels between images."""
+COLUMNS = 8
+LABEL_WIDTH = 64
+SHOWN_SIDE = 64
+"""Smaller images are enlarged by a whole factor to at least this many pixels."""
+
+
+def grid(images: UInt8, columns: int | None = None) -> UInt8:
+    """Images (N, H, W, 3) row by row on white; as many columns as rows by default."""
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = -(-count // columns)
+    out = np.full((rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, 3), 255, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = GAP + i // columns * (height + GAP), GAP + i % columns * (width + GAP)
+        out[top : top + height, left : left + width] = image
+    return out
+
+
+def _pixels(x: torch.Tensor) -> UInt8:
+    """(B, 3, H, W) of grey levels to (B, H, W, 3)."""
+    return x.permute(0, 2, 3, 1).round().clamp(0, 255).to("cpu", torch.uint8).numpy()
+
+
+@torch.no_grad()
+def reconstructions(model: SelfVAE, ys: list[torch.Tensor]) -> dict[str, UInt8]:
+    """What the decoder makes of images in every lossy mode that the model has, before latents are rounded to grids.
+
+    Args:
+        ys: [x, y_1, ..., y_K], each (B, C, H, W).
+
+    Returns:
+        by mode (B, H, W, 3), from the smallest file to the largest.
+    """
+    inferred, levels = model.infer(ys), model.shape.levels
+    batch, _, height, width = ys[0].shape
+    out = {}
+    for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR):
+        if has_level(mode) and not levels:
+            continue
+        known = {name: inferred[name] for name in sent_variables(mode, levels, default_level(mode, levels))}
+        out[str(mode)] = _pixels(model.generate((height, width), known, draw=False, batch=batch)["x"])
+    return out
+
+
+@torch.no_grad()
+def progress_rows(model: SelfVAE, held_out: ImageSet) -> dict[str, UInt8]:
+    """Rows of a training run's picture by label: originals, reconstructions, samples; each (B, H, W, 3)."""
+    count = min(COLUMNS, len(held_out))
+    ys = held_out.batch(torch.linspace(0, len(held_out) - 1, count, device=held_out.ys[0].device).long())
+    height, width = ys[0].shape[2:]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        samples = model.generate((height, width), {}, draw=True, batch=count)["x"]
+    return {"original": _pixels(ys[0]), **reconstructions(model, ys), "sample": _pixels(samples)}
+
+
+def write_progress(path: Path, model: SelfVAE, held_out: ImageSet) -> None:
+    """Writes `progress_rows` with their labels as one picture."""
+    rows = progress_rows(model, held_out)
+    first = next(iter(rows.values()))
+    factor = max(1, -(-SHOWN_SIDE // max(first.shape[1:3])))
+    images = np.concatenate(list(rows.values())).repeat(factor, 1).repeat(factor, 2)
+    body = grid(images, len(first))
+    picture = Image.new("RGB", (LABEL_WIDTH + body.shape[1], body.shape[0]), "white")
+    picture.paste(Image.fromarray(body), (LABEL_WIDTH, 0))
+    draw = ImageDraw.Draw(picture)
+    for i, label in enumerate(rows):
+        draw.text((GAP + 2, GAP + i * (images.shape[1] + GAP)), label, fill="black")
+    picture.save(path)

@@ -1,0 +1,289 @@
+"""Training within a time budget: AdaMax, warm-up and cosine decay, EMA, clipping, resumable checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfcodec.errors import InputError, ModelError
+from selfcodec.models.config import Recipe, parse_recipe_dict
+from selfcodec.models.data import ImageSet
+from selfcodec.models.selfvae import SelfVAE, Withheld
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+HELD_OUT = 500
+"""Training images at most that are kept for validation."""
+CALIBRATION_BATCHES = 20
+_CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
+"""What a checkpoint holds."""
+
+
+@dataclass
+class Progress:
+    """What a training run reports: rates in bits per dimension of x, by variable."""
+
+    step: int
+    elapsed: float
+    fraction: float
+    learning_rate: float
+    rates: dict[str, float]
+    images_per_second: float
+
+    @property
+    def bpd(self) -> float:
+        return sum(self.rates.values())
+
+
+def bits_per_dim(rates: dict[str, Tensor], dims: int) -> dict[str, float]:
+    """Mean rates in bits per dimension from rates (B,) in nats; `dims` is H * W * C of x."""
+    return {name: float(rate.detach().mean()) / dims / math.log(2) for name, rate in rates.items()}
+
+
+@torch.no_grad()
+def evaluate(model: SelfVAE, images: ImageSet, batch: int = 64) -> dict[str, float]:
+    """The objective's terms in bits per dimension, averaged over a data set; one posterior sample an image."""
+    total: dict[str, float] = {}
+    dims = images.ys[0][0].numel()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for ys in images.batches(batch):
+            for name, bpd in bits_per_dim(model(ys), dims).items():
+                total[name] = total.get(name, 0.0) + bpd * len(ys[0]) / len(images)
+    return total
+
+
+class Trainer:
+    """One training run in one folder: `checkpoint.pt`, `log.jsonl`, pictures."""
+
+    def __init__(self, recipe: Recipe, out: Path, device: torch.device, minutes: float | None = None) -> None:
+        self.recipe, self.out, self.device = recipe, out, device
+        self.budget = 60 * (recipe.train.minutes if minutes is None else minutes)
+        torch.manual_seed(recipe.train.seed)
+        torch.backends.cudnn.allow_tf32 = False
+        self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.ema = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimizer = torch.optim.Adamax(self.model.parameters(), lr=recipe.train.learning_rate)
+        self.generator = torch.Generator().manual_seed(recipe.train.seed)
+        self.step = 0
+        self.elapsed = 0.0
+        self._on_log: Callable[[], None] | None = None
+
+    @property
+    def fraction(self) -> float:
+        return min(1.0, self.elapsed / self.budget)
+
+    @property
+    def quantised(self) -> bool:
+        return bool(next(self.model.graphs())[1].formats)
+
+    def learning_rate(self) -> float:
+        t = self.recipe.train
+        warm = min(1.0, (self.step + 1) / max(1, t.warmup))
+        return (
+            t.learning_rate * warm * (t.final_rate + (1 - t.final_rate) * 0.5 * (1 + math.cos(math.pi * self.fraction)))
+        )
+
+    def latent_weight(self) -> float:
+        t = self.recipe.train
+        missing = max(0.0, 1 - self.fraction / t.latent_warmup) if t.latent_warmup else 0.0
+        return t.latent_weight * 100.0**-missing
+
+    # Checkpoints.
+
+    def save(self) -> None:
+        """Writes the checkpoint beside the old one and then replaces it, so that one whole file always exists."""
+        state = {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "formats": {name: net.formats for name, net in self.ema.graphs()},
+            "generator": self.generator.get_state(),
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        temporary = self.out / (CHECKPOINT + ".part")
+        torch.save(state, temporary)
+        os.replace(temporary, self.out / CHECKPOINT)
+
+    def load(self) -> None:
+        """Continues from this folder's checkpoint; ModelError where it is of another model."""
+        state = read_checkpoint(self.out / CHECKPOINT)
+        if state["recipe"]["model"] != asdict(self.recipe)["model"]:
+            raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        self.step, self.elapsed = state["step"], state["elapsed"]
+        self._set_formats(state["formats"])
+
+    def _set_formats(self, formats: dict[str, dict[str, int]]) -> None:
+        for model in (self.model, self.ema):
+            for name, net in model.graphs():
+                net.formats = dict(formats[name])
+
+    # Steps.
+
+    def _initialise(self, images: ImageSet) -> None:
+        """Data-dependent initialisation from one batch, for networks with weight norm."""
+        nets = [net for _, net in self.model.graphs()]
+        for net in nets:
+            net.initialising(True)
+        with torch.no_grad():
+            self.model(images.batch(torch.randperm(len(images))[: self.recipe.train.batch]))
+        for net in nets:
+            net.initialising(False)
+        self.ema.load_state_dict(self.model.state_dict())
+
+    def _objective(self, rates: dict[str, Tensor], withheld: Withheld) -> Tensor:
+        """The batch's loss in nats an image: eq. 11 / 23 with weights for latents and for withheld images."""
+        t = self.recipe.train
+        weight = torch.where(withheld.context, t.free_weight, 1.0)
+        latents = {step.name for step in self.model.steps if step.target.kind == "latent"}
+        terms = [
+            (self.latent_weight() if name in latents else weight) * rate  # (B,)
+            for name, rate in rates.items()
+        ]
+        return torch.stack([term.mean() for term in terms]).sum()
+
+    def train_step(self, ys: list[Tensor]) -> dict[str, Tensor]:
+        """One update; returns the rates (B,) in nats. A batch with a non-finite gradient is skipped."""
+        t = self.recipe.train
+        withheld = Withheld.draw(len(ys[0]), self.device, t.free_share, t.generated_share)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        fast = self.device.type == "cuda" and not self.quantised  # rounding needs all of float32's bits
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
+            rates: dict[str, Tensor] = self.model(ys, withheld)
+        dims = ys[0][0].numel()
+        self.optimizer.zero_grad(set_to_none=True)
+        (self._objective(rates, withheld) / (dims * math.log(2))).backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+        decay = min(t.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for slow, fast in zip(self.ema.parameters(), self.model.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+        self.step += 1
+        return rates
+
+    def quantise(self, images: ImageSet) -> None:
+        """Chooses fixed-point formats from what the averaged model computes, and trains with rounding from now on."""
+        calibrate(self.ema, images, self.generator, self.recipe.train.batch)
+        self._set_formats({name: net.formats for name, net in self.ema.graphs()})
+
+    def run(
+        self,
+        images: ImageSet,
+        held_out: ImageSet,
+        report: Callable[[Progress], None],
+        every: float = 300.0,
+        on_log: Callable[[], None] | None = None,
+    ) -> None:
+        """Trains until the budget is spent; saves, evaluates and logs every `every` seconds and at the end.
+
+        Args:
+            images, held_out: to train on, and to evaluate on.
+            report: called after every step.
+            every: seconds.
+            on_log: called after every evaluation.
+        """
+        self._on_log = on_log
+        t = self.recipe.train
+        if self.step == 0:
+            self._initialise(images)
+        batches = images.random_batches(t.batch, self.generator)
+        last, since_eval, seen = time.monotonic(), 0.0, 0
+        smooth: dict[str, float] = {}
+        dims = images.ys[0][0].numel()
+        while self.fraction < 1.0:
+            if not self.quantised and self.fraction >= 1 - t.quantise_share:
+                self._log(held_out, "before rounding")
+                self.quantise(images)
+                last = time.monotonic()  # evaluation and calibration are not training time
+            rates = self.train_step(next(batches))
+            for name, bpd in bits_per_dim(rates, dims).items():
+                smooth[name] = bpd if name not in smooth else 0.98 * smooth[name] + 0.02 * bpd
+            now = time.monotonic()
+            self.elapsed, since_eval, seen = self.elapsed + now - last, since_eval + now - last, seen + t.batch
+            last = now
+            speed = seen / since_eval if since_eval else 0.0
+            report(Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), dict(smooth), speed))
+            if since_eval >= every:
+                self._log(held_out, "")
+                self.save()
+                since_eval, seen = 0.0, 0
+                last = time.monotonic()
+        if t.quantise_share and not self.quantised:  # one slow step can pass by the whole share
+            self.quantise(images)
+        self._log(held_out, "end")
+        self.save()
+
+    def _log(self, held_out: ImageSet, note: str) -> None:
+        rates = evaluate(self.ema, held_out)
+        line = {
+            "step": self.step,
+            "minutes": round(self.elapsed / 60, 2),
+            "bpd": round(sum(rates.values()), 4),
+            "rates": {name: round(rate, 4) for name, rate in rates.items()},
+            "quantised": self.quantised,
+            "note": note,
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        with (self.out / LOG).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        if self._on_log is not None:
+            self._on_log()
+
+
+@torch.no_grad()
+def calibrate(model: SelfVAE, images: ImageSet, generator: torch.Generator, batch: int) -> None:
+    """Sets every network's fixed-point formats from the magnitudes seen on some batches."""
+    nets = [net for _, net in model.graphs()]
+    for net in nets:
+        net.observe(True)
+    stream: Iterator[list[Tensor]] = images.random_batches(min(batch, len(images)), generator)
+    for _ in range(CALIBRATION_BATCHES):
+        ys = next(stream)
+        model(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5))
+    for net in nets:
+        net.observe(False)
+        net.calibrate()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The contents of a checkpoint; InputError where there is none, ModelError where it is damaged."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise ModelError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
+    if not isinstance(state, dict) or not set(state) >= _CONTENTS:
+        raise ModelError(f"{path}: not a checkpoint of selfcodec")
+    return state
+
+
+def load_trained(path: Path) -> tuple[Recipe, SelfVAE, dict[str, Any]]:
+    """The averaged model of a checkpoint with its recipe, and the checkpoint's other contents."""
+    state = read_checkpoint(path)
+    recipe = parse_recipe_dict(state["recipe"], str(path))
+    model = SelfVAE(recipe.model)
+    model.load_state_dict(state["ema"])
+    for name, net in model.graphs():
+        net.formats = dict(state["formats"][name])
+    return recipe, model.eval().requires_grad_(False), state

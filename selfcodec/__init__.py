@@ -1,0 +1,29 @@
+"""selfcodec: a learned lossless and lossy image codec on self-supervised variational auto-encoders.
+
+data = selfcodec.encode(image, mode="lossless")    # PIL image, array (H, W, 3) or path to bytes
+image = selfcodec.decode(data)                      # bytes to PIL image
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from selfcodec import pillow as _pillow  # registers .sv with Pillow
+from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError, TruncatedError
+
+if TYPE_CHECKING:
+    from selfcodec.api import decode, encode
+
+__all__ = ["FormatError", "InputError", "ModelError", "SelfcodecError", "TruncatedError", "decode", "encode"]
+__version__ = "0.1.0"
+
+_pillow.register()
+
+
+def __getattr__(name: str) -> Any:
+    """Loads `encode` and `decode`, and torch with them, when they are first asked for (PEP 562)."""
+    if name not in ("decode", "encode"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from selfcodec import api
+
+    return getattr(api, name)

@@ -1,0 +1,318 @@
+"""Whole images: tiles, streams, the container, and the stored fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from selfcodec import imageio, sidedata
+from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean, Sampler, Words
+from selfcodec.container import Container, Header, cut, pack, unpack
+from selfcodec.errors import FormatError, InputError, SelfcodecError
+from selfcodec.imageio import Picture
+from selfcodec.integer import Runtime
+from selfcodec.mixture import IntArray
+from selfcodec.modes import Mode, default_level, sent_variables
+from selfcodec.transforms import get_transform
+from selfcodec.walk import DEFAULT_QUALITY, Walk
+from selfcodec.zoo import Model, find_model, model_by_id
+
+UInt8 = npt.NDArray[np.uint8]
+DEFAULT_RUNTIME = Runtime()
+PIXELS_AT_ONCE = 1 << 18
+"""Pixels of one batch of tiles at most, which bounds memory."""
+_GREY_MODES = ("L", "LA")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A tile's place: rows [top, top + height), columns [left, left + width)."""
+
+    index: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """The tile's part of an image (H, W, C)."""
+        return image[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chooses.
+
+    Attributes:
+        mode: a reconstruction mode or lossless.
+        level: of cg and cr, 1..K; None for the mode's default.
+        quality: 1..100, scales the latents' grid steps; 50 is the model's own.
+        seed: the decoder draws what is not sent, from this seed; None: it takes the mean.
+    """
+
+    mode: Mode = Mode.LOSSLESS
+    level: int | None = None
+    quality: int = DEFAULT_QUALITY
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A finished file and what it is made of.
+
+    Attributes:
+        data: the file.
+        mode: as written; STORED where the fallback was smaller.
+        model_bits: the model's sum of -log2 p by variable; empty for STORED.
+    """
+
+    data: bytes
+    mode: Mode
+    model_bits: dict[str, float] = field(default_factory=dict)
+
+
+def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
+    """Tiles in row-major order; those at the right and lower edge may be smaller."""
+    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
+    return [
+        Box(i, top, left, min(tile, height - top), min(tile, width - left)) for i, (top, left) in enumerate(corners)
+    ]
+
+
+def _batches(boxes: Sequence[Box], runtime: Runtime) -> Iterator[list[Box]]:
+    """Tiles of equal size together, as many as may run at once."""
+
+    def size(box: Box) -> tuple[int, int]:
+        return box.height, box.width
+
+    for (height, width), group in groupby(sorted(boxes, key=size), key=size):
+        same = list(group)
+        count = max(1, min(runtime.batch, PIXELS_AT_ONCE // (height * width)))
+        for start in range(0, len(same), count):
+            yield same[start : start + count]
+
+
+def _model_of(model_id: bytes, given: Model | None) -> Model:
+    """The file's model: the caller's if it is that one, else the installed one."""
+    return given if given is not None and given.id == model_id else model_by_id(model_id)
+
+
+def _truth(model: Model, tiles: list[UInt8]) -> dict[str, IntArray]:
+    """x and all y_k of a batch, int64 (B, C, h, w)."""
+    transform = get_transform(model.spec.transformation)
+    y, truth = np.stack(tiles), {}
+    for k in range(model.levels + 1):
+        truth["x" if k == 0 else f"y{k}"] = y.transpose(0, 3, 1, 2).astype(np.int64)
+        y = transform(y) if k < model.levels else y
+    return truth
+
+
+def _encode_batch(
+    model: Model, tiles: list[UInt8], settings: Settings, sent: tuple[str, ...], grey: bool, runtime: Runtime
+) -> tuple[list[list[Words]], dict[str, float]]:
+    """Streams [tile][variable] of tiles (H, W, 3) of one size, and the model's bits by variable."""
+    coder = Encoder(len(tiles))
+    size = (tiles[0].shape[0], tiles[0].shape[1])
+    walk = Walk(
+        model, size, len(tiles), frozenset(sent), coder, Mean(), settings.quality, grey, runtime, _truth(model, tiles)
+    )
+    marks, bits = [], {}
+    for step in model.steps:
+        before = coder.bits.sum()
+        walk.step(step)
+        if step.name in sent:
+            marks.append(coder.mark())
+            bits[step.name] = float(coder.bits.sum() - before)
+        if step.name == sent[-1]:
+            break
+    streams = []
+    for i in range(len(tiles)):
+        words, ends = coder.finish(i, marks)
+        ends[-1] = len(words)
+        streams.append([words[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)])
+    return streams, bits
+
+
+def encode_picture(
+    picture: Picture,
+    settings: Settings | None = None,
+    model: Model | None = None,
+    runtime: Runtime = DEFAULT_RUNTIME,
+    *,
+    verify: bool = True,
+) -> Encoded:
+    """Codes an image.
+
+    Args:
+        picture: what `imageio.load` gives.
+        settings: mode and quality; lossless by default.
+        model: the model; the default one if None.
+        runtime: how networks run; has no influence on the result.
+        verify: decode the file again and, where it is lossless, compare.
+
+    Raises:
+        InputError: the settings do not fit the model.
+        SelfcodecError: verification failed.
+    """
+    settings, model = settings or Settings(), model or find_model()
+    if not 1 <= settings.quality <= 100:
+        raise InputError(f"quality goes from 1 to 100, not {settings.quality}")
+    level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
+    sent = sent_variables(settings.mode, model.levels, level)
+    lossless = settings.mode is Mode.LOSSLESS
+    stored = _stored(picture)
+    if lossless and picture.exact_only:
+        return Encoded(stored, Mode.STORED)
+    height, width = picture.planes.shape[:2]
+    grey = picture.planes.shape[2] == 1
+    planes = np.repeat(picture.planes, 3, 2) if grey else picture.planes
+    boxes = tile_boxes(width, height, model.spec.tile)
+    streams: list[list[Words]] = [[] for _ in boxes]
+    bits: dict[str, float] = dict.fromkeys(sent, 0.0)
+    for batch in _batches(boxes, runtime):
+        tiles = [np.asarray(box.of(planes), dtype=np.uint8) for box in batch]
+        coded, batch_bits = _encode_batch(model, tiles, settings, sent, grey, runtime)
+        for box, stream in zip(batch, coded, strict=True):
+            streams[box.index] = stream
+        bits = {name: bits[name] + batch_bits[name] for name in sent}
+    header = Header(
+        mode=settings.mode,
+        image_mode=picture.rendering,
+        width=width,
+        height=height,
+        model_id=model.id,
+        level=level,
+        quality=settings.quality,
+        seed=None if lossless else settings.seed,
+    )
+    side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
+    sections = tuple(zip(*streams, strict=True))
+    data = pack(Container(header, sent, sections, side, picture.metadata))
+    if len(stored) <= len(data):
+        return Encoded(stored, Mode.STORED)
+    if verify:
+        _verify(data, picture, model, runtime, lossless=lossless)
+    return Encoded(data, settings.mode, bits)
+
+
+def _stored(picture: Picture) -> bytes:
+    """The fallback: the image's own samples or PNG, smaller for tiny and for synthetic images."""
+    height, width = picture.planes.shape[:2]
+    header = Header(Mode.STORED, picture.mode, width, height)
+    return pack(Container(header, metadata=picture.metadata, stored=sidedata.pack_stored(picture.image)))
+
+
+def _verify(data: bytes, picture: Picture, model: Model, runtime: Runtime, *, lossless: bool) -> None:
+    image = decode_file(data, model=model, runtime=runtime)
+    if lossless and imageio.from_image(image, strip=True).planes.tobytes() != picture.planes.tobytes():
+        raise SelfcodecError("the encoded file does not decode to its image; please report this with the image")
+
+
+def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None = None) -> Container:
+    """A file's contents, checked; see `container.unpack` for the errors, `zoo.model_by_id` for a missing model."""
+
+    def variables(model_id: bytes, mode: Mode, level: int) -> tuple[str, ...]:
+        return sent_variables(mode, _model_of(model_id, model).levels, level)
+
+    return unpack(data, variables, allow_truncated=allow_truncated)
+
+
+def cut_file(data: bytes, mode: Mode, level: int | None = None, *, allow_truncated: bool = False) -> bytes:
+    """The file that encoding in a shallower mode would have given, up to the last word, without decoding.
+
+    Raises:
+        InputError: the mode's variables are no prefix of those in the file.
+    """
+    container = open_file(data, allow_truncated=allow_truncated)
+    if container.header.mode is Mode.STORED:
+        raise InputError("the image is stored whole, there is nothing to cut: encode it again in the mode you want")
+    levels = model_by_id(container.header.model_id).levels
+    level = default_level(mode, levels) if level is None else level
+    return pack(cut(container, sent_variables(mode, levels, level), mode, level))
+
+
+def decode_file(
+    data: bytes,
+    *,
+    upto: Mode | None = None,
+    allow_truncated: bool = False,
+    model: Model | None = None,
+    runtime: Runtime = DEFAULT_RUNTIME,
+) -> Image.Image:
+    """Decodes a file.
+
+    Args:
+        data: the file.
+        upto: decode as if the file had been cut to this mode.
+        allow_truncated: take the deepest complete level of a file that was cut short; its checksum vouches for
+            nothing then.
+        model: a model that the caller has; if the file names another, that one is looked for.
+        runtime: how networks run; has no influence on the result.
+
+    Raises:
+        FormatError: the file is damaged, or not one.
+        ModelError: its model is not installed.
+        InputError: `upto` asks for more than is there.
+    """
+    container = open_file(data, allow_truncated=allow_truncated, model=model)
+    header = container.header
+    if header.mode is Mode.STORED:
+        image = sidedata.unpack_stored(container.stored, header.image_mode, header.width, header.height)
+        sidedata.apply_metadata(image, container.metadata)
+        return image
+    model = _model_of(header.model_id, model)
+    if upto is not None and upto is not header.mode:
+        level = default_level(upto, model.levels)
+        container = cut(container, sent_variables(upto, model.levels, level), upto, level)
+    planes = decode_planes(container, model, runtime)
+    grey = header.image_mode in _GREY_MODES
+    alpha = sidedata.unpack_alpha(container.side, header.width, header.height) if container.side else None
+    return imageio.to_image(header.image_mode, planes[:, :, :1] if grey else planes, alpha, container.metadata)
+
+
+def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
+    """The colour samples (H, W, 3) of a file that has a model."""
+    header = container.header
+    boxes = tile_boxes(header.width, header.height, model.spec.tile)
+    if any(len(section) != len(boxes) for section in container.streams):
+        raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
+    whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
+    planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
+    for batch in _batches(boxes, runtime):
+        words = [np.concatenate([section[box.index] for section in container.streams]) for box in batch]
+        decoder = Decoder(words)
+        fill: ByteCoder = Mean()
+        if header.seed is not None:
+            fill = Sampler([(header.seed << 32) + box.index for box in batch])
+        grey = header.image_mode in _GREY_MODES
+        size = (batch[0].height, batch[0].width)
+        sent = frozenset(container.variables)
+        x = Walk(model, size, len(batch), sent, decoder, fill, header.quality, grey, runtime).run()
+        if whole and header.mode is Mode.LOSSLESS:
+            decoder.finish()
+        for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
+            box.of(planes)[...] = tile
+    return planes
+
+
+def sample_images(
+    model: Model, count: int, size: tuple[int, int], seed: int, runtime: Runtime = DEFAULT_RUNTIME
+) -> UInt8:
+    """Images drawn from the model (paper: generation), (count, H, W, 3); the same on every machine.
+
+    Args:
+        size: (height, width) in pixels.
+        seed: image i is drawn from seed + i.
+    """
+    images = []
+    for start in range(0, count, runtime.batch):
+        n = min(runtime.batch, count - start)
+        fill = Sampler([(seed + start + i) << 32 for i in range(n)])
+        walk = Walk(model, size, n, frozenset(), Mean(), fill, DEFAULT_QUALITY, False, runtime)
+        images.append(walk.run().transpose(0, 2, 3, 1).astype(np.uint8))
+    return np.concatenate(images)

@@ -1,0 +1,344 @@
+"""The `.sv` file, version 1: everything around the entropy-coded words. `docs/format.md` is normative.
+
+    93 53 56 | version, flags | mode, image mode | width | height | model id
+             | settings? | side size? | metadata size? | CRC-32 | section table     <- header_bytes
+             | side? | metadata? | words, section-major, or the stored blob         <- section_bytes
+
+A section is one variable of the schedule; a stream is one run of tiles. Words stand section by section, so a
+file cut after a section is a shallower file of the same image. Writers raise InputError for what the format
+cannot hold. Readers raise nothing but FormatError (TruncatedError is one), and check before they allocate.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from selfcodec.bytereader import MAX_VARINT, ByteReader, encode_varint
+from selfcodec.errors import FormatError, InputError, TruncatedError
+from selfcodec.modes import MAX_TRANSFORMS, Mode, has_level
+
+MAGIC = b"\x93SV"
+VERSION = 1
+IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+MAX_SIDE = 2**24
+MAX_PIXELS = 2**28
+MAX_STREAMS = 2**16
+MODEL_ID_BYTES = 4
+DEFAULT_QUALITY = 50
+
+_SETTINGS, _SIDE, _METADATA, _RESERVED = 1, 2, 4, 8
+_CRC_BYTES = 4
+_MODE_OFFSET = len(MAGIC) + 1
+_WORD_BYTES = 4
+
+Words = npt.NDArray[np.uint32]
+SectionsFor = Callable[[bytes, Mode, int], tuple[str, ...]]
+"""(model id, mode, level) -> names of the sent variables in order; InputError for a level out of range."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about itself before any model is needed."""
+
+    mode: Mode
+    image_mode: str
+    """One of IMAGE_MODES."""
+    width: int
+    """Pixels, 1..2**24."""
+    height: int
+    """Pixels, 1..2**24; width * height is at most MAX_PIXELS unless the caller allows more."""
+    model_id: bytes = b""
+    """First 4 bytes of the model's content hash; empty for STORED."""
+    level: int = 0
+    """1..15 for cg and cr, 0 for every other mode."""
+    quality: int = DEFAULT_QUALITY
+    """1..100."""
+    seed: int | None = None
+    """In [0, 2**32): the decoder draws what was not sent; None: it takes the mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Container:
+    """A parsed file. Without a model (STORED) only `stored` carries the image; otherwise `streams` does."""
+
+    header: Header
+    variables: tuple[str, ...] = ()
+    """Names of the sections, in schedule order."""
+    streams: tuple[tuple[Words, ...], ...] = ()
+    """streams[variable][stream], each (words,) uint32 in the order in which the decoder reads them."""
+    side: bytes = b""
+    metadata: bytes = b""
+    stored: bytes = b""
+    truncated: bool = False
+    """Only complete sections of a damaged or shortened file are here, and no checksum vouches for them."""
+
+
+def _default_level(mode: Mode) -> int:
+    # The container does not know K, so unlike modes.default_level this one depends on the mode alone.
+    return 1 if has_level(mode) else 0
+
+
+def _read_header(reader: ByteReader, max_pixels: int) -> tuple[Header, int, int]:
+    """Read up to the section table; return the header and the sizes of side data and metadata in bytes."""
+    magic = reader.data[: len(MAGIC)]
+    if magic != MAGIC[: len(magic)]:
+        raise FormatError("not an .sv file", 0)
+    reader.take(len(MAGIC), "magic")
+
+    start = reader.position
+    byte = reader.byte("version")
+    version, flags = byte >> 4, byte & 0x0F
+    if version != VERSION:
+        raise FormatError(f"version {version} of the format; this program reads version {VERSION}", start)
+    if flags & _RESERVED:
+        raise FormatError("a reserved flag is set", start)
+
+    start = reader.position
+    byte = reader.byte("mode")
+    number, index = byte & 0x07, byte >> 3 & 0x07
+    if number > Mode.STORED or index >= len(IMAGE_MODES) or byte >> 6:
+        raise FormatError(f"0x{byte:02x} names no mode and image mode", start)
+    mode = Mode(number)
+    if mode is Mode.STORED and flags & _SETTINGS:
+        raise FormatError("a stored image has no settings", start)
+
+    width = reader.varint("width", 1, MAX_SIDE)
+    start = reader.position
+    height = reader.varint("height", 1, MAX_SIDE)
+    if width * height > max_pixels:
+        raise FormatError(f"{width}×{height} pixels exceed the limit of {max_pixels}", start)
+    model_id = b"" if mode is Mode.STORED else reader.take(MODEL_ID_BYTES, "model id")
+
+    header = Header(mode, IMAGE_MODES[index], width, height, model_id, _default_level(mode))
+    if flags & _SETTINGS:
+        header = _read_settings(reader, header)
+    side_size = reader.varint("side data size", 1, MAX_VARINT) if flags & _SIDE else 0
+    metadata_size = reader.varint("metadata size", 1, MAX_VARINT) if flags & _METADATA else 0
+    return header, side_size, metadata_size
+
+
+def _read_settings(reader: ByteReader, defaults: Header) -> Header:
+    start = reader.position
+    level = reader.byte("level")
+    if (not 1 <= level <= MAX_TRANSFORMS) if has_level(defaults.mode) else level != 0:
+        raise FormatError(f"level {level} does not go with mode {defaults.mode}", start)
+    quality = reader.byte("quality")
+    if not 1 <= quality <= 100:
+        raise FormatError(f"the quality is {quality}, not in 1..100", reader.position - 1)
+    seeded = reader.byte("seed flag")
+    if seeded > 1:
+        raise FormatError(f"the seed flag is {seeded}, not 0 or 1", reader.position - 1)
+    seed = reader.varint("seed", 0, MAX_VARINT) if seeded else None
+    header = replace(defaults, level=level, quality=quality, seed=seed)
+    if header == defaults:
+        raise FormatError("settings are spelt out though all are the defaults", start)
+    return header
+
+
+def _read_checksum(reader: ByteReader) -> bool:
+    """Whether the CRC-32 at the reader's position is that of all other bytes of the file."""
+    before = reader.data[: reader.position]
+    crc = int.from_bytes(reader.take(_CRC_BYTES, "checksum"), "little")
+    return zlib.crc32(memoryview(reader.data)[reader.position :], zlib.crc32(before)) == crc
+
+
+def _read_table(reader: ByteReader, sections: int) -> tuple[int, list[int]]:
+    """Return the number of streams, and all word counts but the last, section by section."""
+    start = reader.position
+    streams = reader.varint("number of streams", 1, MAX_STREAMS)
+    entries = streams * sections - 1
+    if entries > reader.remaining:
+        raise TruncatedError(f"a table of {sections}×{streams} streams does not fit in the file", start)
+    return streams, [reader.varint("section table", 0, MAX_VARINT) for _ in range(entries)]
+
+
+def _read_words(reader: ByteReader, count: int) -> Words:
+    return np.frombuffer(reader.take(_WORD_BYTES * count, "words"), "<u4").astype(np.uint32)
+
+
+def _read_sections(reader: ByteReader, streams: int, counts: list[int]) -> tuple[tuple[Words, ...], ...]:
+    """Read sections of `streams` words arrays each until the counts or the bytes run out."""
+    sections = []
+    for first in range(0, len(counts), streams):
+        section = counts[first : first + streams]
+        if len(section) < streams or _WORD_BYTES * sum(section) > reader.remaining:
+            break
+        sections.append(tuple(_read_words(reader, count) for count in section))
+    return tuple(sections)
+
+
+def peek(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """Return the header's fields from a file or its first 64 bytes, unverified; raise FormatError."""
+    return _read_header(ByteReader(data), max_pixels)[0]
+
+
+def unpack(
+    data: bytes, sections_for: SectionsFor, *, allow_truncated: bool = False, max_pixels: int = MAX_PIXELS
+) -> Container:
+    """Parse and check a whole file.
+
+    Args:
+        data: the file.
+        sections_for: names the sections of a model; an InputError from it becomes a FormatError, any other
+            exception (a missing model) passes through.
+        allow_truncated: accept a payload that ends early or a checksum that fails. The complete sections come
+            back with `truncated` set, and the checksum does not vouch for them. The last section of the whole
+            file is never among them: only the file's true end tells its size.
+        max_pixels: refuse larger images.
+
+    Raises:
+        TruncatedError: the file ends too early, in its header or before the first section is complete.
+        FormatError: anything else is wrong with the file; the checksum is tested before the model is asked for.
+    """
+    reader = ByteReader(data)
+    header, side_size, metadata_size = _read_header(reader, max_pixels)
+    intact = _read_checksum(reader)
+    if not intact and not allow_truncated:
+        what = "the checksum does not match: the file is damaged or cut short; --allow-truncated reads what is left"
+        raise FormatError(what, reader.position - _CRC_BYTES)
+    if header.mode is Mode.STORED:
+        side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
+        if not intact or not reader.remaining:
+            raise TruncatedError("a stored image cannot be read in part", len(data))
+        return Container(header, side=side, metadata=metadata, stored=reader.take(reader.remaining, "payload"))
+
+    try:
+        variables = sections_for(header.model_id, header.mode, header.level)
+    except InputError as error:
+        raise FormatError(str(error), _MODE_OFFSET) from error
+    if not variables:
+        raise FormatError(f"mode {header.mode} sends nothing with this model", _MODE_OFFSET)
+    streams, counts = _read_table(reader, len(variables))
+    side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
+    if intact:
+        last, rest = divmod(reader.remaining - _WORD_BYTES * sum(counts), _WORD_BYTES)
+        if last < 0 or rest:
+            raise FormatError("the payload is not of the size that the section table gives", len(data))
+        counts.append(last)
+    sections = _read_sections(reader, streams, counts)
+    if not sections:
+        raise TruncatedError("the file ends before its first section is complete", len(data))
+    return Container(header, variables[: len(sections)], sections, side, metadata, truncated=not intact)
+
+
+def _check_header(header: Header, max_pixels: int) -> None:
+    """Raise InputError unless a reader will accept the header."""
+    stored = header.mode is Mode.STORED
+    seed = header.seed
+    for valid, what in (
+        (header.image_mode in IMAGE_MODES, f"image mode {header.image_mode!r}"),
+        (
+            1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE,
+            f"size {header.width}×{header.height}",
+        ),
+        (header.width * header.height <= max_pixels, f"more than {max_pixels} pixels"),
+        (len(header.model_id) == (0 if stored else MODEL_ID_BYTES), f"model id {header.model_id.hex()!r}"),
+        (
+            1 <= header.level <= MAX_TRANSFORMS if has_level(header.mode) else header.level == 0,
+            f"level {header.level} in mode {header.mode}",
+        ),
+        (1 <= header.quality <= 100, f"quality {header.quality}"),
+        (seed is None or 0 <= seed <= MAX_VARINT, f"seed {seed}"),
+        (not stored or (header.quality == DEFAULT_QUALITY and seed is None), "settings of a stored image"),
+    ):
+        if not valid:
+            raise InputError(f"an .sv file cannot hold {what}")
+
+
+def _check_body(container: Container) -> None:
+    """Raise InputError unless a reader will accept what follows the header."""
+    streams = {len(section) for section in container.streams}
+    stored = container.header.mode is Mode.STORED
+    for valid, what in (
+        (not container.truncated, "what is left of a damaged file as if it were whole: cut it first"),
+        (bool(container.stored) == stored, "a stored image and coded variables at once, or neither"),
+        (bool(container.variables) != stored, f"{len(container.variables)} variables in this mode"),
+        (len(container.streams) == len(container.variables), "a number of sections other than of variables"),
+        (
+            len(streams) == (not stored) and max(streams, default=1) <= MAX_STREAMS,
+            "unequal or too many streams",
+        ),
+        (0 not in streams, "sections without a stream"),
+        (
+            all(words.dtype == np.uint32 and words.ndim == 1 for section in container.streams for words in section),
+            "words other than one-dimensional uint32 arrays",
+        ),
+    ):
+        if not valid:
+            raise InputError(f"an .sv file cannot hold {what}")
+
+
+def _pack_header(container: Container) -> bytes:
+    """Return every byte before the checksum; the section table stands after it."""
+    header = container.header
+    plain = replace(header, level=_default_level(header.mode), quality=DEFAULT_QUALITY, seed=None)
+    flags = _SETTINGS * (header != plain) | _SIDE * bool(container.side) | _METADATA * bool(container.metadata)
+    out = bytearray(MAGIC)
+    out.append(VERSION << 4 | flags)
+    out.append(header.mode | IMAGE_MODES.index(header.image_mode) << 3)
+    out += encode_varint(header.width) + encode_varint(header.height) + header.model_id
+    if flags & _SETTINGS:
+        out += bytes((header.level, header.quality, header.seed is not None))
+        out += b"" if header.seed is None else encode_varint(header.seed)
+    out += b"".join(encode_varint(len(part)) for part in (container.side, container.metadata) if part)
+    return bytes(out)
+
+
+def _pack_table(container: Container) -> bytes:
+    if not container.streams:
+        return b""
+    counts = [len(words) for section in container.streams for words in section]
+    return b"".join(map(encode_varint, (len(container.streams[0]), *counts[:-1])))
+
+
+def pack(container: Container, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Return the file; raise InputError where the format cannot hold the container."""
+    _check_header(container.header, max_pixels)
+    _check_body(container)
+    head = _pack_header(container)
+    words = (words.astype("<u4").tobytes() for section in container.streams for words in section)
+    rest = b"".join((_pack_table(container), container.side, container.metadata, *words, container.stored))
+    return b"".join((head, zlib.crc32(rest, zlib.crc32(head)).to_bytes(_CRC_BYTES, "little"), rest))
+
+
+def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level: int) -> Container:
+    """Return the container shortened to its first variables, under the mode and level that send just those.
+
+    Args:
+        container: with a model; a truncated one becomes a whole, shorter one.
+        variables_kept: a prefix of `container.variables`, not empty.
+        mode: of the result.
+        level: of the result, 1..15 for cg and cr, else 0.
+
+    Raises:
+        InputError: the kept variables are no prefix of what is there.
+    """
+    count = len(variables_kept)
+    if not count or container.variables[:count] != tuple(variables_kept):
+        wanted, there = " ".join(variables_kept), " ".join(container.variables)
+        raise InputError(f"mode {mode} sends ({wanted}), which is no prefix of this file's ({there})")
+    header = replace(container.header, mode=mode, level=level)
+    kept = container.variables[:count], container.streams[:count]
+    return replace(container, header=header, variables=kept[0], streams=kept[1], truncated=False)
+
+
+def header_bytes(container: Container) -> int:
+    """Return the bytes before the payload, checksum and section table included."""
+    return len(_pack_header(container)) + _CRC_BYTES + len(_pack_table(container))
+
+
+def section_bytes(container: Container) -> dict[str, int]:
+    """Return the payload's bytes by part, in file order: `side`, `metadata`, the variables, `stored`.
+
+    Parts other than variables are left out where absent; with `header_bytes` the sizes add up to the file's.
+    """
+    sizes = {"side": len(container.side), "metadata": len(container.metadata)}
+    for name, section in zip(container.variables, container.streams, strict=True):
+        sizes[name] = _WORD_BYTES * sum(len(words) for words in section)
+    sizes["stored"] = len(container.stored)
+    return {name: size for name, size in sizes.items() if size or name in container.variables}

@@ -1,0 +1,50 @@
+"""Fixed-point conventions, and arithmetic that gives the same bits on every machine.
+
+A real number r is carried as the integer round(r * 2**fraction), and that integer as a float32. Sums of products of
+such integers are exact in *any* order of summation while every partial sum stays below 2**24, so convolutions may use
+whatever blocking, vector width or thread count the machine likes. Everything else here is one correctly rounded IEEE
+operation an element, or int64.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+EXACT_LIMIT = 1 << 24
+"""float32 holds every integer of smaller magnitude."""
+
+INPUT_FRACTION = 6
+"""Fraction bits of every network input: pixels are (value - 128) / 64, latents their own value."""
+PARAM_FRACTION = 10
+"""Fraction bits of every network output; a mean's unit is 32 grey levels, so its step is 1/32 of one."""
+PIXEL_MAX = 128
+ACTIVATION_MAX = 1023
+PARAM_MAX = (1 << 14) - 1
+"""Largest magnitudes, inclusive, of pixel inputs, of hidden activations, and of network outputs."""
+WEIGHT_MAX = 127
+"""Largest magnitude, inclusive, of a convolution's integer weight."""
+
+SHIFT_MAX = 64
+"""Largest magnitude, inclusive, of a convolution's shift; well inside the exponents of float32."""
+
+LEAKY_SLOPE = 0.125
+"""Slope of the leaky ReLU below zero: a power of two, so that the product is exact."""
+
+
+def power_of_two(exponent: Tensor) -> Tensor:
+    """2**exponent as float32, assembled from its bits, since a libm's exp2 need not be exact; exponents -126..127."""
+    return ((exponent.to(torch.int32) + 127) << 23).view(torch.float32)
+
+
+def requantise_(x: Tensor, shift: int, limit: int) -> Tensor:
+    """x in place to floor(x / 2**shift + 1/2), clamped to [-limit, limit].
+
+    Args:
+        x: float32 integers (or exact binary fractions), any shape.
+        shift: bits to drop, may be negative.
+        limit: largest magnitude of the result, inclusive.
+    """
+    if shift:
+        x.mul_(2.0**-shift)
+    return x.add_(0.5).floor_().clamp_(-limit, limit)

@@ -1,0 +1,153 @@
+"""Networks as data: a list of nodes that the trainer runs in floating point and the codec in integers.
+
+A network is written once, as a `Graph`. `selfcodec.models.layers.FloatGraph` gives its nodes real weights and trains
+them; `selfcodec.integer.IntegerGraph` runs the same nodes on integers. There is no tracing and no second definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+
+from selfcodec.errors import ModelError
+from selfcodec.exact import ACTIVATION_MAX, PARAM_MAX, PIXEL_MAX
+
+OPS = (
+    "pixels",  # input: (value - 128) / 64
+    "latent",  # input: a latent's own value
+    "conv",  # kernel x kernel convolution, zero padding, stride 1 or 2, then activation
+    "deconv",  # transposed 4 x 4 convolution of stride 2: doubles height and width
+    "add",  # sum of two nodes, then activation
+    "concat",  # channels one after another
+    "elu",  # exponential linear unit, by table
+    "sigmoid",  # logistic sigmoid, by table
+    "mean",  # mean over positions: (B, C, H, W) -> (B, C, 1, 1)
+    "scale",  # product of (B, C, H, W) and (B, C, 1, 1)
+    "fold",  # 2 x 2 positions to channels: (B, C, H, W) -> (B, 4C, H/2, W/2)
+)
+ACTIVATIONS = ("none", "relu", "leaky")
+PASS_THROUGH = ("concat", "fold")
+"""Nodes that only move values: they share the fixed-point format of their inputs."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation. `inputs` name earlier nodes; `channels` counts the output's."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    channels: int
+    kernel: int = 1
+    stride: int = 1
+    activation: str = "none"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in order of execution; the last one is the output."""
+
+    nodes: tuple[Node, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for node in self.nodes:
+            if node.op not in OPS or node.activation not in ACTIVATIONS:
+                raise ModelError(f"network node {node.name!r}: unknown operation {node.op!r} or {node.activation!r}")
+            if node.name in seen or not seen.issuperset(node.inputs):
+                raise ModelError(f"network node {node.name!r}: name repeated, or an input that is not before it")
+            if node.channels < 1 or node.kernel not in (1, 3, 4, 5, 7) or node.stride not in (1, 2):
+                raise ModelError(f"network node {node.name!r}: channels, kernel or stride out of range")
+            seen.add(node.name)
+        if not self.nodes:
+            raise ModelError("a network has no nodes")
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The input nodes, in the order in which the executors take their tensors."""
+        return tuple(node for node in self.nodes if node.op in ("pixels", "latent"))
+
+    @property
+    def output(self) -> Node:
+        return self.nodes[-1]
+
+    def limits(self) -> dict[str, int]:
+        """Largest integer magnitude of every node's values, inclusive."""
+        limits: dict[str, int] = {}
+        for node in self.nodes:
+            if node.op == "pixels":
+                limits[node.name] = PIXEL_MAX
+            elif node.op in PASS_THROUGH:
+                limits[node.name] = max(limits[name] for name in node.inputs)
+            else:
+                limits[node.name] = PARAM_MAX if node is self.output else ACTIVATION_MAX
+        return limits
+
+    def to_json(self) -> list[dict[str, object]]:
+        return [asdict(node) for node in self.nodes]
+
+    @staticmethod
+    def from_json(nodes: Sequence[Mapping[str, object]]) -> Graph:
+        """The inverse of `to_json`; ModelError where a key is unknown or missing."""
+        known = {field.name for field in fields(Node)}
+        built = []
+        for node in nodes:
+            values = dict(node)
+            if set(values) != known or not isinstance(values["inputs"], list):
+                raise ModelError(f"network node with keys {sorted(values)}, expected {sorted(known)}")
+            values["inputs"] = tuple(values["inputs"])
+            built.append(Node(**values))  # type: ignore[arg-type]
+        return Graph(tuple(built))
+
+
+class GraphBuilder:
+    """Writes a `Graph` line by line; every method returns the new node's name."""
+
+    def __init__(self) -> None:
+        self._nodes: list[Node] = []
+        self._by_name: dict[str, Node] = {}
+
+    def channels(self, name: str) -> int:
+        return self._by_name[name].channels
+
+    def _add(self, op: str, inputs: tuple[str, ...], channels: int, **attributes: int | str) -> str:
+        node = Node(f"{len(self._nodes)}.{op}", op, inputs, channels, **attributes)  # type: ignore[arg-type]
+        self._nodes.append(node)
+        self._by_name[node.name] = node
+        return node.name
+
+    def pixels(self, channels: int) -> str:
+        return self._add("pixels", (), channels)
+
+    def latent(self, channels: int) -> str:
+        return self._add("latent", (), channels)
+
+    def conv(self, x: str, channels: int, kernel: int = 3, stride: int = 1, activation: str = "none") -> str:
+        return self._add("conv", (x,), channels, kernel=kernel, stride=stride, activation=activation)
+
+    def deconv(self, x: str, channels: int, activation: str = "none") -> str:
+        return self._add("deconv", (x,), channels, kernel=4, stride=2, activation=activation)
+
+    def add(self, a: str, b: str, activation: str = "none") -> str:
+        return self._add("add", (a, b), self.channels(a), activation=activation)
+
+    def concat(self, *xs: str) -> str:
+        return xs[0] if len(xs) == 1 else self._add("concat", xs, sum(map(self.channels, xs)))
+
+    def elu(self, x: str) -> str:
+        return self._add("elu", (x,), self.channels(x))
+
+    def sigmoid(self, x: str) -> str:
+        return self._add("sigmoid", (x,), self.channels(x))
+
+    def mean(self, x: str) -> str:
+        return self._add("mean", (x,), self.channels(x))
+
+    def scale(self, x: str, gate: str) -> str:
+        return self._add("scale", (x, gate), self.channels(x))
+
+    def fold(self, x: str) -> str:
+        return self._add("fold", (x,), 4 * self.channels(x))
+
+    def build(self) -> Graph:
+        return Graph(tuple(self._nodes))

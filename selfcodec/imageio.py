@@ -1,0 +1,286 @@
+"""Between Pillow images and the samples that the codec codes: loading, refusing, saving, writing files.
+
+file -> load -> Picture: planes (H, W, C) for the model, alpha (H, W), metadata -> encode
+decode -> to_image(mode, planes, alpha, metadata) -> save_image -> write_atomically
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import secrets
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from selfcodec.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
+from selfcodec.errors import FormatError, InputError
+from selfcodec.sidedata import apply_metadata, pack_metadata
+
+UInt8 = npt.NDArray[np.uint8]
+Path = str | os.PathLike[str]
+
+_STRIP_PIXELS = 2**20
+_MODE_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_REMEDIES = {
+    "PA": "convert it to RGBA first",
+    "La": "convert it to LA first",
+    "RGBa": "convert it to RGBA first",
+    "RGBX": "convert it to RGB first",
+}
+_DEEP = "it has more than 8 bits a sample; convert it to 8 bits first, for example with `magick IN -depth 8 OUT`"
+# Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
+_DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
+_PALETTE_ENTRIES = 256
+
+_warning_filters = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image taken apart for coding."""
+
+    mode: str
+    """Of the source: 1, L, LA, P, RGB or RGBA."""
+    planes: UInt8
+    """(H, W, C), C = 1 or 3: the samples for the model; for modes 1 and P, what they look like."""
+    alpha: UInt8 | None
+    """(H, W), where the image has an alpha channel, a transparent palette entry or a transparent colour."""
+    metadata: bytes
+    """Of `pack_metadata`."""
+    exact_only: bool
+    """Planes and alpha do not bring back mode 1, P or a transparent colour: lossless means `pack_stored`."""
+    image: Image.Image
+    """The loaded source."""
+
+    @property
+    def rendering(self) -> str:
+        """Mode of the image that planes and alpha make: L, LA, RGB or RGBA."""
+        return _MODE_NAMES[self.planes.shape[2] + (self.alpha is not None)]
+
+
+def load(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
+    """Read an image from a path, a file's bytes, or an open binary file, which stays open.
+
+    Args:
+        source: what to read.
+        strip: leave ICC, EXIF and XMP out.
+
+    Raises:
+        InputError: one line naming the file and the remedy.
+    """
+    if isinstance(source, bytes):
+        return _load_file(io.BytesIO(source), "image data", strip)
+    if not isinstance(source, str | os.PathLike):
+        return _load_file(source, str(getattr(source, "name", "image data")), strip)
+    try:
+        with open(source, "rb") as file:
+            return _load_file(file, os.fspath(source), strip)
+    except OSError as error:
+        raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+
+
+def _load_file(file: BinaryIO, name: str, strip: bool) -> Picture:
+    try:
+        # Pillow warns from 89 megapixels on, which are welcome here; its error from twice that on stands.
+        with _warning_filters, warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name}: not an image, or of a kind that Pillow cannot read: convert it to PNG") from error
+    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
+        raise _unreadable(name, error) from error
+    return from_image(image, name, strip=strip)
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning | MemoryError):
+        return InputError(f"{name}: too many pixels: cut it into smaller images ({error})")
+    return InputError(f"{name}: damaged or cut short: get another copy of it ({error})")
+
+
+def from_image(image: Image.Image, name: str = "image", *, strip: bool = False) -> Picture:
+    """Take a Pillow image apart; `name` stands in error messages, `strip` leaves the metadata out.
+
+    Raises:
+        InputError: the image is damaged, empty, animated, deeper than 8 bits, larger than MAX_PIXELS, or of a
+            mode that is not in IMAGE_MODES.
+    """
+    _refuse_unsupported(image, name)
+    try:
+        frames = getattr(image, "n_frames", 1)
+        if frames == 1:
+            image.load()
+    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
+        raise _unreadable(name, error) from error
+    if frames != 1:
+        raise InputError(f"{name}: holds {frames} images (an animation or pages): extract one of them first")
+    try:
+        metadata = b"" if strip else pack_metadata(image)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    keyed = "transparency" in image.info and image.mode in ("1", "L", "RGB")
+    exact_only = keyed or image.mode in ("1", "P")
+    if image.mode == "P":
+        planes, alpha = _render_palette(image, name)
+    else:
+        planes, alpha = _split(image.convert("L") if image.mode == "1" else image)
+    if keyed:
+        alpha = _keyed_alpha(image, planes, name)
+    return Picture(image.mode, planes, alpha, metadata, exact_only, image)
+
+
+def _refuse_unsupported(image: Image.Image, name: str) -> None:
+    """Raise InputError for what can be told from the image's header."""
+    width, height = image.size
+    if not width or not height:
+        raise InputError(f"{name}: is empty ({width}×{height} pixels)")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise InputError(f"{name}: {width}×{height} pixels are too many: cut it into smaller images")
+    if image.mode.startswith(("I", "F")) or _reduced_depth(image):
+        raise InputError(f"{name}: {_DEEP}")
+    if image.mode not in IMAGE_MODES:
+        remedy = _REMEDIES.get(image.mode, "convert it to RGB first")
+        raise InputError(f"{name}: its colour mode {image.mode} is not supported; {remedy}")
+
+
+def _reduced_depth(image: Image.Image) -> bool:
+    """Return whether Pillow would quietly reduce the samples of a not yet loaded file to 8 bits."""
+    for tile in getattr(image, "tile", ()):
+        parameters = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        raw_mode = parameters[0] if parameters else None
+        if isinstance(raw_mode, str) and _DEEP_RAW_MODE.match(raw_mode):
+            return True
+        # PPM: (raw mode, largest sample value)
+        if str(tile[0]).startswith("ppm") and len(parameters) == 2 and parameters[1] > 255:
+            return True
+    return False
+
+
+def _split(image: Image.Image) -> tuple[UInt8, UInt8 | None]:
+    """Return colour (H, W, C) and alpha (H, W) of mode L, LA, RGB or RGBA; strip by strip to save memory."""
+    width, height = image.size
+    has_alpha = image.mode in ("LA", "RGBA")
+    colours = len(image.getbands()) - has_alpha
+    planes = np.empty((height, width, colours), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if has_alpha else None
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = np.asarray(image.crop((0, top, width, bottom))).reshape(bottom - top, width, -1)
+        planes[top:bottom] = strip[..., :colours]
+        if alpha is not None:
+            alpha[top:bottom] = strip[..., colours]
+    return planes, alpha
+
+
+def _keyed_alpha(image: Image.Image, planes: UInt8, name: str) -> UInt8:
+    """Return the alpha (H, W) of an image with one transparent colour: 0 where it has it, else 255."""
+    key = np.asarray(image.info["transparency"])
+    if key.dtype.kind not in "iu" or key.size != planes.shape[2]:
+        raise InputError(f"{name}: its transparent colour is damaged: convert it to LA or RGBA first")
+    if image.mode == "1":
+        key = 255 * (key != 0)
+    return np.where((planes == key).all(axis=2), 0, 255).astype(np.uint8)
+
+
+def _render_palette(image: Image.Image, name: str) -> tuple[UInt8, UInt8 | None]:
+    """Return what a palette image looks like: C = 1 if it is all grey, alpha if any of it is transparent."""
+    ramp = image.crop((0, 0, _PALETTE_ENTRIES, 1))
+    ramp.putdata(range(_PALETTE_ENTRIES))
+    try:
+        palette = np.asarray(ramp.convert("RGBA"))[0]
+    except ValueError as error:
+        raise InputError(f"{name}: its palette is damaged: convert it to RGBA first ({error})") from error
+    indices = np.asarray(image)
+    used = palette[np.bincount(indices.ravel(), minlength=_PALETTE_ENTRIES) > 0]
+    grey = bool((used[:, :1] == used[:, :3]).all())
+    planes = np.take(palette[:, : 1 if grey else 3], indices, axis=0)
+    alpha = np.take(palette[:, 3], indices) if (used[:, 3] < 255).any() else None
+    return planes, alpha
+
+
+def to_image(mode: str, planes: UInt8, alpha: UInt8 | None, metadata: bytes = b"") -> Image.Image:
+    """Put decoded samples together again.
+
+    Args:
+        mode: L, LA, RGB or RGBA; of sources of mode 1 or P the rendering's.
+        planes: (H, W, C), C = 1 for L and LA, 3 for RGB and RGBA.
+        alpha: (H, W) for LA and RGBA, else None.
+        metadata: of `pack_metadata`; it ends up in `image.info`.
+
+    Raises:
+        FormatError: the file's mode, samples and alpha do not fit together, or the metadata are damaged.
+    """
+    samples = planes if alpha is None or alpha.shape != planes.shape[:2] else np.dstack((planes, alpha))
+    if mode != _MODE_NAMES.get(samples.shape[2]) or (alpha is None) == (mode in ("LA", "RGBA")):
+        shape = None if alpha is None else alpha.shape
+        raise FormatError(f"samples {planes.shape} and alpha {shape} do not make a {mode} image")
+    image = Image.fromarray(samples[..., 0] if mode == "L" else samples)
+    apply_metadata(image, metadata)
+    return image
+
+
+def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG") -> None:
+    """Write an image with its ICC profile, EXIF and XMP; a path appears only once it is whole.
+
+    Args:
+        image: as from `to_image`.
+        target: path or open binary file.
+        format: Pillow's name of a format. WEBP is written lossless; JPEG loses what it always loses.
+
+    Raises:
+        InputError: the format cannot hold the image, or the file cannot be written.
+    """
+    options: dict[str, Any] = {key: image.info[key] for key in ("icc_profile", "exif") if key in image.info}
+    xmp = image.info.get("xmp")
+    if format == "PNG" and isinstance(xmp, bytes):
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        # keyword, no compression, no language, no translated keyword; not add_itxt, which wants valid UTF-8
+        options["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+    elif xmp is not None:
+        options["xmp"] = xmp
+    if format == "WEBP":
+        options |= {"lossless": True, "exact": True}
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format, **options)
+    except Exception as error:  # Pillow's writers raise nearly every type for what they do not support
+        raise InputError(f"cannot write this image as {format}: choose PNG ({error})") from error
+    if isinstance(target, str | os.PathLike):
+        write_atomically(target, buffer.getvalue())
+    else:
+        target.write(buffer.getvalue())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside it, then rename: nobody sees a part, errors leave nothing.
+
+    A symbolic link is followed; what is no regular file (a pipe, a device) is written in place.
+
+    Raises:
+        InputError: naming the path.
+    """
+    target = os.path.realpath(path)
+    temporary = os.path.join(os.path.dirname(target), f".selfcodec-{secrets.token_hex(8)}.tmp")
+    try:
+        if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+            with open(target, "wb") as file:
+                file.write(data)
+            return
+        # "x" and not tempfile, so that the file gets the permissions of an ordinary new one.
+        with open(temporary, "xb") as file:
+            file.write(data)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)

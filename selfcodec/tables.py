@@ -1,0 +1,126 @@
+"""The probability tables: logistic and normal CDF, exponentials, step scales; integers, shipped as data.
+
+`python -m selfcodec.tables` computes them afresh with mpmath and writes `data/tables.npz`. The codec only ever reads
+the file, and refuses one with another hash: no libm takes part in decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from selfcodec.errors import ModelError
+from selfcodec.layout import COUPLING_LIMIT, LATENT_LOG_SCALES, LOG_SCALE_STEP, PIXEL_LOG_SCALES
+
+IntArray = npt.NDArray[np.int64]
+
+CDF_BITS = 30
+"""A CDF entry is the probability times 2**30."""
+CDF_RANGE = 20
+"""CDF tables cover arguments in [-20, 20]."""
+CDF_STEP_BITS = 6
+"""Table entries are 2**-6 apart; values in between are interpolated linearly."""
+INVERSE_BITS = 16
+"""Inverse scales are in units of 2**-16."""
+WEIGHT_BITS = 16
+"""exp(logit - largest logit) is in units of 2**-16."""
+WEIGHT_STEP_BITS = 6
+"""Logit differences are rounded to 2**-6."""
+WEIGHT_RANGE = 16
+COUPLING_BITS = 16
+"""exp(s) of coupling layers is in units of 2**-16."""
+COUPLING_STEP_BITS = 6
+QUALITY_BITS = 16
+"""Step scales are in units of 2**-16; quality 50 is 1, and 12.5 steps of quality halve the grid's step."""
+
+SHA256 = "654dc1d328a07e5ff7d882a9562f8a44b273875f08da5f84db0e5b7b3bb26af4"
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All int64.
+
+    Attributes:
+        logistic, normal: CDFs on a grid of 2**-6 over [-20, 20], times 2**30; monotone.
+        pixel_inverse_scale, latent_inverse_scale: exp(-log_scale) by index of log-scale, times 2**16.
+        weight: exp(-i / 64), times 2**16, for i in [0, 1024].
+        coupling: exp(i / 64 - 2), times 2**16, for i in [0, 256].
+        quality: grid step scale of quality 1..100 (index 0 unused), times 2**16.
+    """
+
+    logistic: IntArray
+    normal: IntArray
+    pixel_inverse_scale: IntArray
+    latent_inverse_scale: IntArray
+    weight: IntArray
+    coupling: IntArray
+    quality: IntArray
+
+
+def _compute() -> dict[str, IntArray]:
+    import mpmath
+
+    mpmath.mp.prec = 200
+
+    def scaled(value: mpmath.mpf, bits: int) -> int:
+        return int(mpmath.floor(value * 2**bits + mpmath.mpf(1) / 2))
+
+    half = CDF_RANGE << CDF_STEP_BITS
+    arguments = [mpmath.mpf(i) / 2**CDF_STEP_BITS for i in range(-half, half + 1)]
+
+    def inverse_scales(low: float, high: float) -> list[int]:
+        count = round((high - low) / LOG_SCALE_STEP)
+        return [scaled(mpmath.exp(-(low + i * mpmath.mpf(LOG_SCALE_STEP))), INVERSE_BITS) for i in range(count)]
+
+    coupling_half = round(COUPLING_LIMIT) << COUPLING_STEP_BITS
+    values = {
+        "logistic": [scaled(1 / (1 + mpmath.exp(-t)), CDF_BITS) for t in arguments],
+        "normal": [scaled(mpmath.ncdf(t), CDF_BITS) for t in arguments],
+        "pixel_inverse_scale": inverse_scales(*PIXEL_LOG_SCALES),
+        "latent_inverse_scale": inverse_scales(*LATENT_LOG_SCALES),
+        "weight": [
+            scaled(mpmath.exp(-mpmath.mpf(i) / 2**WEIGHT_STEP_BITS), WEIGHT_BITS)
+            for i in range((WEIGHT_RANGE << WEIGHT_STEP_BITS) + 1)
+        ],
+        "coupling": [
+            scaled(mpmath.exp(mpmath.mpf(i) / 2**COUPLING_STEP_BITS), COUPLING_BITS)
+            for i in range(-coupling_half, coupling_half + 1)
+        ],
+        "quality": [0] + [scaled(mpmath.power(2, mpmath.mpf(50 - q) / 12.5), QUALITY_BITS) for q in range(1, 101)],
+    }
+    return {name: np.array(table, dtype=np.int64) for name, table in values.items()}
+
+
+def _digest(tables: dict[str, IntArray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tables):
+        digest.update(name.encode())
+        digest.update(tables[name].astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def load_tables() -> Tables:
+    """The shipped tables; ModelError where the file is not the one this version was made with."""
+    with np.load(Path(__file__).parent / "data" / "tables.npz") as archive:
+        tables = {name: archive[name] for name in archive.files}
+    if _digest(tables) != SHA256:
+        raise ModelError("selfcodec/data/tables.npz is not this version's: reinstall selfcodec")
+    return Tables(**tables)
+
+
+def main() -> None:
+    """Writes the tables and prints their hash, which belongs into SHA256."""
+    tables = _compute()
+    path = Path(__file__).parent / "data" / "tables.npz"
+    np.savez_compressed(path, allow_pickle=False, **tables)
+    print(path, _digest(tables))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""Trained models: where they are, what they hold, and how a file names the one it needs.
+
+A model is a folder with `weights.safetensors`, `manifest.json` and `CARD.md`. The weights file is complete in itself:
+its metadata holds the specification, its tensors the integers. The model's id is the SHA-256 of that file, checked
+before anything in it is parsed; a coded file carries the first four bytes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from selfcodec.errors import InputError, ModelError
+from selfcodec.graph import Graph
+from selfcodec.integer import IntegerGraph
+from selfcodec.layout import PixelLayout
+from selfcodec.schedule import Shape, Step, build_schedule, padding_multiple
+
+WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
+DEFAULT_MODEL = "cifar10-downscale"
+SPEC_VERSION = 1
+METADATA_KEY = "selfcodec"
+"""The one entry of the weights file's metadata: JSON with `spec` and `graphs`."""
+MAX_WEIGHTS_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What the codec must know of a model besides its networks.
+
+    Attributes:
+        version: of this structure.
+        name: the model's name.
+        transformation: name of d.
+        shape: of the schedule.
+        phases, mixtures: of the pixel likelihoods.
+        known_sum: whether the last phase's base is 4 y minus the other phases.
+        tile: largest tile in pixels in each direction.
+        steps: for each latent, by channel, the grid's step at quality 50 in 2**-12.
+        base: components of u's base density: `logits`, `means`, `log_scales`, each [M][C], in 2**-10.
+        couplings: number of coupling layers in u = f(v).
+    """
+
+    version: int
+    name: str
+    transformation: str
+    shape: Shape
+    phases: int
+    mixtures: int
+    known_sum: bool
+    tile: int
+    steps: dict[str, list[int]]
+    base: dict[str, list[list[int]]]
+    couplings: int
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Spec:
+        """ModelError where a key is unknown or missing, or the version is another."""
+        expected = {field.name for field in fields(Spec)}
+        if values.get("version") != SPEC_VERSION or set(values) != expected:
+            raise ModelError("the model was written for another version of selfcodec: export it again")
+        try:
+            return Spec(**{**values, "shape": Shape(**values["shape"])})
+        except TypeError as error:
+            raise ModelError(f"the model's specification is damaged: {error}") from error
+
+
+class Model:
+    """An exported model, ready to code."""
+
+    def __init__(self, data: bytes, where: str = "model") -> None:
+        self.digest = hashlib.sha256(data).hexdigest()
+        self.where = where
+        try:
+            contents = read_contents(data)
+            spec, graphs = contents["spec"], contents["graphs"]
+            tensors = load_safetensors(data)
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise ModelError(f"{where}: not a model's weights ({type(error).__name__})") from error
+        self.spec = Spec.from_json(spec)
+        self.steps = build_schedule(self.spec.shape)
+        self.nets = {name: _network(name, graph, tensors) for name, graph in graphs.items()}
+        missing = sorted(set(self._needed()) - set(self.nets))
+        if missing:
+            raise ModelError(f"{where}: network {missing[0]!r} is missing")
+
+    def _needed(self) -> Iterator[str]:
+        yield from (f"f_{i}" for i in range(self.spec.couplings))
+        for step in self.steps:
+            if step.parents:
+                yield f"p_{step.name}"
+            if step.inferred_from is not None:
+                yield f"q_{step.name}"
+            if step.target.kind == "pixels":
+                yield from (f"p_{step.name}_{i}" for i in range(self.spec.phases))
+
+    @property
+    def id(self) -> bytes:
+        """What a coded file carries: the first four bytes of the weights file's SHA-256."""
+        return bytes.fromhex(self.digest)[:4]
+
+    @property
+    def levels(self) -> int:
+        return self.spec.shape.levels
+
+    @cached_property
+    def padding(self) -> int:
+        return padding_multiple(self.steps)
+
+    @cached_property
+    def couplings(self) -> list[IntegerGraph]:
+        return [self.nets[f"f_{i}"] for i in range(self.spec.couplings)]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(net.parameters for net in self.nets.values())
+
+    def layout(self, step: Step) -> PixelLayout:
+        return PixelLayout(step.target.channels, self.spec.mixtures)
+
+
+def _network(name: str, graph: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> IntegerGraph:
+    prefix = f"{name}/"
+    own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    net = IntegerGraph(Graph.from_json(graph["nodes"]), graph["formats"], own)
+    if net.bounds != graph["bounds"]:
+        raise ModelError(f"network {name!r}: the overflow proof is not that of its weights")
+    return net
+
+
+def read_contents(data: bytes) -> dict[str, Any]:
+    """What a weights file says besides its tensors: `spec` and `graphs`; ValueError or KeyError for other files."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    contents: dict[str, Any] = json.loads(header["__metadata__"][METADATA_KEY])
+    return contents
+
+
+def pack_model(spec: Spec, graphs: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+    """A weights file; `graphs` holds for each network its `nodes`, `formats` and `bounds`.
+
+    Equal contents give equal bytes: safetensors sorts tensors, but writes several metadata entries in any order.
+    """
+    contents = json.dumps({"spec": asdict(spec), "graphs": graphs}, sort_keys=True)
+    return bytes(save_safetensors(dict(tensors), {METADATA_KEY: contents}))
+
+
+def model_folders() -> list[Path]:
+    """Where models are looked for: each folder in `$SELFCODEC_MODELS`, then the models in the box."""
+    own = [Path(p) for p in os.environ.get("SELFCODEC_MODELS", "").split(os.pathsep) if p]
+    return [*own, Path(__file__).parent / "models" / "zoo"]
+
+
+def available_models() -> dict[str, Path]:
+    """Name to folder; an earlier folder's model hides a later one's of the same name."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
+            found.setdefault(weights.parent.name, weights.parent)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, modified: int) -> Model:
+    if path.stat().st_size > MAX_WEIGHTS_BYTES:
+        raise ModelError(f"{path}: larger than {MAX_WEIGHTS_BYTES} bytes, no selfcodec model")
+    data = path.read_bytes()
+    manifest = read_manifest(path.parent)
+    if manifest.get("sha256") != hashlib.sha256(data).hexdigest():
+        raise ModelError(f"{path}: does not match the SHA-256 in {MANIFEST}; install the model again")
+    return Model(data, str(path))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A model's manifest; ModelError where it is missing or not JSON."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / MANIFEST}: cannot be read ({type(error).__name__})") from error
+    return manifest
+
+
+def find_model(name_or_path: str | None = None) -> Model:
+    """A model by name or by the path of its folder; the default model for None.
+
+    Raises:
+        InputError: there is no such model; lists those there are.
+        ModelError: the model is damaged.
+    """
+    name = name_or_path or DEFAULT_MODEL
+    folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
+    if folder is None or not (folder / WEIGHTS).is_file():
+        known = ", ".join(available_models()) or "none"
+        raise InputError(f"no model {name!r}; there are: {known}; add folders of models to $SELFCODEC_MODELS")
+    weights = folder / WEIGHTS
+    return _load(weights.resolve(), weights.stat().st_mtime_ns)
+
+
+def model_by_id(model_id: bytes) -> Model:
+    """The model that a file was written with; ModelError where it is not installed."""
+    for folder in available_models().values():
+        if str(read_manifest(folder).get("sha256", "")).startswith(model_id.hex()):
+            return find_model(str(folder.resolve()))
+    raise ModelError(
+        f"the file needs model {model_id.hex()}, which is not installed: put its folder below one named in"
+        " $SELFCODEC_MODELS"
+    )

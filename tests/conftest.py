@@ -1,0 +1,113 @@
+"""Fixtures that many tests share: a tiny untrained model that still compresses, and a small photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from skimage import data as photographs
+
+from selfcodec.models.config import Recipe, load_recipe
+from selfcodec.models.data import ImageSet
+from selfcodec.models.export import export_model, write_model
+from selfcodec.models.selfvae import SelfVAE
+from selfcodec.zoo import Model, find_model
+
+MODEL = {
+    "transformation": "downscale",
+    "levels": 1,
+    "phases": 4,
+    "mixtures": 2,
+    "u_channels": 2,
+    "u_down": 2,
+    "z_channels": 2,
+    "z_down": 2,
+    "prior_layers": 2,
+    "prior_width": 8,
+    "network": "residual",
+    "width": 8,
+    "blocks": 1,
+    "width_q": 8,
+    "blocks_q": 1,
+    "width_head": 8,
+}
+TRAIN = {
+    "dataset": "tiny",
+    "batch": 16,
+    "learning_rate": 1e-2,
+    "warmup": 5,
+    "minutes": 0.05,
+    "ema": 0.9,
+    "quantise_share": 0.5,
+}
+UInt8 = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def photo() -> UInt8:
+    """A photograph with film grain, uint8 (64, 96, 3)."""
+    crop = photographs.astronaut()[192:256, 192:288].astype(np.float64)
+    grain = np.random.default_rng(1).normal(0, 14, (64, 96, 1)).round()
+    return (crop + grain).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def patches() -> UInt8:
+    """Training images, uint8 (256, 32, 32, 3)."""
+    image = photographs.astronaut()
+    tiles: UInt8 = image.reshape(16, 32, 16, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3).copy()
+    return tiles
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> Recipe:
+    """K = 1, downscale, four phases; a few thousand parameters."""
+    whole = load_recipe("cifar10-downscale")
+    return replace(whole, name="tiny", model=replace(whole.model, **MODEL), train=replace(whole.train, **TRAIN))
+
+
+@torch.no_grad()
+def _assume_photographs(model: SelfVAE) -> None:
+    """Sets parameters by hand, so that `photo` takes fewer bits than a PNG of it without any training.
+
+    The likelihoods expect every channel to follow the one before it and x to stay near y; latents are small.
+    """
+    for name, net in model.graphs():
+        if name.startswith("q_"):
+            net.weight(net.graph.output).mul_(0.3)
+    for step in model.steps:
+        for i in range(model.config.phases if step.target.kind == "pixels" else 0):
+            net, layout = dict(model.graphs())[f"p_{step.name}_{i}"], model.layout(step)
+            net.weight(net.graph.output).mul_(0.2)
+            bias = net.bias(net.graph.output)
+            bias[layout.log_scales(0)] = 1.5 if step.name == "y1" else 0.2
+            for channel in (1, 2):
+                bias[layout.log_scales(channel)] = 0.3 if step.name == "y1" else -1.8
+                bias[layout.coefficients(channel, channel - 1)] = 1.0
+            if step.name == "x" and i == model.config.phases - 1:  # 4 y less the other phases is nearly exact
+                bias[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.3
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that holds the model folder `tiny`; $SELFCODEC_MODELS names it from here on."""
+    folder = tmp_path_factory.mktemp("models")
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+        torch.manual_seed(1)
+        model = SelfVAE(tiny_recipe.model).eval()
+        _assume_photographs(model)
+        images = ImageSet.build(patches[:32], "downscale", 1, flip=False, device=torch.device("cpu"))
+        write_model(folder / "tiny", export_model(tiny_recipe, model, images), tiny_recipe, {"steps": 0})
+        patch.setenv("SELFCODEC_MODELS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_dir: Path) -> Model:
+    """The tiny model, loaded."""
+    return find_model(str(tiny_model_dir / "tiny"))

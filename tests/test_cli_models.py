@@ -1,0 +1,245 @@
+"""The commands about models: train, export, models, sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from selfcodec.cli.main import main
+from selfcodec.codec import sample_images
+from selfcodec.models.config import Recipe
+from selfcodec.models.pictures import GAP, grid
+from selfcodec.models.train import CHECKPOINT, HELD_OUT, LOG, Trainer
+from selfcodec.zoo import Model
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, [str(a) for a in arguments])
+    assert result.exit_code == code, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    if code == 1:
+        assert result.stderr.splitlines()[-1].startswith("selfcodec: error: ")
+    return result
+
+
+def write_recipe(path: Path, recipe: Recipe) -> Path:
+    """Writes a recipe as TOML; JSON's strings, numbers and truth values are TOML's."""
+    lines = [f"name = {json.dumps(recipe.name)}"]
+    for table in ("model", "train"):
+        lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in asdict(recipe)[table].items())]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root of data sets with one, `tiny`."""
+    root = tmp_path_factory.mktemp("data")
+    (root / "tiny").mkdir()
+    np.save(root / "tiny" / "train.npy", patches[::4])
+    return root
+
+
+@pytest.fixture(scope="module")
+def recipe_file(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny recipe, trained with rounding from the first step on: one step may take the whole budget."""
+    rounded = replace(tiny_recipe, train=replace(tiny_recipe.train, quantise_share=1.0))
+    return write_recipe(tmp_path_factory.mktemp("recipes") / "tiny.toml", rounded)
+
+
+@pytest.fixture(scope="module")
+def trained(recipe_file: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training run of half a second."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    result = run("train", recipe_file, "--data", data, "-o", folder, "--minutes", 0.01, "--device", "cpu")
+    assert "bpd on held-out images" in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert re.fullmatch(r"0\.\d of 0\.01 minutes, step 1: .* bpd \(u .* y1 .* z1 .* x .*\), \d+ images/s", line)
+    return folder
+
+
+# Training.
+
+
+def test_training_leaves_checkpoint_log_and_picture(trained: Path) -> None:
+    assert sorted(p.name for p in trained.iterdir()) == [CHECKPOINT, LOG, "progress.png"]
+    last = json.loads((trained / LOG).read_text().splitlines()[-1])
+    assert last["quantised"]
+    with Image.open(trained / "progress.png") as picture:
+        assert picture.height == 6 * (64 + GAP) + GAP  # original, four modes, samples
+
+
+def test_a_checkpoint_is_not_overwritten(trained: Path, recipe_file: Path, data: Path) -> None:
+    before = (trained / CHECKPOINT).read_bytes()
+    assert "--resume" in run("train", recipe_file, "--data", data, "-o", trained, code=1).stderr
+    assert (trained / CHECKPOINT).read_bytes() == before
+
+
+def test_resuming_goes_on(trained: Path, recipe_file: Path, data: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    before = torch.load(trained / CHECKPOINT, weights_only=True)
+    options = ["--resume", "--minutes", before["elapsed"] / 60 + 0.005, "--threads", torch.get_num_threads()]
+    run("train", recipe_file, "--data", data, "-o", tmp_path / "run", *options)
+    after = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
+    assert after["step"] > before["step"]
+    assert after["elapsed"] > before["elapsed"]
+    assert "no such checkpoint" in run("train", recipe_file, "--resume", "-o", tmp_path / "none", code=1).stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_ctrl_c_saves(recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Trainer.train_step
+
+    def interrupted(trainer: Trainer, ys: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        if trainer.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(trainer, ys)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    result = run("train", recipe_file, "--data", data, "-o", tmp_path / "run", "--minutes", 9, code=130)
+    assert (
+        result.stderr.splitlines()[-1] == "selfcodec: interrupted: stopped after 3 steps and saved; --resume continues"
+    )
+    assert torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["step"] == 3
+
+
+def test_training_refuses(recipe_file: Path, data: Path, tiny_recipe: Recipe, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert "no recipe 'none'" in run("train", "none", code=1).stderr
+    assert "data set 'tiny'" in run("train", recipe_file, "--data", tmp_path / "nix", "-o", out, code=1).stderr
+    greedy = replace(tiny_recipe, train=replace(tiny_recipe.train, batch=10_000))
+    file = write_recipe(tmp_path / "greedy.toml", greedy)
+    assert "too few" in run("train", file, "--data", data, "-o", out, code=1).stderr
+    (tmp_path / "odd" / "tiny").mkdir(parents=True)
+    np.save(tmp_path / "odd" / "tiny" / "train.npy", np.zeros((40, 30, 32, 3), np.uint8))
+    assert "multiples of 8" in run("train", recipe_file, "--data", tmp_path / "odd", "-o", out, code=1).stderr
+    if not torch.cuda.is_available():
+        assert "no CUDA" in run("train", recipe_file, "--device", "cuda", "-o", out, code=1).stderr
+    run("train", recipe_file, "--minutes", 0, code=2)
+    run("train", recipe_file, "--threads", 0, code=2)
+    assert not out.exists()
+
+
+def test_folders_of_images_are_data(recipe_file: Path, photo: UInt8, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for i in range(3):
+        Image.fromarray(np.roll(photo, i)).save(tmp_path / "images" / f"{i}.png")
+    run("train", recipe_file, "--data", tmp_path / "images", "-o", tmp_path / "run", "--minutes", 0.001)
+
+
+# Export.
+
+
+def test_exported_models_code(
+    trained: Path, tmp_path: Path, photo: UInt8, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    out = run("export", trained, "-o", tmp_path / "zoo" / "mine", "--data", data).stdout
+    assert "parameters" in out
+    assert "of 16777216" in out
+    assert "bpd in floating point" in out
+    manifest = json.loads((tmp_path / "zoo" / "mine" / "manifest.json").read_text())
+    assert manifest["training"]["held_out"]["images"] == 64 // 10 == min(HELD_OUT, 64 // 10)
+    monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "zoo"))
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    run("encode", tmp_path / "a.png", "--model", "mine", "-m", "rs2")
+    run("decode", tmp_path / "a.sv", "--force")
+    assert "exists; --force" in run("export", trained, "-o", tmp_path / "zoo" / "mine", code=1).stderr
+    run("export", trained / CHECKPOINT, "-o", tmp_path / "zoo" / "mine", "--data", data, "--force")
+
+
+def test_export_says_when_it_needs_data(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "none"))
+    assert "not measured" in run("export", trained, "-o", tmp_path / "whole").stdout
+    state = torch.load(trained / CHECKPOINT, weights_only=True)
+    state["formats"] = {name: {} for name in state["formats"]}
+    torch.save(state, tmp_path / "float.pt")
+    assert "--data" in run("export", tmp_path / "float.pt", "-o", tmp_path / "float", code=1).stderr
+    run("export", tmp_path / "float.pt", "-o", tmp_path / "float", "--data", data)
+    assert "data set 'tiny'" in run("export", trained, "-o", tmp_path / "x", "--data", tmp_path / "nix", code=1).stderr
+    assert "no such checkpoint" in run("export", tmp_path / "nix", "-o", tmp_path / "x", code=1).stderr
+    (tmp_path / "bad.pt").write_bytes(b"no checkpoint")
+    assert "not a readable checkpoint" in run("export", tmp_path / "bad.pt", "-o", tmp_path / "x", code=1).stderr
+    assert not (tmp_path / "x").exists()
+    run("export", trained, code=2)
+
+
+# Models and samples.
+
+
+def test_models_are_listed(tiny_model: Model) -> None:
+    rows = run("models").stdout.splitlines()
+    assert rows[0].split() == ["name", "id", "K", "transformation", "parameters", "default", "for"]
+    row = next(line.split() for line in rows if line.startswith("tiny"))
+    assert row == ["tiny", tiny_model.id.hex(), "1", "downscale", str(tiny_model.parameters)]
+    listed = next(row for row in json.loads(run("models", "--json").stdout) if row["name"] == "tiny")
+    assert (listed["id"], listed["levels"]) == (tiny_model.id.hex(), 1)
+
+
+def test_one_model_in_detail(tiny_model: Model, tiny_model_dir: Path) -> None:
+    text = run("models", "tiny").stdout
+    for word in (tiny_model.digest, str(tiny_model_dir / "tiny"), "transformation: downscale", "posterior", "training"):
+        assert word in text
+    details = json.loads(run("models", "tiny", "--json").stdout)
+    assert details["sha256"] == tiny_model.digest
+    assert details["recipe"]["name"] == "tiny"
+    assert details["spec"]["tile"] == tiny_model.spec.tile
+    assert "no model 'none'" in run("models", "none", code=1).stderr
+
+
+def test_damaged_models_are_reported(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("bad", "worse", "good"):
+        shutil.copytree(tiny_model_dir / "tiny", tmp_path / name)
+    (tmp_path / "bad" / "manifest.json").write_text("{")
+    (tmp_path / "worse" / "manifest.json").write_text("{}")
+    monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path))
+    result = run("models", code=1)
+    assert len(result.stderr.splitlines()) == 2
+    assert "good" in result.stdout
+
+
+def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
+    out = tmp_path / "grid.png"
+    run("sample", "tiny", "-n", 3, "-o", out, "--seed", 5, "--size", "24x16")
+    images = sample_images(tiny_model, 3, (16, 24), 5)
+    with Image.open(out) as picture:
+        assert np.array_equal(np.asarray(picture), grid(images))
+        assert picture.size == (2 * (24 + GAP) + GAP, 2 * (16 + GAP) + GAP)
+    assert "exists" in run("sample", "tiny", "-o", out, code=1).stderr
+    run("sample", "tiny", "-n", 1, "-o", out, "--force")
+    assert run("sample", "tiny", "-n", 1, "-o", "-").stdout_bytes == out.read_bytes()
+
+
+@pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4"])
+def test_sizes_that_are_none(size: str, tiny_model: Model, tmp_path: Path) -> None:
+    run("sample", "tiny", "-o", tmp_path / "grid.png", f"--size={size}", code=2)
+
+
+def test_too_many_samples(tiny_model: Model, tmp_path: Path) -> None:
+    options: list[Any] = ["sample", "tiny", "-o", tmp_path / "grid.png"]
+    assert "pixels" in run(*options, "-n", 4096, "--size", "4096x4096", code=1).stderr
+    assert "smaller seed" in run(*options, "--seed", 2**32 - 1, code=1).stderr
+
+
+def test_grid() -> None:
+    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 4, 5, 3), np.uint8)
+    picture = grid(images, 2)
+    assert picture.shape == (2 * (4 + GAP) + GAP, 2 * (5 + GAP) + GAP, 3)
+    assert (picture[GAP : GAP + 4, 5 + 2 * GAP : 10 + 2 * GAP] == 1).all()
+    assert (picture[-GAP - 4 : -GAP, -GAP - 5 : -GAP] == 255).all()

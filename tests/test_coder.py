@@ -1,0 +1,279 @@
+"""Entropy coding: round trips, prefixes of a stream, its length, sampling, and a golden vector."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfcodec import coder as coder_module
+from selfcodec.coder import Decoder, Encoder, Mean, Sampler, Words
+from selfcodec.errors import FormatError, TruncatedError
+from selfcodec.exact import PARAM_MAX
+from selfcodec.mixture import IntArray, Mixture, latent_mixture, pixel_mixture
+
+GOLDEN = "0000001a 502f2695 27887fa3 013e4b8a be745b76 b4ee4419 82ea1add"
+"""The words of `golden_mixture` for the bytes 0, 11, 22, ... 253; any change of them is a change of the format."""
+
+
+def random_mixture(seed: int, batch: int, count: int, components: int = 3) -> Mixture:
+    """Pixel distributions of every width."""
+    rng = np.random.default_rng(seed)
+    shape = (batch, count, components)
+    logits, log_scales = rng.integers(-3000, 3000, shape), rng.integers(-6000, 4000, shape)
+    return pixel_mixture(logits, rng.integers(-500, 9000, shape), log_scales)
+
+
+def random_latents(seed: int, batch: int, count: int) -> Mixture:
+    rng = np.random.default_rng(seed)
+    shape = (batch, count, 1)
+    means, log_scales = rng.integers(-5000, 5000, shape), rng.integers(-4000, 4000, shape)
+    return latent_mixture(np.zeros(shape, np.int64), means, log_scales, rng.integers(1, 9000, shape[:2]))[0]
+
+
+def likely_values(mixture: Mixture, seed: int) -> IntArray:
+    """A draw from the distributions, by inverting the CDF in floating point."""
+    rng = np.random.default_rng(seed)
+    edges = np.broadcast_to(np.arange(1, 256), (*mixture.shape, 255))
+    share = mixture.cumulative(edges) / (mixture.weights.sum(-1)[..., None] * 2.0**30)
+    return (share < rng.random((*mixture.shape, 1))).sum(-1)
+
+
+def encode(mixture: Mixture, values: IntArray) -> tuple[list[Words], npt.NDArray[np.float64]]:
+    encoder = Encoder(mixture.shape[0])
+    encoder.code(mixture, values)
+    return [encoder.finish(image, [])[0] for image in range(mixture.shape[0])], encoder.bits
+
+
+def hexadecimal(words: Words) -> str:
+    return " ".join(f"{word:08x}" for word in words)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 40), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_values_come_back(seed: int, batch: int, count: int, latent: bool) -> None:
+    mixture = random_latents(seed, batch, count) if latent else random_mixture(seed, batch, count)
+    values = np.random.default_rng(seed).integers(0, 256, mixture.shape)
+    words, _ = encode(mixture, values)
+    decoder = Decoder(words)
+    assert (decoder.code(mixture, None) == values).all()
+    decoder.finish()
+
+
+@pytest.mark.parametrize("value", [0, 15, 16, 128, 240, 255])
+@pytest.mark.parametrize("mean", [-(2**21), 0, 2**21])
+def test_impossible_values_come_back(value: int, mean: int) -> None:
+    shape = (1, 9, 2)
+    mixture = pixel_mixture(np.zeros(shape, np.int64), np.full(shape, mean), np.full(shape, -PARAM_MAX))
+    values = np.full((1, 9), value)
+    words, bits = encode(mixture, values)
+    assert (Decoder(words).code(mixture, None) == values).all()
+    assert bits[0] <= 9 * 48
+
+
+def test_a_batch_gives_the_streams_of_its_images() -> None:
+    mixture = random_mixture(5, 4, 200)
+    values = likely_values(mixture, 6)
+    words, bits = encode(mixture, values)
+    for image in range(4):
+        alone = Mixture(
+            mixture.cdf,
+            *(part[image : image + 1] for part in (mixture.weights, mixture.means, mixture.inverse_scales)),
+            mixture.bits,
+            *(part[image : image + 1] for part in (mixture.first_edge, mixture.spacing)),
+        )
+        (expected,), own_bits = encode(alone, values[image : image + 1])
+        assert hexadecimal(words[image]) == hexadecimal(expected)
+        assert bits[image] == pytest.approx(own_bits[0])
+        assert (Decoder([expected]).code(alone, None) == values[image]).all()
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 30), min_size=2, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_sections_decode_from_the_words_up_to_their_marks(seed: int, counts: list[int]) -> None:
+    sections = [random_mixture(seed + i, 2, count) for i, count in enumerate(counts)]
+    values = [np.random.default_rng(seed).integers(0, 256, mixture.shape) for mixture in sections]
+    encoder, marks = Encoder(2), []
+    for mixture, value in zip(sections, values, strict=True):
+        encoder.code(mixture, value)
+        marks.append(encoder.mark())
+    for image in range(2):
+        words, ends = encoder.finish(image, marks)
+        assert ends == sorted(ends)
+        assert ends[-1] == len(words)
+        for last, end in enumerate(ends):
+            # Where words were cut off, others in their place make sure that none of them is looked at.
+            others = np.full(len(words) - end, 0x5A5A5A5A, np.uint32)
+            for prefix in (words[:end], np.concatenate([words[:end], others])):
+                decoder = Decoder([prefix])
+                for mixture, value in zip(sections[: last + 1], values, strict=False):
+                    single = Mixture(
+                        mixture.cdf,
+                        *(p[image : image + 1] for p in (mixture.weights, mixture.means, mixture.inverse_scales)),
+                        mixture.bits,
+                        *(p[image : image + 1] for p in (mixture.first_edge, mixture.spacing)),
+                    )
+                    assert (decoder.code(single, None) == value[image]).all()
+
+
+@pytest.mark.parametrize("count", [1, 10, 100, 3000])
+def test_streams_are_as_long_as_the_model_says(count: int) -> None:
+    mixture = random_mixture(count, 2, count)
+    words, bits = encode(mixture, likely_values(mixture, 1))
+    for image in range(2):
+        real = 32 * len(words[image])
+        assert bits[image] - 1 <= real <= 1.01 * bits[image] + 96
+
+
+def test_bits_are_those_of_the_distributions() -> None:
+    mixture = random_mixture(3, 1, 500)
+    values = likely_values(mixture, 4)
+    _, bits = encode(mixture, values)
+    edges = np.stack([values, values + 1], -1)
+    low, high = np.moveaxis(mixture.cumulative(edges), -1, 0)
+    exact = -np.log2((high - low) / (mixture.weights.sum(-1) * 2.0**30)).sum()
+    assert bits[0] == pytest.approx(exact, rel=2e-4)
+
+
+@pytest.mark.parametrize("digit", [0, 1, 7, 14, 15])
+@pytest.mark.parametrize("spread", [0.5, 8.0, 20.0])
+def test_bits_are_what_a_digit_costs(digit: int, spread: float) -> None:
+    """Also the least probable ones: the same digit many times over takes its bits to within the coder's ends."""
+    rng = np.random.default_rng(digit)
+    weights = np.floor(np.exp(rng.normal(0, spread, 16)) * 1e4) + 1
+    digits = np.full((1, 2000), digit)
+    digits[0, -1] = 15  # coded first, since digits 0 are free for a coder in its initial state
+    encoder, repeated = Encoder(1), np.tile(weights, (1, 2000, 1))
+    encoder._pending.append((digits, repeated))
+    words, _ = encoder.finish(0, [])
+    bits = coder_module._bits(repeated, digits)[0]
+    assert bits - 24 <= 32 * len(words) <= bits + 64 + 1e-4 * bits
+
+
+def test_bits_add_up() -> None:
+    encoder, mixture = Encoder(2), random_mixture(8, 2, 30)
+    values = likely_values(mixture, 9)
+    encoder.code(mixture, values)
+    once = encoder.bits.copy()
+    encoder.code(mixture, values)
+    assert encoder.bits == pytest.approx(2 * once)
+
+
+def golden_mixture() -> tuple[Mixture, IntArray]:
+    """Three components at different places, from narrow to wide."""
+    n = np.arange(24)[None, :, None]
+    m = np.arange(3)[None, None, :]
+    values = 11 * np.arange(24)[None]
+    return pixel_mixture(100 * n * m, 32 * (11 * n + 40 * m - 50), 700 * m - 100 * n), values
+
+
+def test_golden_vector() -> None:
+    mixture, values = golden_mixture()
+    (words,), _ = encode(mixture, values)
+    assert hexadecimal(words) == GOLDEN
+    golden = np.array([int(word, 16) for word in GOLDEN.split()], np.uint32)
+    assert (Decoder([golden]).code(mixture, None) == values).all()
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 23])
+def test_chunks(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixture = random_mixture(count, 2, count)
+    values = likely_values(mixture, 1)
+    whole, whole_bits = encode(mixture, values)
+    monkeypatch.setattr(coder_module, "CHUNK", 5)
+    words, bits = encode(mixture, values)
+    decoder = Decoder(words)
+    assert (decoder.code(mixture, None) == values).all()
+    decoder.finish()
+    assert bits == pytest.approx(whole_bits)
+    assert (hexadecimal(words[0]) == hexadecimal(whole[0])) == (count <= 5)
+
+
+def test_more_than_a_chunk() -> None:
+    mixture = random_mixture(1, 1, coder_module.CHUNK + 3, components=1)
+    values = np.random.default_rng(1).integers(0, 256, mixture.shape)
+    words, _ = encode(mixture, values)
+    assert (Decoder(words).code(mixture, None) == values).all()
+
+
+def test_an_encoder_without_values_is_a_programming_error() -> None:
+    with pytest.raises(ValueError, match="values"):
+        Encoder(1).code(random_mixture(0, 1, 1), None)
+
+
+def test_words_left_over_or_missing_are_noticed() -> None:
+    mixture = random_mixture(2, 1, 60)
+    values = likely_values(mixture, 3)
+    (words,), _ = encode(mixture, values)
+    for wrong in (np.concatenate([words, words]), np.concatenate([words, np.ones(1, np.uint32)])):
+        decoder = Decoder([wrong])
+        decoder.code(mixture, None)
+        with pytest.raises(TruncatedError):
+            decoder.finish()
+
+
+def test_a_zero_where_the_stream_begins_is_no_stream() -> None:
+    with pytest.raises(FormatError, match="damaged"):
+        Decoder([np.array([0, 1, 2], np.uint32)])
+
+
+def test_an_empty_stream_decodes_to_something() -> None:
+    values = Decoder([np.zeros(0, np.uint32)]).code(random_mixture(0, 1, 50), None)
+    assert values.min() >= 0
+    assert values.max() <= 255
+
+
+def test_equal_seeds_draw_equal_bytes_and_others_do_not() -> None:
+    mixture = random_mixture(4, 3, 300)
+    first, again = (Sampler([7, 8, 7 << 32]).code(mixture, None) for _ in range(2))
+    assert (first == again).all()
+    other = Sampler([9, 8, 6 << 32]).code(mixture, None)
+    assert (other[1] == first[1]).all()
+    assert (other[0] != first[0]).mean() > 0.5
+    assert (other[2] != first[2]).mean() > 0.5
+
+
+def test_a_draw_does_not_depend_on_the_batch() -> None:
+    rows = random_mixture(11, 1, 5000, components=1)
+    twice = Mixture(
+        rows.cdf,
+        *(np.repeat(part, 2, 0) for part in (rows.weights, rows.means, rows.inverse_scales)),
+        rows.bits,
+        *(np.repeat(part, 2, 0) for part in (rows.first_edge, rows.spacing)),
+    )
+    alone = Sampler([3]).code(rows, None)
+    assert (Sampler([3, 4]).code(twice, None)[0] == alone[0]).all()
+
+
+def test_draws_follow_the_distribution() -> None:
+    count = 20000
+    shape = (1, count, 2)
+    logits = np.broadcast_to(np.array([0, -700]), shape)
+    means = np.broadcast_to(np.array([32 * 60, 32 * 180]), shape)
+    mixture = pixel_mixture(logits, means, np.broadcast_to(np.array([500, -500]), shape))
+    drawn = np.bincount(Sampler([123]).code(mixture, None)[0], minlength=256)
+    edges = np.broadcast_to(np.arange(257), (1, 1, 257))
+    expected = count * np.diff(mixture.part(0, 1).cumulative(edges)[0, 0]) / (mixture.weights[0, 0].sum() * 2.0**30)
+    common = expected > 5
+    chi_square = ((drawn - expected) ** 2 / np.maximum(expected, 1e-9))[common].sum()
+    freedom = common.sum() - 1
+    assert abs(chi_square - freedom) < 5 * np.sqrt(2 * freedom)
+    assert drawn[~common].sum() < 3 * expected[~common].sum() + 20
+
+
+def test_a_sampler_survives_random_words_that_begin_with_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Zeros:
+        def random_raw(self, count: int) -> npt.NDArray[np.uint64]:
+            return np.zeros(count, np.uint64)
+
+    monkeypatch.setattr(np.random, "Philox", lambda key: Zeros())
+    assert Sampler([0]).code(random_mixture(1, 1, 20), None).shape == (1, 20)
+
+
+def test_the_mean_is_the_byte_that_holds_it() -> None:
+    shape = (1, 6, 1)
+    means = np.array([-3200, 0, 15, 16, 32 * 200 + 5, 32 * 300]).reshape(shape)
+    mixture = pixel_mixture(np.zeros(shape, np.int64), means, np.zeros(shape, np.int64))
+    assert Mean().code(mixture, None).tolist() == [[0, 0, 0, 1, 200, 255]]

@@ -1,0 +1,128 @@
+"""A file decodes to the same bits under every thread count, batch, memory format, library and instruction set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import variants
+from exactness_worker import digest_of_file
+from PIL import Image
+
+from selfcodec import imageio
+from selfcodec.codec import Settings, encode_picture, open_file
+from selfcodec.integer import Runtime
+from selfcodec.modes import Mode
+from selfcodec.zoo import model_by_id
+
+UInt8 = npt.NDArray[np.uint8]
+
+WORKER = Path(__file__).with_name("exactness_worker.py")
+TILE = 16
+SIZE = (85, 67)
+"""(width, height): 20 whole tiles, which batches of 16 and more take down other paths, and three sizes of others."""
+
+Setting = tuple[int, int, bool, bool]
+SETTINGS = [
+    (1, 1, True, True),
+    (2, 64, True, True),
+    (1, 64, False, True),
+    (2, 3, False, True),
+    (1, 64, True, False),
+    (2, 64, False, False),
+    (2, 7, True, False),
+]
+"""Threads, batch, channels last, oneDNN; all of them in an ordinary process, a few under every environment."""
+FEW = [(2, 64, True, True), (1, 64, False, False), (1, 7, False, True)]
+
+ENVIRONMENTS = {
+    "as it is": {},
+    "no vector units": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "old oneDNN": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "old PyTorch": {"ATEN_CPU_CAPABILITY": "default"},
+}
+
+Decoded = tuple[list[Path], list[str]]
+
+
+@pytest.fixture(scope="module")
+def files(tiny_model_dir: Path, photo: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoded]:
+    """A lossless and two lossy files, one of them drawn, and the digests of what they decode to tile by tile here."""
+    folder = tmp_path_factory.mktemp("exactness")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tiny_model_dir), str(folder))))
+        model = variants.install(folder, "tiles", variants.with_tiles(tiny_model_dir / "tiny", TILE))
+        rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
+        image = Image.fromarray(photo[rows][:, columns])
+        picture, paths = imageio.from_image(image), []
+        for settings in (Settings(), Settings(Mode.CR), Settings(Mode.RS2, seed=7)):
+            data = encode_picture(picture, settings, model, verify=False).data
+            container = open_file(data)
+            assert container.header.mode is settings.mode
+            assert len(container.streams[0]) == 30
+            paths.append(folder / f"{settings.mode}.sv")
+            paths[-1].write_bytes(data)
+        reference = [digest_of_file(path, Runtime(batch=1)) for path in paths]
+        assert reference[0] == hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
+        yield paths, reference
+
+
+def digests(files: list[Path], settings: list[Setting], environment: dict[str, str], *flags: str) -> list[list[str]]:
+    """What a new process makes of the files: for each setting, a digest of each."""
+    command = [sys.executable, str(WORKER), *flags, json.dumps(settings), *map(str, files)]
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result: list[list[str]] = json.loads(done.stdout)
+    assert len(result) == len(settings)
+    return result
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_decoding_gives_the_same_bits(files: Decoded, environment: str) -> None:
+    """The lossless file gives its image, and the lossy ones the same image everywhere."""
+    paths, reference = files
+    settings = FEW if ENVIRONMENTS[environment] else SETTINGS
+    found = digests(paths, settings, ENVIRONMENTS[environment])
+    for setting, result in zip(settings, found, strict=True):
+        assert result == reference, setting
+
+
+def test_a_network_in_real_numbers_does_not(files: Decoded) -> None:
+    """The same harness on a float network finds differences, so that it is able to find one."""
+    found = digests(files[0], SETTINGS, {}, "--float")
+    assert len({result[0] for result in found}) > 1
+
+
+def test_encoding_gives_the_same_bytes(files: Decoded, photo: UInt8) -> None:
+    """Encoders run the same networks, and so write the same file under other settings."""
+    rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
+    picture = imageio.from_image(Image.fromarray(photo[rows][:, columns]))
+    whole = files[0][0].read_bytes()
+    model = model_by_id(open_file(whole).header.model_id)
+    before = torch._C._get_mkldnn_enabled()
+    try:
+        for onednn in (True, False):
+            torch._C._set_mkldnn_enabled(onednn)
+            for runtime in (Runtime(64, False), Runtime(5, True)):
+                assert encode_picture(picture, Settings(), model, runtime, verify=False).data == whole
+    finally:
+        torch._C._set_mkldnn_enabled(before)

@@ -1,0 +1,370 @@
+"""Loading, refusing and saving images."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from selfcodec import imageio
+from selfcodec.errors import FormatError, InputError
+from selfcodec.imageio import from_image, load, save_image, to_image, write_atomically
+from selfcodec.sidedata import unpack_metadata
+
+SIZES = [(1, 1), (1, 1000), (31, 33)]
+MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
+
+
+def noise(mode: str, size: tuple[int, int] = (31, 33), grey: bool = False) -> Image.Image:
+    """Return an image of random samples; for P with 200 random colours or greys."""
+    rng = np.random.default_rng(5)
+    width, height = size
+    if mode == "1":
+        return Image.fromarray(rng.random((height, width)) < 0.5)
+    if mode == "P":
+        image = Image.fromarray(rng.integers(0, 200, (height, width), np.uint8))
+        colours = rng.integers(0, 256, (200, 1 if grey else 3), np.uint8)
+        image.putpalette(np.broadcast_to(colours, (200, 3)).tobytes())
+        return image
+    samples = rng.integers(0, 256, (height, width, len(mode)), np.uint8)
+    return Image.fromarray(samples[..., 0] if mode == "L" else samples)
+
+
+def file_of(image: Image.Image, format: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png16(colour_type: int, channels: int) -> bytes:
+    """Return a 2×1 PNG of 16 bits a sample, which Pillow cannot write."""
+    data = b"\x89PNG\r\n\x1a\n"
+    header = struct.pack(">IIBBBBB", 2, 1, 16, colour_type, 0, 0, 0)
+    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1 + 4 * channels))), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return data
+
+
+def tiff16() -> bytes:
+    """Return a 2×1 RGB TIFF of 16 bits a sample, which Pillow cannot write."""
+    tags = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
+    tags += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12), (284, 3, 1, 1)]
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    return b"II*\0\x08\0\0\0" + directory + struct.pack("<3H", 16, 16, 16) + bytes(12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, int]) -> None:
+    source = noise(mode, size)
+    picture = load(file_of(source))
+    assert picture.mode == picture.image.mode == mode
+    assert picture.planes.dtype == np.uint8
+    assert picture.planes.shape[:2] == (size[1], size[0])
+    assert picture.exact_only == (mode in ("1", "P"))
+    assert picture.metadata == b""
+    assert len(picture.rendering) == picture.planes.shape[2] + (picture.alpha is not None)
+    back = to_image(picture.rendering, picture.planes, picture.alpha)
+    assert back.mode == picture.rendering == (mode if not picture.exact_only else back.mode)
+    assert back.tobytes() == source.convert(picture.rendering).tobytes()
+    assert back.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
+
+
+def test_large_images_are_split_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imageio, "_STRIP_PIXELS", 100)
+    picture = from_image(noise("RGBA"))
+    assert picture.alpha is not None
+    assert np.array_equal(np.dstack((picture.planes, picture.alpha)), np.asarray(noise("RGBA")))
+
+
+@pytest.mark.parametrize(
+    ("grey", "transparency", "rendering"),
+    [
+        (False, None, "RGB"),
+        (True, None, "L"),
+        (False, 3, "RGBA"),
+        (True, 3, "LA"),
+        (False, bytes(range(100)), "RGBA"),
+        (True, bytes(range(100)), "LA"),
+        (True, b"\xff" * 9, "L"),
+        (True, 250, "L"),
+    ],
+)
+def test_palettes_are_rendered(grey: bool, transparency: int | bytes | None, rendering: str) -> None:
+    image = noise("P", grey=grey)
+    if transparency is not None:
+        image.info["transparency"] = transparency
+    picture = from_image(image)
+    assert picture.rendering == rendering
+    assert picture.exact_only
+    back = to_image(rendering, picture.planes, picture.alpha)
+    assert back.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
+
+
+def test_palettes_with_alpha_are_rendered() -> None:
+    image = noise("RGBA").quantize(9)
+    picture = from_image(image)
+    assert picture.rendering == "RGBA"
+    assert to_image("RGBA", picture.planes, picture.alpha).tobytes() == image.convert("RGBA").tobytes()
+
+
+def test_a_damaged_palette_is_refused() -> None:
+    image = noise("P")
+    image.info["transparency"] = bytes(300)
+    with pytest.raises(InputError, match="palette is damaged"):
+        from_image(image)
+
+
+@pytest.mark.parametrize(
+    ("mode", "transparency", "rendering"),
+    [("1", 0, "LA"), ("1", 255, "LA"), ("1", 1, "LA"), ("L", 7, "LA"), ("RGB", (1, 2, 3), "RGBA")],
+)
+def test_a_transparent_colour_becomes_alpha(mode: str, transparency: object, rendering: str) -> None:
+    image = noise(mode)
+    if mode == "RGB":
+        image.putpixel((3, 4), (1, 2, 3))
+    image.info["transparency"] = transparency
+    picture = load(file_of(image))
+    assert picture.exact_only
+    assert picture.rendering == rendering
+    assert picture.alpha is not None
+    key = 255 * bool(transparency) if mode == "1" else transparency
+    expected = (np.asarray(image.convert("L") if mode == "1" else image) == key).reshape(33, 31, -1).all(axis=2)
+    assert expected.any()
+    assert np.array_equal(picture.alpha, np.where(expected, 0, 255))
+
+
+@pytest.mark.parametrize("transparency", [b"ab", (1, 2), "red", None])
+def test_a_damaged_transparent_colour_is_refused(transparency: object) -> None:
+    image = noise("RGB")
+    image.info["transparency"] = transparency
+    with pytest.raises(InputError, match="transparent colour is damaged"):
+        from_image(image)
+
+
+@pytest.mark.parametrize("kind", ["path", "text", "bytes", "file"])
+def test_sources(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "in.png"
+    path.write_bytes(file_of(noise("RGB")))
+    if kind == "file":
+        with open(path, "rb") as file:
+            picture = load(file)
+            assert not file.closed
+    else:
+        sources: dict[str, Path | str | bytes] = {"path": path, "text": str(path), "bytes": path.read_bytes()}
+        picture = load(sources[kind])
+    assert np.array_equal(picture.planes, np.asarray(noise("RGB")))
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "TIFF", "BMP", "JPEG", "WEBP", "PPM", "TGA"])
+def test_no_file_stays_open(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(file_of(noise("L"), format))
+    load(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(InputError, match="in: "):
+        load(path)
+    gc.collect()
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK", "YCbCr", "LAB", "HSV", "PA", "La", "RGBa", "RGBX"])
+def test_other_modes_are_refused(mode: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_image(Image.new(mode, (3, 2)), "in.tif")
+    text = str(caught.value)
+    assert text.startswith("in.tif: ")
+    assert "\n" not in text
+    assert ("8 bits" if mode[0] in "IF" else f"colour mode {mode} ") in text
+    assert "convert it to " in text
+
+
+DEEP = {
+    "PNG L": png16(0, 1),
+    "PNG LA": png16(4, 2),
+    "PNG RGB": png16(2, 3),
+    "PNG RGBA": png16(6, 4),
+    "PPM": b"P6 1 1 65535\n" + bytes(6),
+    "PPM text": b"P3 1 1 1023\n 1 2 3\n",
+    "PGM": b"P5 1 1 4095\n" + bytes(2),
+    "TIFF": tiff16(),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_files_of_more_than_8_bits_are_refused(name: str) -> None:
+    with Image.open(io.BytesIO(DEEP[name])) as image:
+        image.load()
+    with pytest.raises(InputError, match="convert it to 8 bits first"):
+        load(DEEP[name])
+
+
+def test_fewer_than_8_bits_are_taken() -> None:
+    assert load(b"P5 1 1 15\n\x0f").planes.tolist() == [[[255]]]
+    assert load(file_of(noise("L"), bits=4)).planes.shape == (33, 31, 1)
+    bmp16 = b"BM" + struct.pack("<IIIIiiHHIIiiII", 58, 0, 54, 40, 1, 1, 1, 16, 0, 4, 0, 0, 0, 0) + b"\xff\x7f\0\0"
+    assert load(bmp16).planes.tolist() == [[[255, 255, 255]]]
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_and_pages_are_refused(format: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match="holds 3 images"):
+        load(data)
+    assert load(file_of(frames[0], format)).planes.shape == (8, 8, 3)
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("not an image")
+    for source in (b"", b"not an image", tmp_path / "a.txt"):
+        with pytest.raises(InputError, match="not an image"):
+            load(source)
+    with pytest.raises(InputError, match=r"none\.png: cannot be read: No such file"):
+        load(tmp_path / "none.png")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_empty_images_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match="is empty"):
+        from_image(Image.new("RGB", size))
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000"])
+def test_cut_and_damaged_files_give_input_errors(format: str) -> None:
+    data = file_of(noise("RGB", (90, 90)), format)
+    rng = np.random.default_rng(6)
+    for size in rng.integers(1, int(len(data) * 0.9), 10):
+        with pytest.raises(InputError):
+            load(data[:size])
+    for _ in range(40):
+        damaged = bytearray(data)
+        for place in rng.integers(0, min(len(data), 700), 4):
+            damaged[place] = rng.integers(0, 256)
+        try:
+            load(bytes(damaged))
+        except InputError as error:
+            assert str(error).startswith("image data: ")  # noqa: PT017
+
+
+def test_large_images_are_taken_up_to_pillows_error_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
+    assert load(file_of(Image.new("L", (31, 33)))).planes.shape == (33, 31, 1)
+    with pytest.raises(InputError, match="too many pixels"):
+        load(file_of(Image.new("L", (31, 50))))
+
+
+def test_our_own_pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imageio, "MAX_PIXELS", 1000)
+    with pytest.raises(InputError, match="31×33 pixels are too many"):
+        from_image(noise("L"))
+
+
+EXIF = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"
+METADATA = {"icc_profile": b"a profile" * 50, "exif": EXIF, "xmp": b"<x:xmpmeta>\xff</x:xmpmeta>"}
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+def test_metadata_pass_from_file_to_file(tmp_path: Path, format: str) -> None:
+    image = noise("RGB")
+    image.info.update(METADATA)
+    save_image(image, tmp_path / "in", format)
+    picture = load(tmp_path / "in")
+    assert unpack_metadata(picture.metadata) == METADATA | {"exif": EXIF[6:]}
+    save_image(to_image("RGB", picture.planes, None, picture.metadata), tmp_path / "out")
+    again = load(tmp_path / "out")
+    assert again.metadata == picture.metadata
+    assert again.image.format == "PNG"
+    assert again.image.getexif()[274] == 6
+    assert load(tmp_path / "in", strip=True).metadata == b""
+
+
+def test_metadata_that_cannot_be_kept_name_the_way_out() -> None:
+    image = noise("L")
+    image.info["xmp"] = bytes(2**24)
+    with pytest.raises(InputError, match=r"^in\.png: .*--strip"):
+        from_image(image, "in.png")
+    assert from_image(image, strip=True).metadata == b""
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "alpha"),
+    [
+        ("L", 3, None),
+        ("L", 1, (4, 3)),
+        ("LA", 1, None),
+        ("RGB", 1, None),
+        ("RGB", 3, (4, 3)),
+        ("RGBA", 3, None),
+        ("RGBA", 3, (3, 4)),
+        ("RGBA", 4, None),
+        ("RGBA", 1, (4, 3)),
+        ("P", 1, None),
+        ("1", 1, None),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(mode: str, channels: int, alpha: tuple[int, int] | None) -> None:
+    plane = None if alpha is None else np.zeros(alpha, np.uint8)
+    with pytest.raises(FormatError, match=f"do not make a {mode} image"):
+        to_image(mode, np.zeros((4, 3, channels), np.uint8), plane)
+
+
+def test_to_image_refuses_bad_metadata() -> None:
+    with pytest.raises(FormatError, match="metadata"):
+        to_image("L", np.zeros((4, 3, 1), np.uint8), None, b"x")
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
+def test_saving_is_lossless(format: str) -> None:
+    buffer = io.BytesIO()
+    save_image(noise("RGBA"), buffer, format)
+    assert not buffer.closed
+    assert Image.open(buffer).convert("RGBA").tobytes() == noise("RGBA").tobytes()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "no such format"])
+def test_saving_what_a_format_cannot_hold(tmp_path: Path, format: str) -> None:
+    with pytest.raises(InputError, match="choose PNG"):
+        save_image(noise("RGBA"), tmp_path / "out", format)
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_are_written_and_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    for data in (b"first", b""):
+        write_atomically(path, data)
+        assert path.read_bytes() == data
+    write_atomically(str(path), b"second")
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    (tmp_path / "ordinary").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_writing_through_a_link_and_into_a_device(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    write_atomically(tmp_path / "link", b"data")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"data"
+    write_atomically("/dev/null", b"data")
+    assert not Path("/dev/null").is_file()
+
+
+def test_failed_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "folder", tmp_path / "none" / "out"):
+        with pytest.raises(InputError, match=f"{path.name}: cannot be written: "):
+            write_atomically(path, b"data")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    (tmp_path / "out").write_bytes(b"old")
+    with pytest.raises(InputError, match="No space left"):
+        write_atomically(tmp_path / "out", b"data")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "out"]
+    assert (tmp_path / "out").read_bytes() == b"old"

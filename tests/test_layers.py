@@ -1,0 +1,191 @@
+"""A file imports only from the layers below it.
+
+    selfcodec  <-  selfcodec.models  <-  selfcodec.benchmarks  <-  selfcodec.cli
+
+Within `selfcodec` and within `selfcodec.models` the tables below give each module a number, and a module
+imports only from smaller ones. A new module of `selfcodec` needs a line here. Imports in functions count too.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PACKAGES = ("selfcodec", "selfcodec.models", "selfcodec.benchmarks", "selfcodec.cli")
+"""Lowest first."""
+
+FOLDERS = {
+    "selfcodec": ROOT / "selfcodec",
+    "selfcodec.models": ROOT / "models",
+    "selfcodec.benchmarks": ROOT / "benchmarks",
+    "selfcodec.cli": ROOT / "cli",
+}
+
+CORE_LAYERS = {
+    "selfcodec.errors": 0,
+    "selfcodec.bytereader": 1,
+    "selfcodec.exact": 1,
+    "selfcodec.layout": 1,
+    "selfcodec.modes": 1,
+    "selfcodec.transforms": 1,
+    "selfcodec.sidedata": 2,
+    "selfcodec.tables": 2,
+    "selfcodec.container": 3,
+    "selfcodec.graph": 3,
+    "selfcodec.mixture": 3,
+    "selfcodec.schedule": 3,
+    "selfcodec.coder": 4,
+    "selfcodec.integer": 4,
+    "selfcodec.flow": 5,
+    "selfcodec.zoo": 6,
+    "selfcodec.imageio": 7,
+    "selfcodec.walk": 7,
+    "selfcodec.codec": 8,
+    "selfcodec.api": 9,
+    "selfcodec.pillow": 10,
+    "selfcodec": 11,
+}
+
+MODELS_LAYERS = {
+    "selfcodec.models.config": 0,
+    "selfcodec.models.data": 1,
+    "selfcodec.models.distributions": 1,
+    "selfcodec.models.layers": 1,
+    "selfcodec.models.networks": 1,
+    "selfcodec.models.priors": 2,
+    "selfcodec.models.selfvae": 3,
+    "selfcodec.models.train": 4,
+    "selfcodec.models.export": 5,
+    "selfcodec.models.pictures": 5,
+}
+
+LAYERS = CORE_LAYERS | MODELS_LAYERS
+
+
+def find_modules() -> dict[str, Path]:
+    """Dotted name -> file, for every module of the four packages; links between them are not followed."""
+    modules = {}
+    for package, folder in FOLDERS.items():
+        for directory, _, files in os.walk(folder):
+            for file in files:
+                if file.endswith(".py"):
+                    path = Path(directory, file)
+                    parts = (package, *path.relative_to(folder).with_suffix("").parts)
+                    modules[".".join(parts).removesuffix(".__init__")] = path
+    return modules
+
+
+MODULES = find_modules()
+
+
+def imports_of(source: str) -> Iterator[str]:
+    """Dotted names of what `source` imports: modules, or names in them where `from` leaves that open."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"line {node.lineno}: relative import")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_module(name: str, modules: dict[str, Path] = MODULES) -> str | None:
+    """The module of ours that the import of `name` names or reads from, or None for other people's."""
+    if name.split(".")[0] != "selfcodec":
+        return None
+    while name not in modules and name not in PACKAGES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def package_of(module: str) -> str:
+    return max((p for p in PACKAGES if module == p or module.startswith(p + ".")), key=len)
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Whether the layers allow it."""
+    here, there = package_of(importer), package_of(imported)
+    if here != there:
+        return PACKAGES.index(there) < PACKAGES.index(here)
+    if importer in LAYERS and imported in LAYERS:
+        return LAYERS[imported] < LAYERS[importer]
+    return here != "selfcodec"
+
+
+def test_every_module_of_the_core_has_a_layer() -> None:
+    missing = [m for m in MODULES if package_of(m) == "selfcodec" and m not in CORE_LAYERS]
+    assert not missing, f"no layer in {Path(__file__).name} for {', '.join(missing)}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_only_from_below(module: str) -> None:
+    names = imports_of(MODULES[module].read_text(encoding="utf-8"))
+    imported = {own for name in names if (own := own_module(name)) is not None}
+    assert not [name for name in sorted(imported) if not may_import(module, name)]
+
+
+def test_only_the_coder_imports_constriction() -> None:
+    users = [
+        module
+        for module, path in MODULES.items()
+        if any(name.split(".")[0] == "constriction" for name in imports_of(path.read_text(encoding="utf-8")))
+    ]
+    assert set(users) <= {"selfcodec.coder"}
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("selfcodec.modes", "selfcodec.errors", True),
+        ("selfcodec.errors", "selfcodec.modes", False),
+        ("selfcodec.modes", "selfcodec.transforms", False),
+        ("selfcodec.schedule", "selfcodec.modes", True),
+        ("selfcodec.coder", "selfcodec.mixture", True),
+        ("selfcodec.mixture", "selfcodec.coder", False),
+        ("selfcodec.api", "selfcodec.codec", True),
+        ("selfcodec.codec", "selfcodec", False),
+        ("selfcodec.api", "selfcodec.models.selfvae", False),
+        ("selfcodec", "selfcodec.cli.main", False),
+        ("selfcodec.unheard_of", "selfcodec.errors", False),
+        ("selfcodec.models.train", "selfcodec.models.selfvae", True),
+        ("selfcodec.models.selfvae", "selfcodec.models.train", False),
+        ("selfcodec.models.selfvae", "selfcodec.schedule", True),
+        ("selfcodec.models.train", "selfcodec.benchmarks.metrics", False),
+        ("selfcodec.benchmarks.runner", "selfcodec.benchmarks.metrics", True),
+        ("selfcodec.benchmarks.runner", "selfcodec.models.export", True),
+        ("selfcodec.benchmarks.runner", "selfcodec.cli.main", False),
+        ("selfcodec.cli.main", "selfcodec.cli.encode", True),
+        ("selfcodec.cli.bench", "selfcodec.benchmarks.runner", True),
+    ],
+)
+def test_rule(importer: str, imported: str, allowed: bool) -> None:
+    assert may_import(importer, imported) is allowed
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import numpy as np", {None}),
+        ("import selfcodec", {"selfcodec"}),
+        ("from selfcodec import errors", {"selfcodec.errors"}),
+        ("from selfcodec import encode, errors", {"selfcodec", "selfcodec.errors"}),
+        ("from selfcodec.errors import InputError", {"selfcodec.errors"}),
+        ("def f():\n    import selfcodec.models.train", {"selfcodec.models.train"}),
+        ("if TYPE_CHECKING:\n    from selfcodec.models.train import fit", {"selfcodec.models.train"}),
+        ("from selfcodec.models import fit", {"selfcodec.models"}),
+    ],
+)
+def test_imports_are_found(source: str, expected: set[str | None]) -> None:
+    modules = dict.fromkeys(("selfcodec.errors", "selfcodec.models.train"), ROOT)
+    assert {own_module(name, modules) for name in imports_of(source)} == expected
+
+
+def test_relative_imports_are_refused() -> None:
+    with pytest.raises(ValueError, match="line 2: relative import"):
+        list(imports_of("\nfrom . import errors"))
