@@ -14,6 +14,8 @@ from selfcodec.layout import (
     LOG_SCALE_STEP,
     MEAN_UNIT,
     PIXEL_LOG_SCALES,
+    WINDOW,
+    WINDOW_BELOW,
     PixelLayout,
 )
 
@@ -36,16 +38,36 @@ def _channel_means(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout,
     return mean
 
 
-def dmol_log_prob(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout) -> Tensor:
-    """Discretized mixture of logistics with channel autoregression (paper eq. 14, 16, 19).
+def _log_mass(low: Tensor, high: Tensor, means: Tensor, inverse: Tensor) -> Tensor:
+    """log of logistics' mass on the integers low..high, the bins of 0 and 255 taking the tails; nats.
 
-    The bins of 0 and 255 take the tails. With a = (x + 1/2 - m) / s and b = (x - 1/2 - m) / s,
+    With a = (high + 1/2 - m) / s and b = (low - 1/2 - m) / s,
     log(sigm(a) - sigm(b)) = log sigm(a) + log sigm(-b) + log(1 - e^-(a-b)) has no cancellation.
+    """
+    above = (high - means + 0.5) * inverse
+    below = (low - means - 0.5) * inverse
+    lower_tail, upper_tail = low <= 0, high >= 255
+    return (
+        -F.softplus(-above).masked_fill(upper_tail, 0.0)
+        - F.softplus(below).masked_fill(lower_tail, 0.0)
+        + torch.log(-torch.expm1((low - high - 1) * inverse)).masked_fill(lower_tail | upper_tail, 0.0)
+    )
+
+
+def window_start(base: Tensor) -> Tensor:
+    """The lowest of the WINDOW values that a known sum leaves possible, if it leaves `base` on average."""
+    return (base - WINDOW_BELOW).clamp(0, 256 - WINDOW)
+
+
+def dmol_log_prob(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout, known: Tensor | None = None) -> Tensor:
+    """Discretized mixture of logistics with channel autoregression (paper eq. 14, 16, 19).
 
     Args:
         params: (B, layout.size, H, W); see `PixelLayout`.
         x: (B, C, H, W), integers 0..255.
         base: (B, C, H, W), the prediction that means are relative to, in grey levels.
+        known: (B,) bool, images where x is known to be in the window around `base`, to which the mixture is
+            restricted; none by default.
 
     Returns:
         (B, C, H, W), nats.
@@ -57,17 +79,14 @@ def dmol_log_prob(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout) 
         scales.append(_pixel_scales(params[:, layout.log_scales(c)]))
     weight = torch.log_softmax(torch.stack(logits, 1), 2)  # (B, C, M, H, W)
     inverse = torch.exp(-torch.stack(scales, 1))
+    mean = torch.stack(means, 1)
     value = x.unsqueeze(2)
-    centred = value - torch.stack(means, 1)
-    above = (centred + 0.5) * inverse
-    below = (centred - 0.5) * inverse
-    lower_tail, upper_tail = value <= 0, value >= 255
-    log_bin = (
-        -F.softplus(-above).masked_fill(upper_tail, 0.0)
-        - F.softplus(below).masked_fill(lower_tail, 0.0)
-        + torch.log(-torch.expm1(-inverse)).masked_fill(lower_tail | upper_tail, 0.0)
-    )
-    return torch.logsumexp(weight + log_bin, 2)
+    log_prob = torch.logsumexp(weight + _log_mass(value, value, mean, inverse), 2)
+    if known is None:
+        return log_prob
+    low = window_start(base).unsqueeze(2)
+    log_window = torch.logsumexp(weight + _log_mass(low, low + WINDOW - 1, mean, inverse), 2)
+    return log_prob - log_window * known.float()[:, None, None, None]
 
 
 @torch.no_grad()
@@ -82,10 +101,22 @@ def dmol_mean(params: Tensor, base: Tensor, layout: PixelLayout) -> Tensor:
 
 
 @torch.no_grad()
-def dmol_sample(params: Tensor, base: Tensor, layout: PixelLayout) -> Tensor:
-    """A draw from the mixture, channel after channel; integers 0..255, (B, C, H, W)."""
+def dmol_sample(params: Tensor, base: Tensor, layout: PixelLayout, *, known: bool = False) -> Tensor:
+    """A draw from the mixture, channel after channel; integers 0..255, (B, C, H, W).
+
+    With `known` all images' values are among those in the window around `base`.
+    """
     out = torch.zeros_like(base)
     for c in range(layout.channels):
+        if known:
+            candidates = [out.clone() for _ in range(WINDOW)]
+            for i, candidate in enumerate(candidates):
+                candidate[:, c] = window_start(base[:, c]) + i
+            log_probs = [dmol_log_prob(params, candidate, base, layout)[:, c] for candidate in candidates]
+            chances = torch.softmax(torch.stack(log_probs, -1), -1)  # (B, H, W, WINDOW)
+            drawn = torch.multinomial(chances.flatten(0, 2), 1).view(chances.shape[:3])
+            out[:, c] = window_start(base[:, c]) + drawn
+            continue
         weight = torch.softmax(params[:, layout.logits(c)], 1).movedim(1, -1)  # (B, H, W, M)
         chosen = torch.multinomial(weight.flatten(0, 2), 1).view(*weight.shape[:3])[:, None]
         mean = _channel_means(params, out, base, layout, c).gather(1, chosen)[:, 0]

@@ -224,8 +224,13 @@ class SelfVAE(nn.Module):
         context = torch.cat([pixel_input(torch.cat(earlier, 1)), torch.ones_like(earlier[0][:, :1])], 1)
         return net(features, context * shown).float()
 
-    def phase_base(self, i: int, base: Tensor, earlier: list[Tensor], withheld: Tensor) -> Tensor:
-        if not (known_sum_phase(i, self.config.phases, self.known_sum) and self.cell == 2):
+    def sum_is_known(self, step: Step, i: int) -> bool:
+        """Whether y and the phases before phase i leave it WINDOW values."""
+        return step.parents[0].kind == "pixels" and known_sum_phase(i, self.config.phases, self.known_sum)
+
+    def phase_base(self, step: Step, i: int, base: Tensor, earlier: list[Tensor], withheld: Tensor) -> Tensor:
+        """What the phase's means are relative to, (B, C, h, w) in grey levels."""
+        if not self.sum_is_known(step, i):
             return base
         rest = 4 * base - torch.stack(earlier).sum(0)
         return torch.where(withheld[:, None, None, None], base, rest)
@@ -247,12 +252,12 @@ class SelfVAE(nn.Module):
         layout, phases = self.layout(step), self._phases(target)
         features = self._net(f"p_{step.name}")(*self._inputs(step, values))
         base = self.base(step, values, phases[0].shape)
-        has_sum = step.parents[0].kind == "pixels"
         rate, generated = torch.zeros(len(target), device=target.device), []
         for i, part in enumerate(phases):
             params = self.phase_parameters(step, i, features, phases[:i], withheld.context)
-            centre = self.phase_base(i, base, phases[:i], withheld.context) if has_sum else base
-            rate = rate - dmol_log_prob(params, part, centre, layout).sum((1, 2, 3))
+            centre = self.phase_base(step, i, base, phases[:i], withheld.context)
+            known = ~withheld.context if self.sum_is_known(step, i) else None
+            rate = rate - dmol_log_prob(params, part, centre, layout, known).sum((1, 2, 3))
             if step.name != "x":
                 generated.append(dmol_mean(params.detach(), base, layout))
         if step.name == "x":
@@ -307,9 +312,11 @@ class SelfVAE(nn.Module):
             parts: list[Tensor] = []
             for i in range(self.config.phases):
                 params = self.phase_parameters(step, i, features, parts, hidden)
-                has_sum = step.parents[0].kind == "pixels"
-                centre = self.phase_base(i, base, parts, hidden) if has_sum else base
-                parts.append((dmol_sample if draw else dmol_mean)(params, centre, self.layout(step)))
+                centre, layout = self.phase_base(step, i, base, parts, hidden), self.layout(step)
+                if draw:
+                    parts.append(dmol_sample(params, centre, layout, known=self.sum_is_known(step, i)))
+                else:
+                    parts.append(dmol_mean(params, centre, layout))
             values[step.name] = self._assemble(parts)
         return values
 

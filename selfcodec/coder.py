@@ -1,10 +1,11 @@
 """Entropy coding of bytes under integer distributions; the only file that knows constriction.
 
 A byte is coded as two 16-way decisions, its high and its low half, so that the CDF is evaluated at 17 + 17 points
-instead of 257. A `ByteCoder` is handed distributions in the order of the schedule, whichever side it is on: the encoder
-notes values and codes them in reverse in the end, since ANS is a stack; the decoder reads them; the sampler reads them
-from random words, which is the same as drawing from the distributions; the mean takes each distribution's mean. Images
-of a batch have a stream each, and their distributions are evaluated together.
+instead of 257, and one of four possible bytes as one 4-way decision. A `ByteCoder` is handed distributions in the order
+of the schedule, whichever side it is on: the encoder notes values and codes them in reverse in the end, since ANS is a
+stack; the decoder reads them; the sampler reads them from random words, which is the same as drawing from the
+distributions; the mean takes each distribution's mean. Images of a batch have a stream each, and their distributions
+are evaluated together.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selfcodec.errors import FormatError, TruncatedError
+from selfcodec.layout import WINDOW
 from selfcodec.mixture import IntArray, Mixture
 
 Words = npt.NDArray[np.uint32]
@@ -42,15 +44,15 @@ class ByteCoder(Protocol):
 _MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
-def _digit_weights(mixture: Mixture, start: IntArray, width: int) -> Weights:
-    """Weights (B, N, 16) of the digits of `width` bytes each from `start` (B, N); exact integers, at least 1."""
-    edges = start[..., None] + width * np.arange(DIGIT + 1)
+def _digit_weights(mixture: Mixture, start: IntArray, width: int, count: int = DIGIT) -> Weights:
+    """Weights (B, N, count) of the digits of `width` bytes each from `start` (B, N); exact integers, at least 1."""
+    edges = start[..., None] + width * np.arange(count + 1)
     return (np.diff(mixture.cumulative(edges), axis=-1) + 1).astype(np.float64)
 
 
 def _bits(weights: Weights, digits: IntArray) -> npt.NDArray[np.float64]:
     """-log2 of the digits' probabilities, rounded to multiples of 2**-24 as constriction does, by image, (B,)."""
-    free = 2**PRECISION - DIGIT
+    free = 2**PRECISION - weights.shape[-1]
     edges = np.floor(np.cumsum(weights, -1) * (free / weights.sum(-1, keepdims=True)))
     edges[..., -1] = free
     widths = np.diff(edges, axis=-1, prepend=0.0) + 1
@@ -74,12 +76,17 @@ class Encoder:
             raise ValueError("an encoder needs the values")
         for start in range(0, mixture.shape[1], CHUNK):
             part, bytes_ = mixture.part(start, start + CHUNK), values[:, start : start + CHUNK]
+            if part.window is not None:
+                self._note(bytes_ - part.window, _digit_weights(part, part.window, 1, WINDOW))
+                continue
             high, low = bytes_ // DIGIT, bytes_ % DIGIT
-            for digits, first, width in ((high, np.zeros_like(high), DIGIT), (low, DIGIT * high, 1)):
-                weights = _digit_weights(part, first, width)
-                self.bits += _bits(weights, digits)
-                self._pending.append((digits, weights))
+            self._note(high, _digit_weights(part, np.zeros_like(high), DIGIT))
+            self._note(low, _digit_weights(part, DIGIT * high, 1))
         return values
+
+    def _note(self, digits: IntArray, weights: Weights) -> None:
+        self.bits += _bits(weights, digits)
+        self._pending.append((digits, weights))
 
     def mark(self) -> int:
         """A point between two sections, for `finish`."""
@@ -117,9 +124,12 @@ class Decoder:
         out = np.empty(mixture.shape, dtype=np.int64)
         for start in range(0, mixture.shape[1], CHUNK):
             part = mixture.part(start, start + CHUNK)
-            high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
-            low = self._digits(_digit_weights(part, DIGIT * high, 1))
-            out[:, start : start + CHUNK] = DIGIT * high + low
+            if part.window is not None:
+                bytes_ = part.window + self._digits(_digit_weights(part, part.window, 1, WINDOW))
+            else:
+                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
+                bytes_ = DIGIT * high + self._digits(_digit_weights(part, DIGIT * high, 1))
+            out[:, start : start + CHUNK] = bytes_
         return out
 
     def _digits(self, weights: Weights) -> IntArray:

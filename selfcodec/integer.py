@@ -110,8 +110,9 @@ class IntegerGraph:
         convolutions = (c for c in self._constants.values() if len(c) == 3)
         return sum(weight.numel() + bias.numel() for weight, bias, _ in convolutions)
 
+    @torch.no_grad()
     def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
-        """Runs the network.
+        """Runs the network, in float32 even where the caller is under autocast.
 
         Args:
             inputs: one float32 tensor of integers (B, C, H, W) for each input node, in units of 2**-6.
@@ -126,9 +127,10 @@ class IntegerGraph:
         for node, x in zip(self.graph.inputs, inputs, strict=True):
             limit = self._limits[node.name]
             values[node.name] = runtime.place(x.clamp(-limit, limit))
-        for node in self.graph.nodes:
-            if node.name not in values:
-                values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)
+        with torch.autocast(torch.device(runtime.device).type, enabled=False):
+            for node in self.graph.nodes:
+                if node.name not in values:
+                    values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)
         return values[self.graph.output.name].to(torch.int64)
 
     def _place(self, node: Node, runtime: Runtime) -> tuple[Tensor, ...]:

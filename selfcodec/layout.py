@@ -17,6 +17,10 @@ PIXEL_LOG_SCALES = (-2.5, 5.5)
 LATENT_LOG_SCALES = (-4.0, 4.0)
 """Natural logarithm of a Gaussian's standard deviation: [low, high)."""
 LOG_SCALE_STEP = 1 / 32
+WINDOW = 4
+"""Values of the last pixel of a cell that its known sum leaves possible."""
+WINDOW_BELOW = 2
+"""How many of them lie below 4 y minus the other pixels."""
 COUPLING_LIMIT = 2.0
 """Largest magnitude of a coupling layer's log-scale."""
 
@@ -59,5 +63,8 @@ def phase_offsets(phases: int) -> tuple[tuple[int, int], ...]:
 
 
 def known_sum_phase(phase: int, phases: int, known_sum: bool) -> bool:
-    """Whether a phase is the last of a cell whose sum is known within [4y - 2, 4y + 1] from y = (sum + 2) >> 2."""
+    """Whether a phase is the last of a cell whose sum is known within [4y - 2, 4y + 1] from y = (sum + 2) >> 2.
+
+    Its values are among the WINDOW from clip(4y - others - WINDOW_BELOW, 0, 256 - WINDOW), and coded as such.
+    """
     return known_sum and phases == 4 and phase == 3

@@ -48,6 +48,7 @@ class Mixture:
         weights, means, inverse_scales: (B, N, M); means in 2**-bits, inverse scales in 2**-16.
         bits: fraction bits of means and edges.
         first_edge, spacing: lower edge of byte 0 and distance of edges, (B, N), in 2**-bits.
+        window: (B, N) the first of the `layout.WINDOW` bytes that alone can occur; None where all 256 can.
     """
 
     cdf: IntArray
@@ -57,6 +58,7 @@ class Mixture:
     bits: int
     first_edge: IntArray
     spacing: IntArray
+    window: IntArray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,6 +75,7 @@ class Mixture:
             self.bits,
             self.first_edge[:, start:stop],
             self.spacing[:, start:stop],
+            None if self.window is None else self.window[:, start:stop],
         )
 
     def cumulative(self, b: IntArray) -> IntArray:
@@ -110,12 +113,13 @@ def softmax_weights(logits: IntArray) -> IntArray:
     return load_tables().weight[index]
 
 
-def pixel_mixture(logits: IntArray, means: IntArray, log_scales: IntArray) -> Mixture:
+def pixel_mixture(logits: IntArray, means: IntArray, log_scales: IntArray, window: IntArray | None = None) -> Mixture:
     """Discretized logistics over 0..255 (paper eq. 19).
 
     Args:
         logits, log_scales: (B, N, M), in 2**-10, as the network gives them.
         means: (B, N, M), in 2**-5 grey levels, base prediction and channel autoregression included.
+        window: (B, N), see `Mixture`.
     """
     tables, shape = load_tables(), logits.shape[:2]
     index = _log_scale_index(log_scales, LOG_SCALE_OFFSET, PIXEL_LOG_SCALES)
@@ -128,6 +132,7 @@ def pixel_mixture(logits: IntArray, means: IntArray, log_scales: IntArray) -> Mi
         PIXEL_BITS,
         np.full(shape, -spacing // 2, dtype=np.int64),
         np.full(shape, spacing, dtype=np.int64),
+        window,
     )
 
 

@@ -17,7 +17,7 @@ from selfcodec import flow
 from selfcodec.coder import ByteCoder, Mean
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.integer import Runtime
-from selfcodec.layout import known_sum_phase, phase_offsets
+from selfcodec.layout import WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
 from selfcodec.mixture import CENTRE, LATENT_BITS, PIXEL_BITS, STEP_BITS, IntArray, latent_mixture, pixel_mixture
 from selfcodec.schedule import Step, Variable
 from selfcodec.tables import QUALITY_BITS, load_tables
@@ -170,7 +170,7 @@ class Walk:
             centre = 4 * base - sum(parts) if rest else base
             target = self.truth[step.name][:, :, row::cell, column::cell] if sent and self.truth else None
             inner = (-(-(size[0] - row) // cell), -(-(size[1] - column) // cell))
-            part = self._phase(step, params, centre, target, inner)
+            part = self._phase(step, params, centre, target, inner, known=rest)
             out[:, :, row::cell, column::cell] = part[:, :, : inner[0], : inner[1]]
             parts.append(part)
         return out
@@ -199,10 +199,18 @@ class Walk:
         return base
 
     def _phase(
-        self, step: Step, params: IntArray, centre: IntArray, target: IntArray | None, inner: tuple[int, int]
+        self,
+        step: Step,
+        params: IntArray,
+        centre: IntArray,
+        target: IntArray | None,
+        inner: tuple[int, int],
+        *,
+        known: bool,
     ) -> IntArray:
         """One phase's values (B, C, h, w), `centre` beyond `inner`; channel after channel.
 
+        With `known`, `centre` is what the known sum leaves, and only the values in a window around it can occur.
         At an odd edge d repeats the last column; with y for what is missing there, the known sum still holds.
         """
         layout, (h, w) = self.model.layout(step), inner
@@ -220,7 +228,12 @@ class Walk:
                 product = params[:, layout.coefficients(c, e)] * residual
                 mean = mean + ((product + (1 << (_COEFFICIENT_DROP - 1))) >> _COEFFICIENT_DROP)
             logits, log_scales = params[:, layout.logits(c)], params[:, layout.log_scales(c)]
-            mixture = pixel_mixture(*(self._rows(p[:, :, :h, :w]) for p in (logits, mean, log_scales)))
+            window = None
+            if known:
+                lowest = np.clip(centre[:, c, :h, :w] - WINDOW_BELOW, 0, 256 - WINDOW)
+                window = lowest.reshape(self.batch, -1)
+            rows = [self._rows(p[:, :, :h, :w]) for p in (logits, mean, log_scales)]
+            mixture = pixel_mixture(rows[0], rows[1], rows[2], window)
             values = None if target is None else target[:, c, :h, :w].reshape(self.batch, -1)
             out[:, c, :h, :w] = coder.code(mixture, values).reshape(self.batch, h, w)
         return out

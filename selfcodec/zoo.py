@@ -45,7 +45,7 @@ class Spec:
         transformation: name of d.
         shape: of the schedule.
         phases, mixtures: of the pixel likelihoods.
-        known_sum: whether the last phase's base is 4 y minus the other phases.
+        known_sum: whether y leaves the last phase four values around 4 y minus the other phases.
         tile: largest tile in pixels in each direction.
         steps: for each latent, by channel, the grid's step at quality 50 in 2**-12.
         base: components of u's base density: `logits`, `means`, `log_scales`, each [M][C], in 2**-10.

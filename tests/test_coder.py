@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +14,7 @@ from selfcodec import coder as coder_module
 from selfcodec.coder import Decoder, Encoder, Mean, Sampler, Words
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.exact import PARAM_MAX
+from selfcodec.layout import WINDOW
 from selfcodec.mixture import IntArray, Mixture, latent_mixture, pixel_mixture
 
 GOLDEN = "0000001a 502f2695 27887fa3 013e4b8a be745b76 b4ee4419 82ea1add"
@@ -60,6 +63,35 @@ def test_any_values_come_back(seed: int, batch: int, count: int, latent: bool) -
     decoder = Decoder(words)
     assert (decoder.code(mixture, None) == values).all()
     decoder.finish()
+
+
+def in_windows(mixture: Mixture, seed: int) -> Mixture:
+    """The same distributions, of four bytes each."""
+    return replace(mixture, window=np.random.default_rng(seed).integers(0, 256 - WINDOW + 1, mixture.shape))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_values_in_windows_come_back(seed: int, batch: int, count: int) -> None:
+    mixture = in_windows(random_mixture(seed, batch, count), seed)
+    assert mixture.window is not None
+    values = mixture.window + np.random.default_rng(seed).integers(0, WINDOW, mixture.shape)
+    words, bits = encode(mixture, values)
+    decoder = Decoder(words)
+    assert (decoder.code(mixture, None) == values).all()
+    decoder.finish()
+    edges = mixture.cumulative(mixture.window[..., None] + np.arange(WINDOW + 1))
+    weights = np.diff(edges, axis=-1) + 1
+    most = encode(mixture, mixture.window + weights.argmax(-1))[1]
+    assert most == pytest.approx(np.log2(weights.sum(-1) / weights.max(-1)).sum(1), rel=1e-4, abs=1e-3)
+    assert (bits >= most).all()
+
+
+def test_samples_of_windows_are_in_them() -> None:
+    mixture = in_windows(random_mixture(7, 2, 20000), 8)
+    assert mixture.window is not None
+    offsets = Sampler([1, 2]).code(mixture, None) - mixture.window
+    assert np.unique(offsets).tolist() == list(range(WINDOW))
 
 
 @pytest.mark.parametrize("value", [0, 15, 16, 128, 240, 255])

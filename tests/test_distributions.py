@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from selfcodec.layout import PixelLayout, known_sum_phase, phase_offsets
+from selfcodec.layout import WINDOW, PixelLayout, known_sum_phase, phase_offsets
 from selfcodec.models.distributions import (
     dmol_log_prob,
     dmol_mean,
@@ -18,6 +18,7 @@ from selfcodec.models.distributions import (
     gaussian_bin_log_prob,
     gaussian_log_prob,
     latent_log_scale,
+    window_start,
 )
 
 LAYOUTS = [PixelLayout(1, 1), PixelLayout(1, 4), PixelLayout(3, 2), PixelLayout(3, 10)]
@@ -83,6 +84,46 @@ def test_dmol_sums_to_one_for_every_channel(layout: PixelLayout, spread: float) 
         assert torch.logsumexp(log_prob.double(), 0).abs().max() < 1e-4
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("spread", [0.3, 3.0, 30.0])
+def test_a_known_sum_leaves_four_values_in_their_old_proportions(layout: PixelLayout, spread: float) -> None:
+    params = random_params(layout, 3, batch=1, side=4, spread=spread).expand(WINDOW, -1, -1, -1)
+    base = random_pixels(layout, 4, batch=1, side=4) + 60 * torch.tensor([-5.0, 0.0, 0.0, 5.0])
+    base = base.expand(WINDOW, -1, -1, -1)  # far beyond 0..255 as well, as after phases that were drawn
+    x = window_start(base) + torch.randint(0, WINDOW, base.shape, generator=torch.Generator().manual_seed(1))
+    x = x[:1].repeat(WINDOW, 1, 1, 1)
+    for channel in range(layout.channels):
+        values = x.clone()
+        values[:, channel] = window_start(base[:, channel]) + torch.arange(WINDOW)[:, None, None]
+        assert values.min() >= 0
+        assert values.max() <= 255
+        free = dmol_log_prob(params, values, base, layout)[:, channel]
+        known = dmol_log_prob(params, values, base, layout, torch.ones(WINDOW, dtype=torch.bool))[:, channel]
+        assert torch.logsumexp(known.double(), 0).abs().max() < 1e-3
+        torch.testing.assert_close(known - known[0], free - free[0], rtol=1e-3, atol=1e-3)
+    mixed = dmol_log_prob(params, x, base, layout, torch.arange(WINDOW) == 2)
+    assert torch.equal(mixed[0], dmol_log_prob(params, x, base, layout)[0])
+    assert not torch.equal(mixed[2], mixed[0])
+
+
+def test_draws_with_a_known_sum_follow_its_distribution() -> None:
+    layout = PixelLayout(2, 2)
+    params = random_params(layout, 1, batch=1, side=1, spread=0.5).expand(20000, -1, -1, -1)
+    base = torch.full((20000, 2, 1, 1), 130.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        drawn = dmol_sample(params, base, layout, known=True)
+    offsets = (drawn - window_start(base)).long().flatten(1)
+    assert offsets.min() >= 0
+    assert offsets.max() < WINDOW
+    for first in range(WINDOW):
+        for second in range(WINDOW):
+            x = window_start(base[:1]) + torch.tensor([first, second])[None, :, None, None]
+            log_prob = dmol_log_prob(params[:1], x, base[:1], layout, torch.ones(1, dtype=torch.bool))
+            share = ((offsets[:, 0] == first) & (offsets[:, 1] == second)).float().mean()
+            assert share == pytest.approx(float(log_prob.sum().exp()), abs=0.012)
+
+
 @pytest.mark.parametrize("spread", [1e2, 1e4])
 def test_dmol_and_its_gradients_are_finite_at_extremes(spread: float) -> None:
     layout = PixelLayout(3, 3)
@@ -90,7 +131,9 @@ def test_dmol_and_its_gradients_are_finite_at_extremes(spread: float) -> None:
         params = random_params(layout, seed, batch=4, side=4, spread=spread).requires_grad_()
         x = random_pixels(layout, seed, batch=4, side=4)
         x[0], x[1] = 0, 255
-        log_prob = dmol_log_prob(params, x, random_pixels(layout, seed + 1, batch=4, side=4), layout)
+        base = random_pixels(layout, seed + 1, batch=4, side=4)
+        x[2:] = window_start(base[2:])
+        log_prob = dmol_log_prob(params, x, base, layout, torch.tensor([False, False, False, True]))
         log_prob.sum().backward()
         assert torch.isfinite(log_prob).all()
         assert params.grad is not None

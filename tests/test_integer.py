@@ -216,6 +216,16 @@ def test_sixteen_images_and_more_go_through_no_inexact_kernel(count: int, mkldnn
     assert (found == np.concatenate(one_by_one)).all()
 
 
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_caller_s_autocast_changes_nothing(name: str) -> None:
+    net = trained(GRAPHS[name], seed=4)
+    integer = IntegerGraph(net.graph, *exported(net))
+    inputs = inputs_for(net.graph, 5)
+    expected = run(integer, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (run(integer, inputs) == expected).all()
+
+
 # The proof.
 
 

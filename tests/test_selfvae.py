@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from selfcodec.layout import WINDOW
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.data import with_transformations
-from selfcodec.models.distributions import dmol_log_prob, dmol_mean, gaussian_log_prob
+from selfcodec.models.distributions import dmol_log_prob, dmol_mean, gaussian_log_prob, window_start
 from selfcodec.models.selfvae import SelfVAE, Values, Withheld
 from selfcodec.modes import schedule_order
 from selfcodec.schedule import Step
@@ -341,14 +342,20 @@ def test_the_base_of_the_last_phase_follows_from_the_known_sum() -> None:
     """y = (sum + 2) >> 2, so that 4 y less the other three is within [-1, 2] of the fourth."""
     model = build(0, levels=2, u_down=0, z_down=1)
     ys = images(model, count=16, side=8)
-    for x, y in ((ys[0], ys[1]), (ys[1], ys[2])):
+    for name, x, y in (("x", ys[0], ys[1]), ("y1", ys[1], ys[2])):
+        step = step_of(model, name)
         phases = model._phases(x)
         shown = torch.zeros(16, dtype=torch.bool)
-        difference = model.phase_base(3, y, phases[:3], shown) - phases[3]
-        assert difference.min() >= -1
-        assert difference.max() <= 2
-        assert torch.equal(model.phase_base(3, y, phases[:3], ~shown), y)
-        assert all(torch.equal(model.phase_base(i, y, phases[:i], shown), y) for i in range(3))
+        base = model.phase_base(step, 3, y, phases[:3], shown)
+        assert (base - phases[3]).min() >= -1
+        assert (base - phases[3]).max() <= 2
+        inside = phases[3] - window_start(base)
+        assert inside.min() >= 0
+        assert inside.max() < WINDOW
+        assert torch.equal(model.phase_base(step, 3, y, phases[:3], ~shown), y)
+        assert all(torch.equal(model.phase_base(step, i, y, phases[:i], shown), y) for i in range(3))
+        assert [model.sum_is_known(step, i) for i in range(4)] == [False, False, False, True]
+    assert not model.sum_is_known(step_of(model, "y2"), 3)
 
 
 @pytest.mark.parametrize(("transformation", "phases"), [("bicubic", 4), ("sketch", 4), ("downscale", 1)])
@@ -356,7 +363,8 @@ def test_no_known_sum_without_box_averaging_in_four_phases(transformation: str, 
     model = build(0, transformation=transformation, phases=phases)
     base = torch.full((1, 3, 4, 4), 77.0)
     earlier = [torch.rand(1, 3, 4, 4)] * (phases - 1)
-    assert torch.equal(model.phase_base(phases - 1, base, earlier, torch.zeros(1, dtype=torch.bool)), base)
+    step, shown = step_of(model, "x"), torch.zeros(1, dtype=torch.bool)
+    assert torch.equal(model.phase_base(step, phases - 1, base, earlier, shown), base)
 
 
 @pytest.mark.parametrize("phases", [1, 4])

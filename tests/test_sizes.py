@@ -80,12 +80,20 @@ def test_the_known_sum_holds_at_odd_edges_too(
     phase = Walk._phase
 
     def recorded(
-        walk: Walk, step: Step, params: IntArray, centre: IntArray, target: IntArray | None, inner: tuple[int, int]
+        walk: Walk,
+        step: Step,
+        params: IntArray,
+        centre: IntArray,
+        target: IntArray | None,
+        inner: tuple[int, int],
+        *,
+        known: bool,
     ) -> IntArray:
         assert target is not None
         if step.name == "x":
+            assert known is (len(differences) == 3)
             differences.append(centre[:, :, : inner[0], : inner[1]] - target)
-        return phase(walk, step, params, centre, target, inner)
+        return phase(walk, step, params, centre, target, inner, known=known)
 
     monkeypatch.setattr(Walk, "_phase", recorded)
     variants.encode(variants.make_image(photo, "RGB", *size), models["tiny"])
