@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec import codec, decode
-from selfcodec.benchmarks import card, demo, ladder, metrics, rates
+from selfcodec.benchmarks import card, demo, ladder, metrics, rates, roundtrips
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.errors import SelfcodecError
 from selfcodec.imageio import from_image
@@ -196,6 +196,23 @@ def test_demo_fails_where_lossless_is_not(
     result = run(demo.main, tmp_path / "face.png", "-o", tmp_path, "--model", "tiny")
     assert result.exit_code == 1
     assert result.stderr == "selfcodec: error: the lossless file does not decode to its image\n"
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_round_trips_of_every_size_and_mode(
+    broken: bool, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def upside_down(data: bytes, model: Model) -> Image.Image:
+        return decode_file(data, model=model).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+
+    monkeypatch.setattr(roundtrips, "SIZES", ((1, 1), (31, 33)))
+    if broken:
+        monkeypatch.setattr(roundtrips, "decode_file", upside_down)
+    result = run(roundtrips.main, "--model", "tiny")
+    rows = [line.split() for line in result.stdout.splitlines() if "×" in line]
+    assert len(rows) == 2 * len(roundtrips.MODES)
+    assert result.exit_code == int(broken)
+    assert sum("NO" in row for row in rows) == (len(roundtrips.MODES) if broken else 0)
 
 
 def test_demo_refuses_what_is_no_image(tiny_model_dir: Path, tmp_path: Path) -> None:
