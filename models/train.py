@@ -217,7 +217,8 @@ class Trainer:
                 last = time.monotonic()  # evaluation and calibration are not training time
             rates = self.train_step(next(batches))
             for name, bpd in bits_per_dim(rates, dims).items():
-                smooth[name] = bpd if name not in smooth else 0.98 * smooth[name] + 0.02 * bpd
+                if math.isfinite(bpd):  # a batch that was skipped may have no rate
+                    smooth[name] = bpd if name not in smooth else 0.98 * smooth[name] + 0.02 * bpd
             now = time.monotonic()
             self.elapsed, since_eval, seen = self.elapsed + now - last, since_eval + now - last, seen + t.batch
             last = now

@@ -121,6 +121,33 @@ def test_a_run_lowers_the_loss_and_ends_with_a_rounding_model(recipe: Recipe, sm
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_a_step_as_long_as_the_budget_still_ends_with_rounding(
+    recipe: Recipe, small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 10**6, 1000))
+    monkeypatch.setattr(train, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    Trainer(recipe, tmp_path, CPU).run(small, small, ignore)
+    _, model, state = load_trained(tmp_path / CHECKPOINT)
+    assert state["step"] == 1
+    assert all(net.formats for _, net in model.graphs())
+
+
+@pytest.mark.usefixtures("ticking")
+def test_reported_rates_recover_from_a_batch_without_any(
+    recipe: Recipe, small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, reports = Trainer(recipe, tmp_path, CPU), list[Progress]()
+    step = trainer.train_step
+
+    def broken_at_five(ys: list[Tensor]) -> dict[str, Tensor]:
+        rates = step(ys)
+        return {name: rate * math.nan for name, rate in rates.items()} if trainer.step == 5 else rates
+
+    monkeypatch.setattr(trainer, "train_step", broken_at_five)
+    trainer.run(small, small, reports.append)
+    assert all(math.isfinite(report.bpd) for report in reports)
+
+
 @pytest.mark.usefixtures("ticking")
 def test_a_run_stopped_half_way_goes_on(recipe: Recipe, small: ImageSet, tmp_path: Path) -> None:
     def stop(progress: Progress) -> None:
