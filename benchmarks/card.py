@@ -94,11 +94,16 @@ def _training(manifest: Json) -> Iterator[str]:
     what, terms = DATA.get(dataset, (f"`{dataset}`", "as its owner states them"))
     yield "## Data and training"
     yield f"Trained on {what}. Terms of the data: {terms}."
-    rows = [(key, f"{v:,}" if isinstance(v, int) else f"{v}") for key, v in manifest["training"].items()]
-    scalars = [
-        row for row, v in zip(rows, manifest["training"].values(), strict=True) if not isinstance(v, dict | list)
+    training = dict(manifest["training"])
+    note = training.pop("note", None)
+    rows = [
+        (key, f"{value:,}" if isinstance(value, int) else f"{value}")
+        for key, value in training.items()
+        if not isinstance(value, dict | list)
     ]
-    yield _table(("training", ""), scalars) if scalars else "The manifest records nothing of the training run."
+    yield _table(("training", ""), rows) if rows else "The manifest records nothing of the training run."
+    if note is not None:
+        yield note
 
 
 def _rates(rates: Json) -> Iterator[str]:

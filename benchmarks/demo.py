@@ -70,7 +70,7 @@ def load_photograph(path: Path | None) -> tuple[str, Picture]:
         return path.stem, imageio.load(path, strip=True)
     from skimage import data
 
-    return "astronaut", imageio.from_image(Image.fromarray(data.astronaut()))
+    return "chelsea", imageio.from_image(Image.fromarray(data.chelsea()))
 
 
 def raw_size(picture: Picture) -> int:

@@ -65,8 +65,9 @@ def rounding_loss(model: SelfVAE, images: ImageSet) -> tuple[float, float]:
 @click.argument("checkpoint", metavar="CKPT", type=click.Path(path_type=Path))
 @folder_option("output", "Folder of the model; its name is the model's.", "-o", required=True)
 @folder_option("data", "Root of the data sets, or a folder of images.  [default: $SELFCODEC_DATA]")
+@click.option("--note", metavar="TEXT", help="For the model's card: how it was trained, where the recipe does not say.")
 @force_option
-def export(checkpoint: Path, output: Path, data: Path | None, force: bool) -> None:
+def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, force: bool) -> None:
     """Make a model for coding from a training run: its folder, or its checkpoint.pt.
 
     Turns the networks into integers and proves that no sum in them can overflow. With the training data at hand, also
@@ -86,6 +87,8 @@ def export(checkpoint: Path, output: Path, data: Path | None, force: bool) -> No
     calibration, held_out = _image_sets(recipe, data)
     weights = export_model(recipe, model, calibration)
     training: dict[str, Any] = {"steps": state["step"], "minutes": round(state["elapsed"] / 60, 1)}
+    if note is not None:
+        training["note"] = note
     loss = None if held_out is None else rounding_loss(model, held_out)
     if loss is not None and held_out is not None:
         training["held_out"] = {"images": len(held_out), "bpd_float": loss[0], "bpd_integer": loss[1]}

@@ -179,8 +179,8 @@ def test_demo_writes_files_and_picture(kind: str, photo: UInt8, tiny_model_dir: 
 
 def test_demo_has_a_photograph_of_its_own() -> None:
     name, picture = demo.load_photograph(None)
-    assert name == "astronaut"
-    assert picture.planes.shape == (512, 512, 3)
+    assert name == "chelsea"
+    assert picture.planes.shape == (300, 451, 3)
 
 
 def test_demo_fails_where_lossless_is_not(
@@ -433,6 +433,15 @@ def test_card_states_what_was_measured(measured: Path) -> None:
         assert f"{number:,}" in text
     assert all(f"`{mode}`" in text for mode in MODES)
     assert str(measured) not in text
+
+
+def test_card_quotes_a_note_on_training(measured: Path) -> None:
+    path = measured / "tiny" / MANIFEST
+    manifest = report(path)
+    manifest["training"]["note"] = "Trained in haste."
+    metrics.write_report(path, manifest)
+    assert write_card(measured).exit_code == 0
+    assert "\n\nTrained in haste.\n\n" in (measured / "tiny" / CARD).read_text(encoding="utf-8")
 
 
 def test_card_compares_float_and_integer_networks(measured: Path) -> None:

@@ -148,11 +148,12 @@ def test_folders_of_images_are_data(recipe_file: Path, photo: UInt8, tmp_path: P
 def test_exported_models_code(
     trained: Path, tmp_path: Path, photo: UInt8, monkeypatch: pytest.MonkeyPatch, data: Path
 ) -> None:
-    out = run("export", trained, "-o", tmp_path / "zoo" / "mine", "--data", data).stdout
+    out = run("export", trained, "-o", tmp_path / "zoo" / "mine", "--data", data, "--note", "In haste.").stdout
     assert "parameters" in out
     assert "of 16777216" in out
     assert "bpd in floating point" in out
     manifest = json.loads((tmp_path / "zoo" / "mine" / "manifest.json").read_text())
+    assert manifest["training"]["note"] == "In haste."
     assert manifest["training"]["held_out"]["images"] == 64 // 10 == min(HELD_OUT, 64 // 10)
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "zoo"))
     Image.fromarray(photo).save(tmp_path / "a.png")
