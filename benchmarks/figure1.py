@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from selfcodec.benchmarks.metrics import BenchmarkCommand
 from selfcodec.errors import InputError
 from selfcodec.transforms import get_transform
 
@@ -77,7 +78,7 @@ def draw(x: NDArray[np.uint8]) -> Figure:
     return figure
 
 
-@click.command()
+@click.command("figure1", cls=BenchmarkCommand)
 @click.argument("image", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "-o",
@@ -89,10 +90,10 @@ def draw(x: NDArray[np.uint8]) -> Figure:
 )
 def main(image: Path | None, output: Path) -> None:
     """Draw IMAGE (by default, a photograph that comes with scikit-image) under every transformation."""
-    try:
-        figure = draw(load_image(image))
-    except InputError as error:
-        raise click.ClickException(str(error)) from error
+    figure = draw(load_image(image))
+    formats = figure.canvas.get_supported_filetypes()
+    if output.suffix.removeprefix(".") not in formats:
+        raise InputError(f"{output}: no format of a figure; the suffix can be {', '.join(sorted(formats))}")
     figure.savefig(output, dpi=120)
     click.echo(f"{output}")
 

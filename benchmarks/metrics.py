@@ -145,7 +145,7 @@ class BenchmarkCommand(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except SelfcodecError as error:
+        except (SelfcodecError, OSError) as error:
             click.echo(f"selfcodec: error: {error}", err=True)
             ctx.exit(1)
 

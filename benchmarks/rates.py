@@ -36,13 +36,14 @@ from selfcodec.benchmarks.metrics import (
 )
 from selfcodec.codec import DEFAULT_RUNTIME, decode_file, encode_picture, tile_boxes
 from selfcodec.coder import Encoder, Mean
+from selfcodec.container import DEFAULT_QUALITY
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.models.data import ImageSet, with_transformations
 from selfcodec.models.export import export_network
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import evaluate, load_trained
 from selfcodec.modes import Mode
-from selfcodec.walk import DEFAULT_QUALITY, Walk
+from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model, read_contents
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24

@@ -24,8 +24,6 @@ from selfcodec.cli.output import complain, finish, print_json, progress
 from selfcodec.errors import InputError, ModelError
 from selfcodec.modes import Mode
 
-DEFAULT_QUALITY = 50
-
 
 @click.command()
 @inputs_argument
@@ -156,6 +154,8 @@ def _outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:
     """A result in one line, or with every variable's bits."""
+    from selfcodec.container import DEFAULT_QUALITY
+
     size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
     mode = report["mode"] if report["level"] is None else f"{report['mode']} level {report['level']}"
     line = f"{shown(report['input'])} -> {shown(report['output'])}: {mode}, {size}"

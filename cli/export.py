@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
     if (output / WEIGHTS).exists() and not force:
         raise InputError(f"{output / WEIGHTS}: exists; --force overwrites it")
     recipe, model, state = load_trained(checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint)
+    recipe = replace(recipe, name=output.resolve().name)
     calibration, held_out = _image_sets(recipe, data)
     weights = export_model(recipe, model, calibration)
     training: dict[str, Any] = {"steps": state["step"], "minutes": round(state["elapsed"] / 60, 1)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -104,6 +105,24 @@ class Recipe:
     train: TrainConfig
 
 
+def _check(t: TrainConfig, where: str) -> None:
+    """InputError naming the first value that no training can go by."""
+    for valid, what in (
+        (t.batch >= 1, f"batch must be at least 1, not {t.batch}"),
+        (0 < t.learning_rate < math.inf, f"learning_rate must be above 0, not {t.learning_rate}"),
+        (0 < t.minutes < math.inf, f"minutes must be above 0, not {t.minutes}"),
+        (t.warmup >= 0, f"warmup must be at least 0, not {t.warmup}"),
+        (t.clip > 0, f"clip must be above 0, not {t.clip}"),
+        (t.free_weight >= 0, f"free_weight must be at least 0, not {t.free_weight}"),
+        (t.latent_weight >= 0, f"latent_weight must be at least 0, not {t.latent_weight}"),
+    ):
+        if not valid:
+            raise InputError(f"{where}, [train]: {what}")
+    for name in ("final_rate", "ema", "free_share", "generated_share", "latent_warmup", "quantise_share"):
+        if not 0 <= getattr(t, name) <= 1:
+            raise InputError(f"{where}, [train]: {name} must be from 0 to 1, not {getattr(t, name)}")
+
+
 def _parse(kind: type[Any], values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise InputError(f"{where}: expected a table")
@@ -139,6 +158,7 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
 def parse_recipe_dict(values: dict[str, Any], where: str = "recipe") -> Recipe:
     """The same from parsed values, as a checkpoint holds them."""
     recipe: Recipe = _parse(Recipe, values, where)
+    _check(recipe.train, where)
     return recipe
 
 
@@ -154,4 +174,8 @@ def load_recipe(name_or_path: str) -> Recipe:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in recipe_directory().glob("*.toml")))
         raise InputError(f"no recipe {name_or_path!r}; give a .toml file or one of: {known}")
-    return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({type(error).__name__})") from error
+    return parse_recipe(text, str(path))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from selfcodec import imageio
 from selfcodec.errors import InputError
 from selfcodec.transforms import get_transform
 
@@ -39,8 +39,9 @@ def _folder(folder: Path, patch: int) -> np.ndarray:
     """Every image below a folder, cut into patches of patch x patch; what is left at the edges is dropped."""
     patches = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = imageio.load(path, strip=True).planes
+        if pixels.shape[2] == 1:
+            pixels = pixels.repeat(3, 2)
         rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
         cut = pixels[: rows * patch, : columns * patch].reshape(rows, patch, columns, patch, 3)
         patches.append(cut.transpose(0, 2, 1, 3, 4).reshape(-1, patch, patch, 3))

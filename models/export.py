@@ -16,6 +16,7 @@ from torch import Tensor
 from selfcodec.errors import InputError
 from selfcodec.exact import PARAM_FRACTION
 from selfcodec.graph import Node
+from selfcodec.imageio import write_atomically
 from selfcodec.integer import IntegerGraph
 from selfcodec.mixture import STEP_BITS
 from selfcodec.models.config import Recipe
@@ -145,8 +146,7 @@ def write_model(folder: Path, data: bytes, recipe: Recipe, training: dict[str, A
         "training": training,
         "measured": {},
     }
-    (folder / WEIGHTS).write_bytes(data)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    if not (folder / CARD).exists():
-        (folder / CARD).write_text(f"# {recipe.name}\n\nNot evaluated yet.\n", encoding="utf-8")
+    write_atomically(folder / WEIGHTS, data)
+    write_atomically(folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_atomically(folder / CARD, f"# {recipe.name}\n\nNot evaluated yet.\n".encode())
     return model

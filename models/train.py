@@ -176,8 +176,8 @@ class Trainer:
             self.optimizer.step()
         decay = min(t.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            for slow, fast in zip(self.ema.parameters(), self.model.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
+            for average, parameter in zip(self.ema.parameters(), self.model.parameters(), strict=True):
+                average.lerp_(parameter, 1 - decay)
         self.step += 1
         return rates
 

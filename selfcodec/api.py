@@ -11,8 +11,9 @@ from PIL import Image
 
 from selfcodec import imageio
 from selfcodec.codec import Settings, decode_file, encode_picture
+from selfcodec.container import DEFAULT_QUALITY
+from selfcodec.errors import InputError
 from selfcodec.modes import Mode
-from selfcodec.walk import DEFAULT_QUALITY
 from selfcodec.zoo import find_model
 
 
@@ -24,6 +25,7 @@ def encode(
     *,
     level: int | None = None,
     seed: int | None = None,
+    strip: bool = False,
     verify: bool = True,
 ) -> bytes:
     """Codes an image as a `.sv` file.
@@ -35,7 +37,8 @@ def encode(
         quality: 1..100, finer latents with higher values; None for the model's own.
         level: of `cg` and `cr`, down to which y_k is sent; None for the mode's default.
         seed: let the decoder draw what is not sent, from this seed.
-        verify: decode the result again, and compare where it is lossless.
+        strip: leave ICC profile, EXIF and XMP out.
+        verify: decode the result again and compare: alpha, and where it is lossless the colours.
 
     Raises:
         InputError: the image or a setting is not one that selfcodec takes.
@@ -43,8 +46,13 @@ def encode(
     """
     settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed)
     if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)):
+            raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
         image = Image.fromarray(image)
-    picture = imageio.from_image(image) if isinstance(image, Image.Image) else imageio.load(Path(image))
+    if isinstance(image, Image.Image):
+        picture = imageio.from_image(image, strip=strip)
+    else:
+        picture = imageio.load(Path(image), strip=strip)
     return encode_picture(picture, settings, find_model(model), verify=verify).data
 
 

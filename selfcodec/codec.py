@@ -12,14 +12,14 @@ from PIL import Image
 
 from selfcodec import imageio, sidedata
 from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean, Sampler, Words
-from selfcodec.container import Container, Header, cut, pack, unpack
+from selfcodec.container import DEFAULT_QUALITY, Container, Header, cut, pack, unpack
 from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.imageio import Picture
 from selfcodec.integer import Runtime
 from selfcodec.mixture import IntArray
 from selfcodec.modes import Mode, default_level, sent_variables
 from selfcodec.transforms import get_transform
-from selfcodec.walk import DEFAULT_QUALITY, Walk
+from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model, model_by_id
 
 UInt8 = npt.NDArray[np.uint8]
@@ -27,6 +27,7 @@ DEFAULT_RUNTIME = Runtime()
 PIXELS_AT_ONCE = 1 << 18
 """Pixels of one batch of tiles at most, which bounds memory."""
 _GREY_MODES = ("L", "LA")
+_UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def encode_picture(
         settings: mode and quality; lossless by default.
         model: the model; the default one if None.
         runtime: how networks run; has no influence on the result.
-        verify: decode the file again and, where it is lossless, compare.
+        verify: decode the file again and compare: alpha, and where it is lossless the colours.
 
     Raises:
         InputError: the settings do not fit the model.
@@ -167,7 +168,7 @@ def encode_picture(
     lossless = settings.mode is Mode.LOSSLESS
     stored = _stored(picture)
     if lossless and picture.exact_only:
-        return Encoded(stored, Mode.STORED)
+        return _encoded_stored(stored, picture, verify=verify)
     height, width = picture.planes.shape[:2]
     grey = picture.planes.shape[2] == 1
     planes = np.repeat(picture.planes, 3, 2) if grey else picture.planes
@@ -194,7 +195,7 @@ def encode_picture(
     sections = tuple(zip(*streams, strict=True))
     data = pack(Container(header, sent, sections, side, picture.metadata))
     if len(stored) <= len(data):
-        return Encoded(stored, Mode.STORED)
+        return _encoded_stored(stored, picture, verify=verify)
     if verify:
         _verify(data, picture, model, runtime, lossless=lossless)
     return Encoded(data, settings.mode, bits)
@@ -204,13 +205,27 @@ def _stored(picture: Picture) -> bytes:
     """The fallback: the image's own samples or PNG, smaller for tiny and for synthetic images."""
     height, width = picture.planes.shape[:2]
     header = Header(Mode.STORED, picture.mode, width, height)
-    return pack(Container(header, metadata=picture.metadata, stored=sidedata.pack_stored(picture.image)))
+    return pack(Container(header, metadata=picture.metadata, stored=picture.stored))
+
+
+def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
+    if verify:
+        image = decode_file(data)
+        if image.mode != picture.image.mode or image.tobytes() != picture.image.tobytes():
+            raise SelfcodecError(_UNFAITHFUL)
+    return Encoded(data, Mode.STORED)
 
 
 def _verify(data: bytes, picture: Picture, model: Model, runtime: Runtime, *, lossless: bool) -> None:
-    image = decode_file(data, model=model, runtime=runtime)
-    if lossless and imageio.from_image(image, strip=True).planes.tobytes() != picture.planes.tobytes():
-        raise SelfcodecError("the encoded file does not decode to its image; please report this with the image")
+    """Decodes a file; SelfcodecError unless alpha, and without loss the colours too, are the picture's."""
+    container = open_file(data, model=model)
+    planes = decode_planes(container, model, runtime)[:, :, : picture.planes.shape[2]]
+    alpha = None
+    if container.side:
+        alpha = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
+    same_alpha = alpha is None if picture.alpha is None else np.array_equal(picture.alpha, alpha)  # type: ignore[arg-type]
+    if not same_alpha or (lossless and not np.array_equal(picture.planes, planes)):
+        raise SelfcodecError(_UNFAITHFUL)
 
 
 def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None = None) -> Container:
@@ -248,7 +263,7 @@ def decode_file(
 
     Args:
         data: the file.
-        upto: decode as if the file had been cut to this mode.
+        upto: decode as if the file had been cut to this mode; a stored image has no parts and comes back whole.
         allow_truncated: take the deepest complete level of a file that was cut short; its checksum vouches for
             nothing then.
         model: a model that the caller has; if the file names another, that one is looked for.
@@ -306,12 +321,18 @@ def sample_images(
     """Images drawn from the model (paper: generation), (count, H, W, 3); the same on every machine.
 
     Args:
-        size: (height, width) in pixels.
+        size: (height, width) in pixels, at most the model's tile.
         seed: image i is drawn from seed + i.
+
+    Raises:
+        InputError: the size is larger than a tile.
     """
-    images = []
-    for start in range(0, count, runtime.batch):
-        n = min(runtime.batch, count - start)
+    tile = model.spec.tile
+    if max(size) > tile:
+        raise InputError(f"images are drawn up to {tile}×{tile} pixels with this model, not {size[1]}×{size[0]}")
+    images, batch = [], max(1, min(runtime.batch, PIXELS_AT_ONCE // (size[0] * size[1])))
+    for start in range(0, count, batch):
+        n = min(batch, count - start)
         fill = Sampler([(seed + start + i) << 32 for i in range(n)])
         walk = Walk(model, size, n, frozenset(), Mean(), fill, DEFAULT_QUALITY, False, runtime)
         images.append(walk.run().transpose(0, 2, 3, 1).astype(np.uint8))

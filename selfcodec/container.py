@@ -199,8 +199,7 @@ def unpack(
     header, side_size, metadata_size = _read_header(reader, max_pixels)
     intact = _read_checksum(reader)
     if not intact and not allow_truncated:
-        what = "the checksum does not match: the file is damaged or cut short; --allow-truncated reads what is left"
-        raise FormatError(what, reader.position - _CRC_BYTES)
+        raise FormatError("the checksum does not match: the file is damaged or cut short", reader.position - _CRC_BYTES)
     if header.mode is Mode.STORED:
         side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
         if not intact or not reader.remaining:

@@ -14,6 +14,7 @@ import secrets
 import threading
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from selfcodec.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
 from selfcodec.errors import FormatError, InputError
-from selfcodec.sidedata import apply_metadata, pack_metadata
+from selfcodec.sidedata import apply_metadata, pack_metadata, pack_stored
 
 UInt8 = npt.NDArray[np.uint8]
 Path = str | os.PathLike[str]
@@ -39,6 +40,8 @@ _DEEP = "it has more than 8 bits a sample; convert it to 8 bits first, for examp
 # Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
 _DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
 _PALETTE_ENTRIES = 256
+_HEAD_BYTES = 2**16
+"""Of a file, in which its codestream's header must begin."""
 
 _warning_filters = threading.Lock()
 
@@ -58,6 +61,13 @@ class Picture:
     exact_only: bool
     """Planes and alpha do not bring back mode 1, P or a transparent colour: lossless means `pack_stored`."""
     image: Image.Image
+    """The source itself."""
+
+    @cached_property
+    def stored(self) -> bytes:
+        """The image as a stored one, without model; made when first asked for, since it takes long."""
+        return pack_stored(self.image)
+
     """The loaded source."""
 
     @property
@@ -121,7 +131,8 @@ def from_image(image: Image.Image, name: str = "image", *, strip: bool = False) 
     except Exception as error:  # Pillow's readers raise nearly every type on damaged files
         raise _unreadable(name, error) from error
     if frames != 1:
-        raise InputError(f"{name}: holds {frames} images (an animation or pages): extract one of them first")
+        kind = "as some cameras write" if image.format == "MPO" else "an animation or pages"
+        raise InputError(f"{name}: holds {frames} images ({kind}): extract one of them first")
     try:
         metadata = b"" if strip else pack_metadata(image)
     except InputError as error:
@@ -151,9 +162,30 @@ def _refuse_unsupported(image: Image.Image, name: str) -> None:
         raise InputError(f"{name}: its colour mode {image.mode} is not supported; {remedy}")
 
 
+def _deep_codestream(image: Image.Image) -> bool:
+    """Return whether a not yet loaded JPEG 2000 or AVIF file has more than 8 bits a sample."""
+    fp = getattr(image, "fp", None)
+    if image.format not in ("JPEG2000", "AVIF") or fp is None:
+        return False
+    position = fp.tell()
+    fp.seek(0)
+    head: bytes = fp.read(_HEAD_BYTES)
+    fp.seek(position)
+    if image.format == "AVIF":  # av1C box: after its name version, profile and level, then tier and high_bitdepth
+        at = head.find(b"av1C")
+        return at >= 0 and len(head) > at + 6 and bool(head[at + 6] & 0x40)
+    at = head.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers; Ssiz, depth - 1, follows 36 bytes behind Lsiz
+    depths = head[at + 42 : at + 42 + 3 * len(image.getbands()) : 3] if at >= 0 else b""
+    return any((depth & 0x7F) >= 8 for depth in depths)
+
+
 def _reduced_depth(image: Image.Image) -> bool:
     """Return whether Pillow would quietly reduce the samples of a not yet loaded file to 8 bits."""
+    if _deep_codestream(image):
+        return True
     for tile in getattr(image, "tile", ()):
+        if tile[0] == "SGI16":
+            return True
         parameters = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         raw_mode = parameters[0] if parameters else None
         if isinstance(raw_mode, str) and _DEEP_RAW_MODE.match(raw_mode):

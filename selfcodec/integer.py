@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,18 @@ class Runtime:
         """x (B, C, H, W) on the device, in the memory format."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return x.to(self.device).contiguous(memory_format=layout)
+
+
+@cache
+def prove_exact(runtime: Runtime) -> None:
+    """ModelError unless a convolution of large integers is exact as this process runs it (a known answer, once)."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randint(-exact.ACTIVATION_MAX, exact.ACTIVATION_MAX + 1, (17, 64, 12, 12), generator=random)
+    weight = torch.randint(-25, 26, (64, 64, 3, 3), generator=random)  # sums stay below 2**24
+    expected = F.conv2d(x.double(), weight.double(), padding=1)
+    found = F.conv2d(runtime.place(x.float()), runtime.place(weight.float()), padding=1)
+    if not torch.equal(found.cpu().double(), expected):
+        raise ModelError(f"convolutions are not exact on {runtime.device} with this process's precision settings")
 
 
 class IntegerGraph:
@@ -128,6 +141,7 @@ class IntegerGraph:
             limit = self._limits[node.name]
             values[node.name] = runtime.place(x.clamp(-limit, limit))
         with torch.autocast(torch.device(runtime.device).type, enabled=False):
+            prove_exact(runtime)
             for node in self.graph.nodes:
                 if node.name not in values:
                     values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)

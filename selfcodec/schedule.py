@@ -3,7 +3,7 @@
     p(u) p(y_K|u) p(z_K|u,y_K) · prod_{k=K-1..1} p(y_k|y_{k+1},z_{k+1}) p(z_k|y_k,z_{k+1}) · p(x|y_1,z_1)
 
 (Gatopoulos & Tomczak 2021, eq. 21; eq. 9 for K = 1.) The training loss, the encoder, the decoder and every report walk
-the list that `build_schedule` returns; nothing else knows the order.
+the list that `build_schedule` returns. `selfcodec.modes` names the variables in the same order without a model.
 """
 
 from __future__ import annotations

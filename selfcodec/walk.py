@@ -15,6 +15,7 @@ from torch import Tensor
 
 from selfcodec import flow
 from selfcodec.coder import ByteCoder, Mean
+from selfcodec.container import DEFAULT_QUALITY
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.integer import Runtime
 from selfcodec.layout import WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
@@ -25,7 +26,6 @@ from selfcodec.zoo import Model
 
 NEUTRAL = 128
 """Grey level that networks see as 0, as beyond an image's border."""
-DEFAULT_QUALITY = 50
 FLAG = 1 << INPUT_FRACTION
 """The number 1 as a network's input."""
 

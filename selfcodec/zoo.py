@@ -188,6 +188,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / MANIFEST}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(manifest, dict):
+        raise ModelError(f"{folder / MANIFEST}: is not a model's manifest")
     return manifest
 
 
@@ -208,10 +210,14 @@ def find_model(name_or_path: str | None = None) -> Model:
 
 
 def model_by_id(model_id: bytes) -> Model:
-    """The model that a file was written with; ModelError where it is not installed."""
-    for folder in available_models().values():
-        if str(read_manifest(folder).get("sha256", "")).startswith(model_id.hex()):
-            return find_model(str(folder.resolve()))
+    """The model that a file was written with, whatever its name; ModelError where it is not installed."""
+    for weights in (path for folder in model_folders() for path in sorted(folder.glob(f"*/{WEIGHTS}"))):
+        try:
+            digest = str(read_manifest(weights.parent).get("sha256", ""))
+        except ModelError:
+            continue  # a damaged neighbour
+        if digest.startswith(model_id.hex()):
+            return find_model(str(weights.parent.resolve()))
     raise ModelError(
         f"the file needs model {model_id.hex()}, which is not installed: put its folder below one named in"
         " $SELFCODEC_MODELS"

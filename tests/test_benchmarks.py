@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec import codec, decode
-from selfcodec.benchmarks import card, demo, ladder, metrics, rates, roundtrips
+from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.errors import SelfcodecError
 from selfcodec.imageio import from_image
@@ -213,6 +213,18 @@ def test_round_trips_of_every_size_and_mode(
     assert len(rows) == 2 * len(roundtrips.MODES)
     assert result.exit_code == int(broken)
     assert sum("NO" in row for row in rows) == (len(roundtrips.MODES) if broken else 0)
+
+
+def test_figure_1_refuses_what_it_cannot_write(tmp_path: Path) -> None:
+    wrong = run(figure1.main, "-o", tmp_path / "f.xyz")
+    assert wrong.exit_code == 1
+    assert "no format of a figure" in wrong.stderr
+    nowhere = run(figure1.main, "-o", tmp_path / "none" / "f.png")
+    assert nowhere.exit_code == 1
+    assert nowhere.stderr.startswith("selfcodec: error: ")
+    assert run(figure1.main, "-o", tmp_path / "f.png").exit_code == 0
+    with Image.open(tmp_path / "f.png") as image:
+        assert image.size[0] > 1000
 
 
 def test_demo_refuses_what_is_no_image(tiny_model_dir: Path, tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def test_exported_models_code(
     assert "bpd in floating point" in out
     manifest = json.loads((tmp_path / "zoo" / "mine" / "manifest.json").read_text())
     assert manifest["training"]["note"] == "In haste."
+    assert manifest["name"] == "mine"
     assert manifest["training"]["held_out"]["images"] == 64 // 10 == min(HELD_OUT, 64 // 10)
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "zoo"))
     Image.fromarray(photo).save(tmp_path / "a.png")
@@ -236,6 +237,8 @@ def test_too_many_samples(tiny_model: Model, tmp_path: Path) -> None:
     options: list[Any] = ["sample", "tiny", "-o", tmp_path / "grid.png"]
     assert "pixels" in run(*options, "-n", 4096, "--size", "4096x4096", code=1).stderr
     assert "smaller seed" in run(*options, "--seed", 2**32 - 1, code=1).stderr
+    tile = tiny_model.spec.tile
+    assert f"up to {tile}×{tile}" in run(*options, "-n", 1, "--size", f"8x{tile + 1}", code=1).stderr
 
 
 def test_grid() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import variants
+from PIL import Image
 
-from selfcodec import codec, imageio
-from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec import api, codec, imageio, sidedata
+from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
 from selfcodec.container import pack
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.integer import Runtime
 from selfcodec.modes import Mode, sent_variables
-from selfcodec.zoo import Model
+from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
 
 UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
@@ -218,6 +221,62 @@ def test_verification_notices_a_file_that_decodes_to_something_else(
     encode_picture(picture, None, models["tiny"], verify=False)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
         encode_picture(picture, None, models["tiny"], verify=True)
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("lossy", [Mode.RS1, Mode.LOSSLESS])
+@pytest.mark.usefixtures("always_the_model")
+def test_verification_looks_at_alpha(
+    models: dict[str, Model], photo: UInt8, mode: str, lossy: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = imageio.from_image(variants.make_image(photo, mode, 16, 16))
+    assert picture.alpha is not None
+    wrong = sidedata.pack_alpha(picture.alpha ^ 1)
+    monkeypatch.setattr(sidedata, "pack_alpha", lambda alpha: wrong)
+    with pytest.raises(SelfcodecError, match="does not decode to its image"):
+        encode_picture(picture, Settings(lossy), models["tiny"])
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "RGB"])
+def test_verification_looks_at_stored_images(
+    models: dict[str, Model], photo: UInt8, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = variants.make_image(photo, mode, 3, 3)
+    other = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    other.putpixel((0, 0), (1, 2, 3) if mode == "RGB" else other.getpixel((0, 0)) ^ (255 if mode == "1" else 1))
+    wrong = sidedata.pack_stored(other)
+    monkeypatch.setattr(imageio, "pack_stored", lambda image: wrong)
+    with pytest.raises(SelfcodecError, match="does not decode to its image"):
+        encode_picture(imageio.from_image(image), None, models["tiny"])
+
+
+def test_a_model_is_found_whatever_stands_beside_it(
+    tiny_model: Model, tiny_model_dir: Path, models: dict[str, Model], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another model under its name, in an earlier folder, and damaged neighbours."""
+    for name, manifest in (("broken", "{"), ("worse", "[]"), ("bare", None)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / WEIGHTS).write_bytes(b"")
+        if manifest is not None:
+            (tmp_path / name / MANIFEST).write_text(manifest, encoding="utf-8")
+    shutil.copytree(Path(models["vae"].where).parent, tmp_path / "tiny")
+    monkeypatch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tmp_path), str(tiny_model_dir))))
+    assert find_model("tiny").id == models["vae"].id
+    assert model_by_id(tiny_model.id).digest == tiny_model.digest
+
+
+def test_arrays_that_are_no_images(photo: UInt8, models: dict[str, Model]) -> None:
+    for wrong in (photo / 255, photo[..., :1], photo[..., :2], photo[None]):
+        with pytest.raises(InputError, match="give uint8"):
+            api.encode(wrong, "rs1", "tiny")
+    assert api.decode(api.encode(photo[:9, :9, 0], "rs1", "tiny")).mode == "L"
+
+
+def test_metadata_are_left_out_on_request(photo: UInt8, models: dict[str, Model]) -> None:
+    image = variants.make_image(photo, "RGB", 8, 8)
+    image.info["icc_profile"] = bytes(range(99))
+    assert "icc_profile" in api.decode(api.encode(image, model="tiny")).info
+    assert "icc_profile" not in api.decode(api.encode(image, model="tiny", strip=True)).info
 
 
 @pytest.mark.usefixtures("always_the_model")

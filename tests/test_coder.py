@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import constriction
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcodec import coder as coder_module
-from selfcodec.coder import Decoder, Encoder, Mean, Sampler, Words
+from selfcodec.coder import DIGIT, PRECISION, Decoder, Encoder, Mean, Sampler, Words
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.exact import PARAM_MAX
 from selfcodec.layout import WINDOW
@@ -85,6 +86,26 @@ def test_values_in_windows_come_back(seed: int, batch: int, count: int) -> None:
     most = encode(mixture, mixture.window + weights.argmax(-1))[1]
     assert most == pytest.approx(np.log2(weights.sum(-1) / weights.max(-1)).sum(1), rel=1e-4, abs=1e-3)
     assert (bits >= most).all()
+
+
+@given(st.integers(0, 2**32), st.sampled_from((WINDOW, DIGIT)), st.integers(0, 46))
+@settings(max_examples=200, deadline=None)
+def test_probabilities_are_those_of_the_arithmetic_page(seed: int, count: int, magnitude: int) -> None:
+    """What one symbol does to a known state of the coder tells its probability and where that begins."""
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(1, 2 + ((1 << magnitude) >> rng.integers(0, magnitude + 1, count)))
+    total = 2**PRECISION - count
+    sums = [0, *(int(s) for s in np.cumsum(weights))]
+    scale = np.float64(total) / np.float64(sums[-1])
+    edges = [*(int(np.floor(np.float64(s) * scale)) for s in sums[:-1]), total]
+    for symbol in range(count):
+        start, size = edges[symbol] + symbol, edges[symbol + 1] - edges[symbol] + 1
+        state = (1 << 32) + int(rng.integers(0, 2**32))
+        ans = constriction.stream.stack.AnsCoder(np.array([state % 2**32, state >> 32], np.uint32))
+        model = constriction.stream.model.Categorical(perfect=False)
+        ans.encode_reverse(np.array([symbol], np.int32), model, weights[None].astype(np.float64))
+        found = sum(int(word) << (32 * i) for i, word in enumerate(ans.get_compressed()))
+        assert found == (state // size << PRECISION) + state % size + start
 
 
 def test_samples_of_windows_are_in_them() -> None:

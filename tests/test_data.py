@@ -60,6 +60,17 @@ def test_a_folder_of_images_is_cut_into_patches(photo: UInt8, tmp_path: Path) ->
         load_images("any", "train", tmp_path, patch=64)
 
 
+def test_images_that_training_would_spoil_are_refused_by_name(photo: UInt8, tmp_path: Path) -> None:
+    Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    with pytest.raises(InputError, match=r"deep\.png: it has more than 8 bits"):
+        load_images("any", "train", tmp_path)
+    (tmp_path / "deep.png").unlink()
+    Image.fromarray(photo).save(tmp_path / "short.png")
+    (tmp_path / "short.png").write_bytes((tmp_path / "short.png").read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"short\.png: damaged"):
+        load_images("any", "train", tmp_path)
+
+
 @pytest.mark.parametrize(("name", "remedy"), [("cifar10", "cs.toronto.edu"), ("own", "put train.npy")])
 def test_data_that_are_not_there_are_asked_for(name: str, remedy: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=remedy):

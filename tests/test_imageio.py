@@ -9,6 +9,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -194,6 +195,14 @@ DEEP = {
     "PPM text": b"P3 1 1 1023\n 1 2 3\n",
     "PGM": b"P5 1 1 4095\n" + bytes(2),
     "TIFF": tiff16(),
+    "SGI": (struct.pack(">HBBHHHH", 474, 0, 2, 3, 2, 1, 3)).ljust(512, b"\0") + bytes(12),
+    "JPEG 2000": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 40000, np.uint16), level=0),
+    "JPEG 2000 codestream": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 4000, np.uint16), codecformat="j2k"),
+    "AVIF": imagecodecs.avif_encode(np.full((8, 8, 3), 1000, np.uint16), bitspersample=10),
+}
+SHALLOW = {
+    "JPEG 2000": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 40, np.uint8), level=0),
+    "AVIF": imagecodecs.avif_encode(np.full((8, 8, 3), 40, np.uint8), level=100),
 }
 
 
@@ -203,6 +212,11 @@ def test_files_of_more_than_8_bits_are_refused(name: str) -> None:
         image.load()
     with pytest.raises(InputError, match="convert it to 8 bits first"):
         load(DEEP[name])
+
+
+@pytest.mark.parametrize("name", SHALLOW)
+def test_formats_that_may_be_deep_are_taken_where_they_are_not(name: str) -> None:
+    assert load(SHALLOW[name]).planes.shape == (8, 8, 3)
 
 
 def test_fewer_than_8_bits_are_taken() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from torch import Tensor
 from selfcodec.errors import ModelError
 from selfcodec.exact import EXACT_LIMIT, PARAM_MAX, WEIGHT_MAX, power_of_two, requantise_
 from selfcodec.graph import Graph, GraphBuilder
-from selfcodec.integer import IntegerGraph, Runtime
+from selfcodec.integer import IntegerGraph, Runtime, prove_exact
 from selfcodec.models.export import export_network
 from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.networks import Style, coupling, encoder, phase_head, trunk
@@ -224,6 +225,22 @@ def test_a_caller_s_autocast_changes_nothing(name: str) -> None:
     expected = run(integer, inputs)
     with torch.autocast("cpu", torch.bfloat16):
         assert (run(integer, inputs) == expected).all()
+
+
+def test_a_process_that_convolves_inexactly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = trained(GRAPHS["residual head"], seed=4)
+    integer = IntegerGraph(net.graph, *exported(net))
+    convolve = torch.nn.functional.conv2d
+
+    def half(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return convolve(x.bfloat16().float() if x.dtype is torch.float32 else x, weight, *args, **kwargs)
+
+    prove_exact.cache_clear()
+    monkeypatch.setattr(torch.nn.functional, "conv2d", half)
+    with pytest.raises(ModelError, match="not exact on cpu"):
+        run(integer, inputs_for(net.graph, 5))
+    monkeypatch.undo()
+    run(integer, inputs_for(net.graph, 5))
 
 
 # The proof.

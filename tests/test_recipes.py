@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -107,6 +108,36 @@ def test_a_table_must_be_a_table(value: object) -> None:
 def test_text_that_is_not_toml_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"^here: not valid TOML: "):
         parse_recipe(text, "here")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("minutes", 0),
+        ("minutes", -1.0),
+        ("minutes", math.inf),
+        ("learning_rate", 0.0),
+        ("batch", 0),
+        ("warmup", -1),
+        ("clip", 0.0),
+        ("free_weight", -1.0),
+        ("latent_weight", -0.1),
+        ("free_share", 1.5),
+        ("ema", math.nan),
+        ("quantise_share", -0.5),
+    ],
+)
+def test_values_that_no_training_can_go_by_are_refused(key: str, value: float) -> None:
+    values = asdict(TEXT)
+    values["train"][key] = value
+    with pytest.raises(InputError, match=rf"\[train\]: {key} must be"):
+        parse_recipe_dict(values)
+
+
+def test_a_recipe_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_bytes(b"name = '\xff'")
+    with pytest.raises(InputError, match="cannot be read as text"):
+        load_recipe(str(tmp_path / "r.toml"))
 
 
 def test_recipes_are_found_by_name_and_by_path(tmp_path: Path) -> None:
