@@ -34,16 +34,13 @@ from selfcodec.benchmarks.metrics import (
     show,
     write_report,
 )
-from selfcodec.codec import DEFAULT_RUNTIME, decode_file, encode_picture, tile_boxes
-from selfcodec.coder import Encoder, Mean
-from selfcodec.container import DEFAULT_QUALITY
+from selfcodec.codec import decode_file, encode_picture
 from selfcodec.errors import InputError, SelfcodecError
-from selfcodec.models.data import ImageSet, with_transformations
+from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_network
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import evaluate, load_trained
 from selfcodec.modes import Mode
-from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model, read_contents
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24
@@ -94,27 +91,12 @@ class Outcome:
         return self.size <= BOUND_FACTOR * sum(self.model_bits.values()) / 8 + BOUND_BYTES
 
 
-def model_bits(image: UInt8, model: Model) -> dict[str, float]:
-    """The model's sum of -log2 p by variable for an image (H, W, 3) whose file holds the fallback."""
-    bits = dict.fromkeys((step.name for step in model.steps), 0.0)
-    for box in tile_boxes(image.shape[1], image.shape[0], model.spec.tile):
-        tile = np.asarray(box.of(image))[None]
-        ys = with_transformations(tile, model.spec.transformation, model.levels)
-        truth = {f"y{k}" if k else "x": y.transpose(0, 3, 1, 2).astype(np.int64) for k, y in enumerate(ys)}
-        coder, size = Encoder(1), (box.height, box.width)
-        walk = Walk(model, size, 1, frozenset(bits), coder, Mean(), DEFAULT_QUALITY, False, DEFAULT_RUNTIME, truth)
-        for step in model.steps:
-            before = float(coder.bits.sum())
-            walk.step(step)
-            bits[step.name] += float(coder.bits.sum()) - before
-    return bits
-
-
 def measure(image: UInt8, model_name: str | None, peers: bool) -> Outcome:
     """Codes one image (H, W, 3) as a single lossless file, decodes that, and compares."""
     model = find_model(model_name)
     start = time.perf_counter()
-    encoded = encode_picture(imageio.from_image(Image.fromarray(image)), model=model, verify=False)
+    picture = imageio.from_image(Image.fromarray(image))
+    encoded = encode_picture(picture, model=model, verify=False)
     middle = time.perf_counter()
     try:
         intact = np.array_equal(np.asarray(decode_file(encoded.data, model=model)), image)
@@ -124,7 +106,7 @@ def measure(image: UInt8, model_name: str | None, peers: bool) -> Outcome:
     files = {name: peer.write(image) for name, peer in PEERS.items()} if peers else {}
     return Outcome(
         size=len(encoded.data),
-        model_bits=encoded.model_bits or model_bits(image, model),
+        model_bits=encoded.model_bits or encode_picture(picture, model=model, verify=False, fallback=False).model_bits,
         stored=encoded.mode is Mode.STORED,
         intact=intact,
         encode_seconds=middle - start,

@@ -146,6 +146,7 @@ def encode_picture(
     runtime: Runtime = DEFAULT_RUNTIME,
     *,
     verify: bool = True,
+    fallback: bool = True,
 ) -> Encoded:
     """Codes an image.
 
@@ -154,6 +155,8 @@ def encode_picture(
         settings: mode and quality; lossless by default.
         model: the model; the default one if None.
         runtime: how networks run; has no influence on the result.
+        fallback: store the image where that is smaller than what the model makes; where only that is exact, it is
+            stored in any case.
         verify: decode the file again and compare: alpha, and where it is lossless the colours.
 
     Raises:
@@ -166,9 +169,8 @@ def encode_picture(
     level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
     sent = sent_variables(settings.mode, model.levels, level)
     lossless = settings.mode is Mode.LOSSLESS
-    stored = _stored(picture)
     if lossless and picture.exact_only:
-        return _encoded_stored(stored, picture, verify=verify)
+        return _encoded_stored(_stored(picture), picture, verify=verify)
     height, width = picture.planes.shape[:2]
     grey = picture.planes.shape[2] == 1
     planes = np.repeat(picture.planes, 3, 2) if grey else picture.planes
@@ -194,7 +196,7 @@ def encode_picture(
     side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
     sections = tuple(zip(*streams, strict=True))
     data = pack(Container(header, sent, sections, side, picture.metadata))
-    if len(stored) <= len(data):
+    if fallback and len(stored := _stored(picture)) <= len(data):
         return _encoded_stored(stored, picture, verify=verify)
     if verify:
         _verify(data, picture, model, runtime, lossless=lossless)
