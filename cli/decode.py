@@ -10,7 +10,7 @@ import click
 from selfcodec.cli.files import STDIO, SUFFIX, Job, check_target, plan, read_input, shown, write_image
 from selfcodec.cli.options import MODES, force_option, inputs_argument, output_option
 from selfcodec.cli.output import complain, each, finish, progress
-from selfcodec.errors import InputError
+from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.modes import Mode
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def warn_of_truncation(container: Container, name: str, upto: Mode | None = None
         )
 
 
+def _partly_whole(data: bytes) -> bool:
+    """Whether `--allow-truncated` would find something in a damaged file."""
+    from selfcodec.codec import open_file
+
+    try:
+        open_file(data, allow_truncated=True)
+    except SelfcodecError:
+        return False
+    return True
+
+
 def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: bool) -> None:
     """Decodes one file."""
     from selfcodec.codec import decode_file, open_file
@@ -48,7 +59,12 @@ def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: boo
     check_target(job, force=force)
     format = image_format(job.target)
     data = read_input(job.source)
-    image = decode_file(data, upto=upto, allow_truncated=allow_truncated)
+    try:
+        image = decode_file(data, upto=upto, allow_truncated=allow_truncated)
+    except FormatError as error:
+        if allow_truncated or not _partly_whole(data):
+            raise
+        raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
     if allow_truncated:
         warn_of_truncation(open_file(data, allow_truncated=True), shown(job.source), upto)
     write_image(job, image, format)

@@ -267,8 +267,13 @@ def test_truncated_files_decode_on_request(sv: Path, tmp_path: Path) -> None:
     end = next(row["end"] for row in fields["prefixes"] if row["mode"] == "cg")
     short, whole = tmp_path / "short.sv", tmp_path / "whole.sv"
     short.write_bytes(sv.read_bytes()[:end])
-    assert "cut short" in run("decode", short, code=1).stderr
+    error = run("decode", short, code=1).stderr
+    assert "cut short" in error
+    assert "--allow-truncated" in error
     assert not short.with_suffix(".png").exists()
+    short.write_bytes(sv.read_bytes()[:20])
+    assert "--allow-truncated" not in run("decode", short, code=1).stderr
+    short.write_bytes(sv.read_bytes()[:end])
     warning = run("decode", short, "--allow-truncated").stderr
     assert warning.count("\n") == 1
     assert "(u y1)" in warning
