@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from selfcodec.cli.options import folder_option, force_option
-from selfcodec.cli.train import split
 from selfcodec.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,19 +29,18 @@ def _image_sets(recipe: Recipe, data: Path | None) -> tuple[ImageSet | None, Ima
     import numpy as np
     import torch
 
-    from selfcodec.models.data import ImageSet, load_images
+    from selfcodec.models.data import ImageSet, training_images
 
     try:
-        images = load_images(recipe.train.dataset, "train", data)
+        images, held_out = training_images(recipe.train, data)
     except InputError:
         if data is not None:
             raise
         return None, None
-    kept = len(images) - split(len(images))
-    some = np.linspace(0, kept - 1, min(kept, CALIBRATION_IMAGES)).astype(int) if kept else slice(None)
+    some = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(int)
     sets = [
         ImageSet.build(chosen, recipe.model.transformation, recipe.model.levels, flip=False, device=torch.device("cpu"))
-        for chosen in (images[some], images[kept:][:MEASURED_IMAGES])
+        for chosen in (images[some], held_out[:: max(1, len(held_out) // MEASURED_IMAGES)])
     ]
     return sets[0], sets[1]
 

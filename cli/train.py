@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -77,24 +78,15 @@ class Reporter:
             raise StopRequest
 
 
-def split(count: int) -> int:
-    """How many of a training set's images, its last ones, are held out: at most a tenth."""
-    from selfcodec.models.train import HELD_OUT
-
-    return max(1, min(HELD_OUT, count // 10))
-
-
 def _image_sets(recipe: Recipe, data: Path | None, device: torch.device) -> tuple[ImageSet, ImageSet]:
     """Training images and held-out images."""
-    from selfcodec.models.data import ImageSet, load_images
+    from selfcodec.models.data import ImageSet, training_images
 
-    images, t = load_images(recipe.train.dataset, "train", data), recipe.train
-    kept = len(images) - split(len(images))
-    if kept * (2 if t.flip else 1) < t.batch:
-        raise InputError(f"{len(images)} images are too few for batches of {t.batch}, one in ten held out")
+    images, held_out = training_images(recipe.train, data)
+    name, levels, t = recipe.model.transformation, recipe.model.levels, recipe.train
     return (
-        ImageSet.build(images[:kept], recipe.model.transformation, recipe.model.levels, flip=t.flip, device=device),
-        ImageSet.build(images[kept:], recipe.model.transformation, recipe.model.levels, flip=False, device=device),
+        ImageSet.build(images, name, levels, flip=t.flip, device=device, augment=t.augment),
+        ImageSet.build(held_out, name, levels, flip=False, device=device),
     )
 
 
@@ -121,6 +113,7 @@ def _check_sizes(trainer: Trainer, images: ImageSet) -> None:
 @folder_option("data", "Root of the data sets, or a folder of images.  [default: $SELFCODEC_DATA]")
 @folder_option("output", "Folder of the run.  [default: runs/NAME]", "-o")
 @positive_option("minutes", "Time budget.  [default: the recipe's]")
+@click.option("--from", "start", metavar="NAME|PATH", help="Start from the weights of this exported model.")
 @click.option("--resume", is_flag=True, help="Continue from the folder's checkpoint.")
 @click.option("--threads", type=click.IntRange(1), help="Processors to use.")
 @click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="auto", show_default=True)
@@ -129,6 +122,7 @@ def train(
     data: Path | None,
     output: Path | None,
     minutes: float | None,
+    start: str | None,
     resume: bool,
     threads: int | None,
     device: str,
@@ -140,7 +134,7 @@ def train(
 
     \b
     Example:
-      selfcodec train cifar10-downscale --data photos/ -o runs/mine --minutes 90
+      selfcodec train photo --from photo --data archive/ -o runs/archive --minutes 60
     """
     import torch
 
@@ -149,6 +143,8 @@ def train(
     from selfcodec.models.train import CHECKPOINT, LOG, Trainer
 
     recipe = load_recipe(recipe_name)
+    if start is not None:
+        recipe = replace(recipe, train=replace(recipe.train, start=start))
     out = output or Path("runs") / recipe.name
     if (out / CHECKPOINT).exists() and not resume:
         raise InputError(f"{out / CHECKPOINT}: exists; --resume continues it, another -o starts anew")

@@ -10,6 +10,8 @@ from typing import Any, get_type_hints
 
 from selfcodec.errors import InputError
 
+OPTIMIZERS = ("adamax", "adam")
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -20,6 +22,8 @@ class ModelConfig:
         levels: K, how often d is applied.
         phases: 1 codes a pixel variable in one pass; 4 codes its 2x2 sublattices one after another, each in the
             context of those before it.
+        context: whether a pixel variable is coded pixel by pixel instead, in the context of the neighbours decoded
+            before it; its mixture is then joint over the channels.
         mixtures: components of every pixel likelihood.
         u_channels, u_down: channels of u, and log2 of its downscaling against y_K.
         z_channels, z_down: channels of every z_k, and log2 of its downscaling against y_{k-1}.
@@ -27,13 +31,17 @@ class ModelConfig:
         prior: p(u): `gaussian`, `mog` or `realnvp`.
         prior_layers, prior_width, prior_mixtures: sizes of the latter two.
         network: `residual` or `densenet`.
-        width, blocks: of the likelihoods' networks; `width_q`, `blocks_q` of the encoders; `width_head` of the phases.
+        width, blocks: of the likelihoods' networks; `width_q`, `blocks_q` of the encoders, `folds_q` how often they
+            fold 2x2 positions into channels first; `width_head`, `blocks_head` of the phases' or contexts' heads.
+        finest: features of the likelihoods' networks at their finest resolution, twice as many at each coarser one up
+            to `width`; 0 for `width` everywhere.
         growth, layers: of DenseNet blocks.
     """
 
     transformation: str
     levels: int
     phases: int
+    context: bool
     mixtures: int
     u_channels: int
     u_down: int
@@ -47,9 +55,12 @@ class ModelConfig:
     network: str
     width: int
     blocks: int
+    finest: int
     width_q: int
     blocks_q: int
+    folds_q: int
     width_head: int
+    blocks_head: int
     growth: int
     layers: int
 
@@ -59,11 +70,14 @@ class TrainConfig:
     """Optimisation.
 
     Attributes:
-        dataset: name of the data set.
+        dataset: name of the data set; several, joined by `+`, are taken together.
+        patch: side of the patches that whole images are cut into.
+        optimizer: `adamax` (the paper's) or `adam`.
         batch: images a step.
-        learning_rate: peak of AdaMax; warms up over `warmup` steps, then follows a half cosine to `final_rate` times
+        learning_rate: the peak; it warms up over `warmup` steps, then follows a half cosine to `final_rate` times
             the peak over the time budget.
         minutes: default time budget.
+        start: name or folder of an exported model whose weights training starts from; empty: from random ones.
         ema: decay of the exponential moving average of the weights.
         clip: largest gradient norm.
         free_share: share of images for which contexts are withheld, so that (y, z) alone stay informative.
@@ -75,15 +89,20 @@ class TrainConfig:
             decoders learn to read latents before latents are made to be cheap.
         quantise_share: last share of the time, trained with the integer network's rounding.
         flip: whether images are mirrored at random.
+        augment: whether whole images are also taken at smaller scales, and patches at random transposed, made darker,
+            flatter or grey.
         seed: of weights and data order.
     """
 
     dataset: str
+    patch: int
     batch: int
+    optimizer: str
     learning_rate: float
     final_rate: float
     warmup: int
     minutes: float
+    start: str
     ema: float
     clip: float
     free_share: float
@@ -93,6 +112,7 @@ class TrainConfig:
     latent_warmup: float
     quantise_share: float
     flip: bool
+    augment: bool
     seed: int
 
 
@@ -109,6 +129,8 @@ def _check(t: TrainConfig, where: str) -> None:
     """InputError naming the first value that no training can go by."""
     for valid, what in (
         (t.batch >= 1, f"batch must be at least 1, not {t.batch}"),
+        (t.patch >= 1, f"patch must be at least 1, not {t.patch}"),
+        (t.optimizer in OPTIMIZERS, f"unknown optimizer {t.optimizer!r}"),
         (0 < t.learning_rate < math.inf, f"learning_rate must be above 0, not {t.learning_rate}"),
         (0 < t.minutes < math.inf, f"minutes must be above 0, not {t.minutes}"),
         (t.warmup >= 0, f"warmup must be at least 0, not {t.warmup}"),

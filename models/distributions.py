@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,9 +21,24 @@ from selfcodec.layout import (
 )
 
 
-def _pixel_scales(raw: Tensor) -> Tensor:
+@dataclass(frozen=True)
+class Centre:
+    """What a pixel likelihood's parameters are relative to.
+
+    Attributes:
+        base: (B, C, H, W), the prediction that means are offsets from, in grey levels.
+        unit: grey levels for one unit of a mean output; a number, or (B, 1, H, W).
+        log_scale: what is added to log-scales, likewise.
+    """
+
+    base: Tensor
+    unit: float | Tensor = MEAN_UNIT
+    log_scale: float | Tensor = LOG_SCALE_OFFSET
+
+
+def _pixel_scales(raw: Tensor, centre: Centre) -> Tensor:
     low, high = PIXEL_LOG_SCALES
-    return (raw + LOG_SCALE_OFFSET).clamp(low, high - LOG_SCALE_STEP)
+    return (raw + centre.log_scale).clamp(low, high - LOG_SCALE_STEP)
 
 
 def latent_log_scale(raw: Tensor) -> Tensor:
@@ -30,9 +46,10 @@ def latent_log_scale(raw: Tensor) -> Tensor:
     return raw.clamp(low, high - LOG_SCALE_STEP)
 
 
-def _channel_means(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout, c: int) -> Tensor:
+def _channel_means(params: Tensor, x: Tensor, centre: Centre, layout: PixelLayout, c: int) -> Tensor:
     """Means (B, M, H, W) of channel c in grey levels, given the true values of the channels before it."""
-    mean = base[:, c : c + 1] + MEAN_UNIT * params[:, layout.means(c)]
+    base = centre.base
+    mean = base[:, c : c + 1] + centre.unit * params[:, layout.means(c)]
     for e in range(c):
         mean = mean + params[:, layout.coefficients(c, e)] * (x[:, e : e + 1] - base[:, e : e + 1])
     return mean
@@ -59,68 +76,75 @@ def window_start(base: Tensor) -> Tensor:
     return (base - WINDOW_BELOW).clamp(0, 256 - WINDOW)
 
 
-def dmol_log_prob(params: Tensor, x: Tensor, base: Tensor, layout: PixelLayout, known: Tensor | None = None) -> Tensor:
+def dmol_log_prob(
+    params: Tensor, x: Tensor, centre: Centre, layout: PixelLayout, known: Tensor | None = None
+) -> Tensor:
     """Discretized mixture of logistics with channel autoregression (paper eq. 14, 16, 19).
 
     Args:
         params: (B, layout.size, H, W); see `PixelLayout`.
         x: (B, C, H, W), integers 0..255.
-        base: (B, C, H, W), the prediction that means are relative to, in grey levels.
-        known: (B,) bool, images where x is known to be in the window around `base`, to which the mixture is
-            restricted; none by default.
+        centre: what they are relative to.
+        known: (B,) bool, images where x is known to be in the window around the base, to which the mixture is
+            restricted; none by default, and none of a joint mixture.
 
     Returns:
-        (B, C, H, W), nats.
+        nats, (B, C, H, W); of a joint mixture (B, 1, H, W).
     """
     logits, means, scales = [], [], []
     for c in range(layout.channels):
         logits.append(params[:, layout.logits(c)])
-        means.append(_channel_means(params, x, base, layout, c))
-        scales.append(_pixel_scales(params[:, layout.log_scales(c)]))
+        means.append(_channel_means(params, x, centre, layout, c))
+        scales.append(_pixel_scales(params[:, layout.log_scales(c)], centre))
     weight = torch.log_softmax(torch.stack(logits, 1), 2)  # (B, C, M, H, W)
     inverse = torch.exp(-torch.stack(scales, 1))
     mean = torch.stack(means, 1)
     value = x.unsqueeze(2)
-    log_prob = torch.logsumexp(weight + _log_mass(value, value, mean, inverse), 2)
+    log_mass = _log_mass(value, value, mean, inverse)
+    if layout.joint:
+        return torch.logsumexp(weight[:, :1] + log_mass.sum(1, keepdim=True), 2)
+    log_prob = torch.logsumexp(weight + log_mass, 2)
     if known is None:
         return log_prob
-    low = window_start(base).unsqueeze(2)
+    low = window_start(centre.base).unsqueeze(2)
     log_window = torch.logsumexp(weight + _log_mass(low, low + WINDOW - 1, mean, inverse), 2)
     return log_prob - log_window * known.float()[:, None, None, None]
 
 
 @torch.no_grad()
-def dmol_mean(params: Tensor, base: Tensor, layout: PixelLayout) -> Tensor:
+def dmol_mean(params: Tensor, centre: Centre, layout: PixelLayout) -> Tensor:
     """The mixture's mean, rounded and clamped to 0..255, channel after channel; (B, C, H, W)."""
-    out = torch.zeros_like(base)
+    out = torch.zeros_like(centre.base)
     for c in range(layout.channels):
         weight = torch.softmax(params[:, layout.logits(c)], 1)
-        mean = (weight * _channel_means(params, out, base, layout, c)).sum(1)
+        mean = (weight * _channel_means(params, out, centre, layout, c)).sum(1)
         out[:, c] = torch.floor(mean + 0.5).clamp(0, 255)
     return out
 
 
 @torch.no_grad()
-def dmol_sample(params: Tensor, base: Tensor, layout: PixelLayout, *, known: bool = False) -> Tensor:
+def dmol_sample(params: Tensor, centre: Centre, layout: PixelLayout, *, known: bool = False) -> Tensor:
     """A draw from the mixture, channel after channel; integers 0..255, (B, C, H, W).
 
     With `known` all images' values are among those in the window around `base`.
     """
+    base, chosen = centre.base, None
     out = torch.zeros_like(base)
     for c in range(layout.channels):
         if known:
             candidates = [out.clone() for _ in range(WINDOW)]
             for i, candidate in enumerate(candidates):
                 candidate[:, c] = window_start(base[:, c]) + i
-            log_probs = [dmol_log_prob(params, candidate, base, layout)[:, c] for candidate in candidates]
+            log_probs = [dmol_log_prob(params, candidate, centre, layout)[:, c] for candidate in candidates]
             chances = torch.softmax(torch.stack(log_probs, -1), -1)  # (B, H, W, WINDOW)
             drawn = torch.multinomial(chances.flatten(0, 2), 1).view(chances.shape[:3])
             out[:, c] = window_start(base[:, c]) + drawn
             continue
-        weight = torch.softmax(params[:, layout.logits(c)], 1).movedim(1, -1)  # (B, H, W, M)
-        chosen = torch.multinomial(weight.flatten(0, 2), 1).view(*weight.shape[:3])[:, None]
-        mean = _channel_means(params, out, base, layout, c).gather(1, chosen)[:, 0]
-        scale = _pixel_scales(params[:, layout.log_scales(c)]).exp().gather(1, chosen)[:, 0]
+        if chosen is None or not layout.joint:  # of a joint mixture one component is chosen for all channels
+            weight = torch.softmax(params[:, layout.logits(c)], 1).movedim(1, -1)  # (B, H, W, M)
+            chosen = torch.multinomial(weight.flatten(0, 2), 1).view(*weight.shape[:3])[:, None]
+        mean = _channel_means(params, out, centre, layout, c).gather(1, chosen)[:, 0]
+        scale = _pixel_scales(params[:, layout.log_scales(c)], centre).exp().gather(1, chosen)[:, 0]
         noise = torch.logit(torch.rand_like(mean).clamp(1e-6, 1 - 1e-6))
         out[:, c] = torch.floor(mean + scale * noise + 0.5).clamp(0, 255)
     return out

@@ -27,6 +27,9 @@ from selfcodec.models.train import calibrate
 from selfcodec.zoo import CARD, MANIFEST, SPEC_VERSION, WEIGHTS, Model, Spec, pack_model
 
 TILE = 512
+"""Side of a tile of a model that codes in phases."""
+CONTEXT_TILE, CONTEXT_BLOCK = 1024, 256
+"""Of one that codes in context, and of its blocks: larger ones cost steps of the decoder, smaller ones context."""
 
 
 def _table(net: FloatGraph, node: Node) -> Tensor:
@@ -122,10 +125,11 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         phases=recipe.model.phases,
         mixtures=recipe.model.mixtures,
         known_sum=model.known_sum,
-        tile=TILE,
+        tile=CONTEXT_TILE if recipe.model.context else TILE,
         steps=steps,
         base={"logits": logits, "means": means, "log_scales": log_scales},
         couplings=sum(name.startswith("f_") for name in graphs),
+        block=CONTEXT_BLOCK if recipe.model.context else 0,
     )
     return pack_model(spec, graphs, tensors)
 

@@ -161,6 +161,14 @@ class FloatGraph(nn.Module):
     def bias(self, node: Node) -> Tensor:
         return self.biases[self._key(node)]
 
+    @torch.no_grad()
+    def set_weights(self, node: Node, weight: Tensor, bias: Tensor) -> None:
+        """Makes these a convolution's effective weight and bias."""
+        self.weights[self._key(node)].copy_(weight)
+        self.biases[self._key(node)].copy_(bias)
+        if self.weight_norm:
+            self.gains[self._key(node)].copy_(self._norm(node, weight))
+
     def input_format(self, node: Node) -> tuple[int, int]:
         """(limit, fraction) of the first input of a node."""
         return self._limits[node.inputs[0]], self.formats[node.inputs[0]]
@@ -180,6 +188,8 @@ class FloatGraph(nn.Module):
             bias = _Substitute.apply(bias, real_bias)
         if node.op == "deconv":
             return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
+        if node.kernel == 1 and node.stride == 1:  # a matrix product, which saves copies
+            return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
         return F.conv2d(x, weight, bias, stride=node.stride, padding=node.kernel // 2)
 
     @torch.no_grad()

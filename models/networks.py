@@ -9,7 +9,7 @@ normalisation and data-dependent initialisation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfcodec.graph import Graph, GraphBuilder
 from selfcodec.schedule import Variable
@@ -27,6 +27,8 @@ class Style:
         name: one of STYLES.
         width: feature channels.
         blocks: blocks at the network's main resolution.
+        finest: feature channels at the finest resolution of a trunk; each coarser one has twice as many, at most
+            `width`. 0: `width` everywhere.
         growth, layers: growth rate of a DenseNet block and its number of dense layers; unused by `residual`.
     """
 
@@ -35,10 +37,15 @@ class Style:
     blocks: int
     growth: int = 32
     layers: int = 3
+    finest: int = 0
 
     def __post_init__(self) -> None:
         if self.name not in STYLES or min(self.width, self.growth, self.layers) < 1 or self.blocks < 0:
             raise ValueError(f"unknown network style or a size out of range: {self}")
+
+    def above(self, steps: int) -> Style:
+        """The style `steps` resolutions above the finest one."""
+        return replace(self, width=min(self.width, self.finest << steps)) if self.finest else self
 
 
 def _activated(b: GraphBuilder, style: Style, x: str, channels: int, kernel: int, stride: int = 1) -> str:
@@ -60,42 +67,49 @@ def _block(b: GraphBuilder, style: Style, x: str) -> str:
     return b.add(x, b.scale(out, gate))
 
 
-def _upscale(b: GraphBuilder, style: Style, x: str) -> str:
-    if style.name == "densenet":
-        return b.elu(b.deconv(x, style.width))
-    return b.deconv(x, style.width, activation="leaky")
-
-
-def _at_scale(b: GraphBuilder, style: Style, parent: Variable, scale: int) -> str:
-    """Features of one parent at the wanted scale, (B, width, H / 2**scale, W / 2**scale)."""
-    x = b.pixels(parent.channels) if parent.kind == "pixels" else b.latent(parent.channels)
-    for _ in range(parent.scale, scale):
-        x = b.fold(x)
-    x = _activated(b, style, x, style.width, 3)
-    for _ in range(scale, parent.scale):
-        x = _upscale(b, style, _block(b, style, x))
+def _upscale(b: GraphBuilder, style: Style, x: str, start: int, stop: int, scale: int) -> str:
+    """Features from resolution 2**start to 2**stop, of a network whose finest resolution is 2**scale."""
+    for at in range(start, stop, -1):
+        x, width = _block(b, style.above(at - scale), x), style.above(at - 1 - scale).width
+        dense = style.name == "densenet"
+        x = b.elu(b.deconv(x, width)) if dense else b.deconv(x, width, activation="leaky")
     return x
 
 
+def _at_scale(b: GraphBuilder, style: Style, parent: Variable, joined: int, scale: int) -> str:
+    """Features of one parent at the scale where all are joined."""
+    x = b.pixels(parent.channels) if parent.kind == "pixels" else b.latent(parent.channels)
+    for _ in range(parent.scale, joined):
+        x = b.fold(x)
+    start = max(parent.scale, joined)
+    x = _activated(b, style, x, style.above(start - scale).width, 3)
+    return _upscale(b, style, x, start, joined, scale)
+
+
 def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: int) -> Graph:
-    """Parents of any resolution to (B, out_channels, H / 2**scale, W / 2**scale)."""
+    """Parents of any resolution to (B, out_channels, H / 2**scale, W / 2**scale).
+
+    They are joined at the finest parent's resolution, or at the output's where that is coarser.
+    """
     b = GraphBuilder()
-    x = _at_scale(b, style, parents[0], scale)
+    joined = max(scale, min(parent.scale for parent in parents))
+    x = _at_scale(b, style, parents[0], joined, scale)
     for parent in parents[1:]:
-        x = b.add(x, _at_scale(b, style, parent, scale))
+        x = b.add(x, _at_scale(b, style, parent, joined, scale))
+    x = _upscale(b, style, x, joined, scale, scale)
     for _ in range(style.blocks):
-        x = _block(b, style, x)
-    x = _activated(b, style, x, style.width, 1)
+        x = _block(b, style.above(0), x)
+    x = _activated(b, style, x, style.above(0).width, 1)
     b.conv(x, out_channels, 1)
     return b.build()
 
 
-def encoder(style: Style, source: Variable, scale: int, out_channels: int) -> Graph:
-    """q's network: a variable to (B, out_channels, H / 2**scale, W / 2**scale), by strided convolutions."""
+def encoder(style: Style, source: Variable, scale: int, out_channels: int, folds: int = 1) -> Graph:
+    """q's network: a variable to (B, out_channels, H / 2**scale, W / 2**scale), folded, then strided convolutions."""
     b = GraphBuilder()
     x = b.pixels(source.channels)
     position = source.scale
-    if position < scale:
+    for _ in range(min(folds, scale - source.scale)):
         x, position = b.fold(x), position + 1
     x = _block(b, style, _activated(b, style, x, style.width, 3))
     while position < scale:
@@ -117,7 +131,22 @@ def phase_head(style: Style, features: int, context: int, out_channels: int) -> 
     x = b.conv(b.latent(features), style.width, 1)
     if context:
         x = b.add(x, b.conv(b.pixels(context), style.width, 3), activation="leaky")
-    x = b.add(x, b.conv(_activated(b, style, x, style.width, 1), style.width, 1), activation="leaky")
+    for _ in range(style.blocks):
+        x = b.add(x, b.conv(_activated(b, style, x, style.width, 1), style.width, 1), activation="leaky")
+    b.conv(x, out_channels, 1)
+    return b.build()
+
+
+def context_head(style: Style, features: int, inputs: int, out_channels: int) -> Graph:
+    """Features of (y, z) and a causal context to mixture parameters, pixel by pixel.
+
+    Inputs: features (B, features, h, w); context (B, inputs, h, w), see `selfcodec.context`.
+    """
+    b = GraphBuilder()
+    x = b.conv(b.latent(features), style.width, 1)
+    x = b.add(x, b.conv(b.latent(inputs), style.width, 1), activation="leaky")
+    for _ in range(style.blocks):
+        x = b.add(x, b.conv(_activated(b, style, x, style.width, 1), style.width, 1), activation="leaky")
     b.conv(x, out_channels, 1)
     return b.build()
 

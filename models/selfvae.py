@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import InputError
-from selfcodec.layout import PixelLayout, known_sum_phase, phase_offsets
+from selfcodec.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
 from selfcodec.models.config import ModelConfig
+from selfcodec.models.context import context_of
 from selfcodec.models.distributions import (
+    Centre,
     dmol_log_prob,
     dmol_mean,
     dmol_sample,
@@ -20,7 +23,7 @@ from selfcodec.models.distributions import (
     latent_log_scale,
 )
 from selfcodec.models.layers import FloatGraph
-from selfcodec.models.networks import STYLES, Style, encoder, phase_head, trunk
+from selfcodec.models.networks import STYLES, Style, context_head, encoder, phase_head, trunk
 from selfcodec.models.priors import build_prior
 from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
@@ -31,7 +34,7 @@ Values = dict[str, Tensor]
 _LEAST = {
     **dict.fromkeys(("mixtures", "u_channels", "z_channels", "prior_width", "prior_mixtures"), 1),
     **dict.fromkeys(("width", "width_q", "width_head", "growth", "layers"), 1),
-    **dict.fromkeys(("u_down", "z_down", "prior_layers", "blocks", "blocks_q"), 0),
+    **dict.fromkeys(("u_down", "z_down", "prior_layers", "blocks", "blocks_q", "blocks_head", "finest", "folds_q"), 0),
 }
 """Smallest sizes that a recipe may give."""
 
@@ -46,7 +49,7 @@ class Withheld:
     """Which images of a batch are trained without what a lossy decoder would not have; all (B,) bool.
 
     Attributes:
-        context: the phases already decoded are hidden from the likelihood networks.
+        context: the pixels already decoded are hidden from the likelihood networks.
         truth: generated y take the place of true ones (a subset of `context`).
     """
 
@@ -69,6 +72,7 @@ def _check(config: ModelConfig) -> None:
     for valid, what in (
         (0 <= config.levels <= MAX_TRANSFORMS, f"levels must be 0 to {MAX_TRANSFORMS}, not {config.levels}"),
         (config.phases in (1, 4), f"phases must be 1 or 4, not {config.phases}"),
+        (config.phases == 1 or not config.context, "with context = true, phases must be 1"),
         (config.posterior in ("uniform", "gaussian"), f"unknown posterior {config.posterior!r}"),
         (config.prior in ("gaussian", "mog", "realnvp"), f"unknown prior {config.prior!r}"),
         (config.network in STYLES, f"unknown network {config.network!r}"),
@@ -108,6 +112,7 @@ class SelfVAE(nn.Module):
         self.known_sum = config.transformation == "downscale"
         self.offsets = phase_offsets(config.phases)
         self.cell = 1 if config.phases == 1 else 2
+        self.fold = CONTEXT_FOLD if config.context else self.cell
         self.weight_norm = config.network == "densenet"
         self.nets = nn.ModuleDict()
         self.log_widths = nn.ParameterDict()
@@ -130,13 +135,13 @@ class SelfVAE(nn.Module):
 
     def _build(self, step: Step) -> None:
         c, target = self.config, step.target
-        style = Style(c.network, c.width, c.blocks, c.growth, c.layers)
+        style = Style(c.network, c.width, c.blocks, c.growth, c.layers, c.finest)
         norm = self.weight_norm
         if step.inferred_from is not None:
             source = next(s.target for s in self.steps if s.name == step.inferred_from)
             style_q = Style(c.network, c.width_q, c.blocks_q, c.growth, c.layers)
             outputs = target.channels * (2 if c.posterior == "gaussian" else 1)
-            graph = encoder(style_q, source, target.scale, outputs)
+            graph = encoder(style_q, source, target.scale, outputs, c.folds_q)
             self.nets[f"q_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=3.0)
             if c.posterior == "uniform":
                 self.log_widths[step.name] = nn.Parameter(torch.zeros(target.channels))
@@ -144,16 +149,20 @@ class SelfVAE(nn.Module):
             graph = trunk(style, step.parents, target.scale, 2 * target.channels)
             self.nets[f"p_{step.name}"] = FloatGraph(graph, weight_norm=norm)
         if target.kind == "pixels":
-            graph = trunk(style, step.parents, target.scale + self.cell - 1, c.width)
+            graph = trunk(style, step.parents, target.scale + self.fold - 1, c.width)
             self.nets[f"p_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=1.0)
-            layout, head = self.layout(step), Style(c.network, c.width_head, 0, c.growth, c.layers)
+            layout, head = self.layout(step), Style(c.network, c.width_head, c.blocks_head, c.growth, c.layers)
+            if c.context:
+                graph = context_head(head, c.width // 4, context_inputs(target.channels), layout.size)
+                self.nets[f"p_{step.name}_0"] = FloatGraph(graph, weight_norm=norm, output_scale=0.05)
+                return
             for i in range(c.phases):
                 context = i * target.channels + 1 if i else 0
                 graph = phase_head(head, c.width, context, layout.size)
                 self.nets[f"p_{step.name}_{i}"] = FloatGraph(graph, weight_norm=norm, output_scale=0.05)
 
     def layout(self, step: Step) -> PixelLayout:
-        return PixelLayout(step.target.channels, self.config.mixtures)
+        return PixelLayout(step.target.channels, self.config.mixtures, self.config.context)
 
     def graphs(self) -> Iterator[tuple[str, FloatGraph]]:
         """Every network with its name, the prior's couplings included."""
@@ -206,8 +215,8 @@ class SelfVAE(nn.Module):
         parent = step.parents[0]
         if parent.kind == "latent" or self.shape.factor == 1 or parent.channels != step.target.channels:
             return torch.full(size, 128.0, device=values[parent.name].device)
-        y = values[parent.name]
-        return y if self.cell == 2 else y.repeat_interleave(2, 2).repeat_interleave(2, 3)
+        y, times = values[parent.name], self.shape.factor // self.cell
+        return y.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
     def phase_parameters(self, step: Step, i: int, features: Tensor, earlier: list[Tensor], withheld: Tensor) -> Tensor:
         """Mixture parameters (B, layout.size, h, w) of one phase.
@@ -249,6 +258,8 @@ class SelfVAE(nn.Module):
 
     def _pixels(self, step: Step, values: Values, target: Tensor, withheld: Withheld) -> tuple[Tensor, Tensor]:
         """-log p(target | parents), (B,) nats, and the target with generated values where the truth is withheld."""
+        if self.config.context:
+            return self._pixels_in_context(step, values, target, withheld)
         layout, phases = self.layout(step), self._phases(target)
         features = self._net(f"p_{step.name}")(*self._inputs(step, values))
         base = self.base(step, values, phases[0].shape)
@@ -257,12 +268,34 @@ class SelfVAE(nn.Module):
             params = self.phase_parameters(step, i, features, phases[:i], withheld.context)
             centre = self.phase_base(step, i, base, phases[:i], withheld.context)
             known = ~withheld.context if self.sum_is_known(step, i) else None
-            rate = rate - dmol_log_prob(params, part, centre, layout, known).sum((1, 2, 3))
+            rate = rate - dmol_log_prob(params, part, Centre(centre), layout, known).sum((1, 2, 3))
             if step.name != "x":
-                generated.append(dmol_mean(params.detach(), base, layout))
+                generated.append(dmol_mean(params.detach(), Centre(base), layout))
         if step.name == "x":
             return rate, target
         return rate, torch.where(withheld.truth[:, None, None, None], self._assemble(generated), target)
+
+    def context_parameters(self, step: Step, values: Values, x: Tensor, withheld: Tensor) -> tuple[Tensor, Centre]:
+        """Mixture parameters (B, layout.size, H, W) of every pixel given those before it, and their centre.
+
+        Args:
+            x: (B, C, H, W), grey levels.
+            withheld: (B,) bool, images whose context is hidden.
+        """
+        features = F.pixel_shuffle(self._net(f"p_{step.name}")(*self._inputs(step, values)), self.fold)
+        inputs, centre = context_of(x, self.base(step, values, x.shape), withheld)
+        return self._net(f"p_{step.name}_0")(features, inputs).float(), centre
+
+    def _pixels_in_context(
+        self, step: Step, values: Values, target: Tensor, withheld: Withheld
+    ) -> tuple[Tensor, Tensor]:
+        layout = self.layout(step)
+        params, centre = self.context_parameters(step, values, target, withheld.context)
+        rate = -dmol_log_prob(params, target, centre, layout).sum((1, 2, 3))
+        if step.name == "x":
+            return rate, target
+        generated = dmol_mean(params.detach(), centre, layout)
+        return rate, torch.where(withheld.truth[:, None, None, None], generated, target)
 
     def forward(self, ys: list[Tensor], withheld: Withheld | None = None) -> dict[str, Tensor]:
         """The objective (paper eq. 11, 23), term by term.
@@ -291,7 +324,8 @@ class SelfVAE(nn.Module):
 
         Args:
             size: (H, W) of x.
-            draw: draw from the conditionals, in context; otherwise their means, without.
+            draw: draw from the conditionals; otherwise their means. Phases are drawn in context, whole pixel variables
+                without it, since that would take a pass for every pixel.
             batch: number of images.
 
         Returns:
@@ -306,13 +340,18 @@ class SelfVAE(nn.Module):
             if step.target.kind == "latent":
                 values[step.name] = self._fill_latent(step, values, (batch, step.target.channels, h, w), draw)
                 continue
+            if self.config.context:
+                blank = torch.zeros(batch, step.target.channels, h, w, device=device)
+                params, at = self.context_parameters(step, values, blank, torch.ones(batch, dtype=torch.bool))
+                values[step.name] = (dmol_sample if draw else dmol_mean)(params, at, self.layout(step))
+                continue
             features = self._net(f"p_{step.name}")(*self._inputs(step, values))
             base = self.base(step, values, (batch, step.target.channels, h // self.cell, w // self.cell))
             hidden = torch.full((batch,), not draw, device=device)
             parts: list[Tensor] = []
             for i in range(self.config.phases):
                 params = self.phase_parameters(step, i, features, parts, hidden)
-                centre, layout = self.phase_base(step, i, base, parts, hidden), self.layout(step)
+                centre, layout = Centre(self.phase_base(step, i, base, parts, hidden)), self.layout(step)
                 if draw:
                     parts.append(dmol_sample(params, centre, layout, known=self.sum_is_known(step, i)))
                 else:

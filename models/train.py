@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
+from selfcodec.mixture import STEP_BITS
 from selfcodec.models.config import Recipe, parse_recipe_dict
 from selfcodec.models.data import ImageSet
 from selfcodec.models.selfvae import SelfVAE, Withheld
+from selfcodec.zoo import Model, find_model
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-HELD_OUT = 500
-"""Training images at most that are kept for validation."""
 CALIBRATION_BATCHES = 20
 _CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
 """What a checkpoint holds."""
@@ -73,11 +73,30 @@ class Trainer:
         torch.backends.cudnn.allow_tf32 = False
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimizer = torch.optim.Adamax(self.model.parameters(), lr=recipe.train.learning_rate)
+        kind = {"adamax": torch.optim.Adamax, "adam": torch.optim.Adam}[recipe.train.optimizer]
+        self.optimizer = kind(self.model.parameters(), lr=recipe.train.learning_rate)
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
         self.step = 0
         self.elapsed = 0.0
+        if recipe.train.start:
+            self.start_from(find_model(recipe.train.start))
         self._on_log: Callable[[], None] | None = None
+
+    def start_from(self, source: Model) -> None:
+        """Takes the weights of an exported model; ModelError where it is of another shape."""
+        if source.spec.shape != self.model.shape:
+            raise ModelError(f"training cannot start from {source.where}: its variables are not this recipe's")
+        for name, net in self.model.graphs():
+            other = source.nets.get(name)
+            if other is None or other.graph != net.graph:
+                raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
+            for node in net.graph.nodes:
+                if node.op in ("conv", "deconv"):
+                    net.set_weights(node, *other.real(node.name))
+        with torch.no_grad():
+            for name, width in self.model.log_widths.items():
+                width.copy_((torch.tensor(source.spec.steps[name], dtype=torch.float64) * 2.0**-STEP_BITS).log())
+        self.ema.load_state_dict(self.model.state_dict())
 
     @property
     def fraction(self) -> float:
@@ -140,6 +159,8 @@ class Trainer:
     def _initialise(self, images: ImageSet) -> None:
         """Data-dependent initialisation from one batch, for networks with weight norm."""
         nets = [net for _, net in self.model.graphs()]
+        if self.recipe.train.start:
+            return
         for net in nets:
             net.initialising(True)
         with torch.no_grad():

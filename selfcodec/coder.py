@@ -22,7 +22,9 @@ from selfcodec.layout import WINDOW
 from selfcodec.mixture import IntArray, Mixture
 
 Words = npt.NDArray[np.uint32]
-Weights = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float64] | npt.NDArray[np.uint16]
+"""Exact integers."""
+Digits = IntArray | npt.NDArray[np.uint8]
 
 CHUNK = 8192
 """Bytes of an image whose digits are coded together: all high ones, then all low ones. Part of the format."""
@@ -44,16 +46,18 @@ class ByteCoder(Protocol):
 _MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
-def _digit_weights(mixture: Mixture, start: IntArray, width: int, count: int = DIGIT) -> Weights:
+def _digit_weights(mixture: Mixture, start: IntArray, width: int, count: int = DIGIT) -> npt.NDArray[np.float64]:
     """Weights (B, N, count) of the digits of `width` bytes each from `start` (B, N); exact integers, at least 1."""
     edges = start[..., None] + width * np.arange(count + 1)
     return (np.diff(mixture.cumulative(edges), axis=-1) + 1).astype(np.float64)
 
 
-def _bits(weights: Weights, digits: IntArray) -> npt.NDArray[np.float64]:
+def _bits(weights: Weights, digits: Digits) -> npt.NDArray[np.float64]:
     """-log2 of the digits' probabilities, rounded to multiples of 2**-24 as constriction does, by image, (B,)."""
     free = 2**PRECISION - weights.shape[-1]
-    edges = np.floor(np.cumsum(weights, -1) * (free / weights.sum(-1, keepdims=True)))
+    edges = np.floor(
+        np.cumsum(weights, -1, dtype=np.float64) * (free / weights.sum(-1, keepdims=True, dtype=np.float64))
+    )
     edges[..., -1] = free
     widths = np.diff(edges, axis=-1, prepend=0.0) + 1
     bits: npt.NDArray[np.float64] = PRECISION - np.log2(np.take_along_axis(widths, digits[..., None], -1)[..., 0])
@@ -69,7 +73,7 @@ class Encoder:
 
     def __init__(self, batch: int) -> None:
         self.bits = np.zeros(batch)
-        self._pending: list[tuple[IntArray, Weights]] = []
+        self._pending: list[tuple[Digits, Weights]] = []
 
     def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
         if values is None:
@@ -77,14 +81,15 @@ class Encoder:
         for start in range(0, mixture.shape[1], CHUNK):
             part, bytes_ = mixture.part(start, start + CHUNK), values[:, start : start + CHUNK]
             if part.window is not None:
-                self._note(bytes_ - part.window, _digit_weights(part, part.window, 1, WINDOW))
+                self.note(bytes_ - part.window, _digit_weights(part, part.window, 1, WINDOW))
                 continue
             high, low = bytes_ // DIGIT, bytes_ % DIGIT
-            self._note(high, _digit_weights(part, np.zeros_like(high), DIGIT))
-            self._note(low, _digit_weights(part, DIGIT * high, 1))
+            self.note(high, _digit_weights(part, np.zeros_like(high), DIGIT))
+            self.note(low, _digit_weights(part, DIGIT * high, 1))
         return values
 
-    def _note(self, digits: IntArray, weights: Weights) -> None:
+    def note(self, digits: Digits, weights: Weights) -> None:
+        """Notes digits (B, N) with their weights (B, N, count)."""
         self.bits += _bits(weights, digits)
         self._pending.append((digits, weights))
 
@@ -102,7 +107,8 @@ class Encoder:
         for i in range(len(self._pending), 0, -1):
             unread[i] = max(0, coder.num_words() - STATE_WORDS)
             digits, weights = self._pending[i - 1]
-            coder.encode_reverse(digits[image].astype(np.int32), _MODEL, np.ascontiguousarray(weights[image]))
+            exact = np.ascontiguousarray(weights[image], dtype=np.float64)
+            coder.encode_reverse(digits[image].astype(np.int32), _MODEL, exact)
         words: Words = coder.get_compressed()[::-1].astype(np.uint32)
         return words, [len(words) - unread.get(mark, 0) for mark in marks]
 
@@ -125,14 +131,15 @@ class Decoder:
         for start in range(0, mixture.shape[1], CHUNK):
             part = mixture.part(start, start + CHUNK)
             if part.window is not None:
-                bytes_ = part.window + self._digits(_digit_weights(part, part.window, 1, WINDOW))
+                bytes_ = part.window + self.digits(_digit_weights(part, part.window, 1, WINDOW))
             else:
-                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
-                bytes_ = DIGIT * high + self._digits(_digit_weights(part, DIGIT * high, 1))
+                high = self.digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
+                bytes_ = DIGIT * high + self.digits(_digit_weights(part, DIGIT * high, 1))
             out[:, start : start + CHUNK] = bytes_
         return out
 
-    def _digits(self, weights: Weights) -> IntArray:
+    def digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
+        """The next digits (B, N), given their weights (B, N, count)."""
         pairs = zip(self._coders, weights, strict=True)
         return np.stack([coder.decode(_MODEL, np.ascontiguousarray(w)) for coder, w in pairs]).astype(np.int64)
 
@@ -157,11 +164,11 @@ class Sampler(Decoder):
         words[0] |= 1  # the word read first, the top of the ANS coder's stack, must not be 0
         return words
 
-    def _digits(self, weights: Weights) -> IntArray:
+    def digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
         for i, random in enumerate(self._random):
             if self._coders[i].num_words() < weights.shape[1] + STATE_WORDS:  # a digit takes 24 bits at most
                 self._coders[i] = self._coder(self._words(random, self.REFILL + weights.shape[1]))
-        return super()._digits(weights)
+        return super().digits(weights)
 
 
 class Mean:

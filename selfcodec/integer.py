@@ -117,6 +117,14 @@ class IntegerGraph:
                 raise ModelError(f"network node {node.name!r}: sums can reach {bounds[node.name]}, 2**24 is too much")
         return bounds
 
+    def real(self, name: str) -> tuple[Tensor, Tensor]:
+        """The real weight and bias that a convolution's integers stand for, exactly."""
+        weight, bias, scale = self._constants[name]
+        node = next(node for node in self.graph.nodes if node.name == name)
+        unit = scale.flatten() * 2.0 ** (self._formats[node.inputs[0]] - self._formats[name])  # of the weights
+        shape = (1, -1, 1, 1) if node.op == "deconv" else (-1, 1, 1, 1)
+        return weight * unit.view(shape), bias * unit * 2.0 ** -self._formats[node.inputs[0]]
+
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
@@ -133,6 +141,15 @@ class IntegerGraph:
         Returns:
             int64 (B, C, H', W'), in units of 2**-10.
         """
+        return self._outputs(inputs, runtime).to(torch.int64)
+
+    @torch.no_grad()
+    def rows(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+        """Runs a network that treats every position by itself: float32 integers (N, C) to (N, C') on the CPU."""
+        columns = [x.t()[None, :, :, None] for x in inputs]  # (1, C, N, 1)
+        return self._outputs(tuple(columns), runtime)[0, :, :, 0].t().cpu().contiguous()
+
+    def _outputs(self, inputs: tuple[Tensor, ...], runtime: Runtime) -> Tensor:
         # Where oneDNN is off, PyTorch hands 16 images and more to NNPACK, which convolves by Winograd and FFT: inexact.
         # Switched off for good, since restoring it would race with other threads.
         torch.backends.nnpack.set_flags(False)
@@ -145,7 +162,7 @@ class IntegerGraph:
             for node in self.graph.nodes:
                 if node.name not in values:
                     values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)
-        return values[self.graph.output.name].to(torch.int64)
+        return values[self.graph.output.name]
 
     def _place(self, node: Node, runtime: Runtime) -> tuple[Tensor, ...]:
         key = (runtime, node.name)
@@ -162,6 +179,8 @@ class IntegerGraph:
             weight, bias, scale = self._place(node, runtime)
             if node.op == "deconv":
                 out = F.conv_transpose2d(xs[0], weight, bias, stride=2, padding=1)
+            elif node.kernel == 1 and node.stride == 1:  # a matrix product, without a convolution's preparations
+                out = F.linear(xs[0].permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
             else:
                 out = F.conv2d(xs[0], weight, bias, stride=node.stride, padding=node.kernel // 2)
             return exact.requantise_(_activate_(out.mul_(scale), node), 0, limit)

@@ -2,7 +2,8 @@
 
 A pixel variable with C channels and M mixture components takes M (3 C + C (C - 1) / 2) channels: logits, means,
 log-scales, and the coefficients by which a channel's mean follows the channels before it (Salimans et al. 2017,
-https://arxiv.org/abs/1701.05517). Means are offsets in units of 32 grey levels from a *base* prediction.
+https://arxiv.org/abs/1701.05517). Means are offsets in units of 32 grey levels from a *base* prediction. Where the
+mixture is `joint`, its components are of the whole pixel, as in that paper, and M logits serve all channels.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class PixelLayout:
 
     channels: int
     mixtures: int
+    joint: bool = False
 
     @property
     def pairs(self) -> int:
@@ -38,23 +40,27 @@ class PixelLayout:
 
     @property
     def size(self) -> int:
-        return self.mixtures * (3 * self.channels + self.pairs)
+        return self.mixtures * (self._logit_blocks + 2 * self.channels + self.pairs)
+
+    @property
+    def _logit_blocks(self) -> int:
+        return 1 if self.joint else self.channels
 
     def _slice(self, start: int, blocks: int = 1) -> slice:
         return slice(start * self.mixtures, (start + blocks) * self.mixtures)
 
     def logits(self, channel: int) -> slice:
-        return self._slice(channel)
+        return self._slice(0 if self.joint else channel)
 
     def means(self, channel: int) -> slice:
-        return self._slice(self.channels + channel)
+        return self._slice(self._logit_blocks + channel)
 
     def log_scales(self, channel: int) -> slice:
-        return self._slice(2 * self.channels + channel)
+        return self._slice(self._logit_blocks + self.channels + channel)
 
     def coefficients(self, channel: int, earlier: int) -> slice:
         """How the mean of `channel` follows the residual of channel `earlier` < `channel`."""
-        return self._slice(3 * self.channels + channel * (channel - 1) // 2 + earlier)
+        return self._slice(self._logit_blocks + 2 * self.channels + channel * (channel - 1) // 2 + earlier)
 
 
 def phase_offsets(phases: int) -> tuple[tuple[int, int], ...]:
@@ -68,3 +74,39 @@ def known_sum_phase(phase: int, phases: int, known_sum: bool) -> bool:
     Its values are among the WINDOW from clip(4y - others - WINDOW_BELOW, 0, 256 - WINDOW), and coded as such.
     """
     return known_sum and phases == 4 and phase == 3
+
+
+# Local causal context: what a pixel's likelihood sees of the values before it, relative to their average.
+
+CONTEXT_FOLD = 2
+"""A trunk's features come at half the variable's resolution, four pixels' in each position (depth to space)."""
+CONTEXT_REACH = 4
+"""Rows above, and columns to the left and right, that the context reaches."""
+NEIGHBOURS = tuple(
+    (row, column)
+    for row in range(-CONTEXT_REACH, 1)
+    for column in range(-CONTEXT_REACH, CONTEXT_REACH + 1)
+    if (row, column) < (0, 0)
+)
+"""(row, column) of every neighbour relative to the pixel, all decoded before it."""
+BASE_NEIGHBOURS = tuple(NEIGHBOURS.index(at) for at in ((0, -1), (-1, 0), (-1, -1), (-1, 1)))
+"""Those whose average is the pixel's base."""
+ACTIVITY_NEIGHBOURS = tuple(NEIGHBOURS.index(at) for at in ((0, -1), (0, -2), (-1, 0), (-2, 0), (-1, -1), (-1, 1)))
+"""Those whose distances from the base make the pixel's activity."""
+ACTIVITY_CHANNELS = 3
+"""Distances are summed as if over this many channels."""
+ACTIVITY_RANGE = (3, 13)
+"""Activity is the number of binary digits of that sum, within these bounds."""
+ACTIVITY_WITHOUT = 9
+"""Activity where no neighbour is known."""
+ACTIVITY_UNIT = 5
+"""Activity at which a unit of the network's inputs is one grey level; one more doubles it."""
+ACTIVITY_MEAN_UNIT = 4
+"""Grey levels for one unit of a mean output at that activity."""
+ACTIVITY_LOG_SCALE = 710
+"""What an activity of one more adds to raw log-scales, in 2**-10: the natural logarithm of 2."""
+
+
+def context_inputs(channels: int) -> int:
+    """Inputs of a context head: every neighbour's distance from the base, the activity, the base, and a flag."""
+    return (len(NEIGHBOURS) + 1) * channels + 2

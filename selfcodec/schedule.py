@@ -47,7 +47,7 @@ class Shape:
 
     Attributes:
         levels: K, the number of transformations (0 is a plain VAE).
-        factor: downscaling factor of d in each direction, 1 or 2.
+        factor: downscaling factor of d in each direction, a power of two.
         y_channels: channels of every y_k.
         u_channels, u_down: channels of u, and log2 of its downscaling against y_K.
         z_channels, z_down: channels of every z_k, and log2 of its downscaling against y_{k-1}.
@@ -64,7 +64,7 @@ class Shape:
 
 def build_schedule(shape: Shape) -> tuple[Step, ...]:
     """The steps u, y_K, z_K, y_{K-1}, ..., z_1, x in the order in which they are coded."""
-    halvings = 1 if shape.factor == 2 else 0
+    halvings = shape.factor.bit_length() - 1
     y = [Variable("x", "pixels", 3, 0)]
     y += [Variable(f"y{k}", "pixels", shape.y_channels, k * halvings) for k in range(1, shape.levels + 1)]
     u = Variable("u", "latent", shape.u_channels, y[-1].scale + shape.u_down)

@@ -24,8 +24,6 @@ from selfcodec.errors import InputError
 
 Pixels = NDArray[np.uint8]
 
-BOX_TAPS = (1, 1)
-
 # Keys' cubic with a = -1/2, stretched by two against aliasing, at the distances 1/4, 3/4, 5/4 and 7/4 of the
 # output's centre from the pixels around it: the weights are whole multiples of 1/256, so nothing is lost.
 BICUBIC_TAPS = (-3, -9, 29, 111, 111, 29, -9, -3)
@@ -43,7 +41,7 @@ class Transform:
 
     Attributes:
         name: what `get_transform` knows it by.
-        factor: by how much each side shrinks: 1 or 2.
+        factor: by how much each side shrinks: a power of two, 1 to 16.
         channels: channels of y for an RGB x: 3 or 1. A grey x has a grey y.
         apply: d itself, on a checked array.
     """
@@ -97,9 +95,13 @@ def _filtered(x: Pixels, taps: Sequence[int], stride: int = 1) -> Pixels:
     return np.ascontiguousarray(np.clip(rounded, 0, 255).astype(np.uint8))
 
 
-def downscale(x: Pixels) -> Pixels:
-    """y = (x00 + x01 + x10 + x11 + 2) >> 2 over each block of 2x2."""
-    return _filtered(x, BOX_TAPS, stride=2)
+def box_mean(factor: int) -> Callable[[Pixels], Pixels]:
+    """y = (sum of the block + n / 2) >> log2(n) over each block of n = factor x factor; `factor` a power of two."""
+
+    def mean(x: Pixels) -> Pixels:
+        return _filtered(x, (1,) * factor, stride=factor)
+
+    return mean
 
 
 def bicubic(x: Pixels) -> Pixels:
@@ -176,7 +178,8 @@ def n_bit(bits: int) -> Callable[[Pixels], Pixels]:
 TRANSFORMS: dict[str, Transform] = {
     transform.name: transform
     for transform in (
-        Transform("downscale", factor=2, channels=3, apply=downscale),
+        Transform("downscale", factor=2, channels=3, apply=box_mean(2)),
+        *(Transform(f"downscale{n}", factor=n, channels=3, apply=box_mean(n)) for n in (4, 8, 16)),
         Transform("bicubic", factor=2, channels=3, apply=bicubic),
         Transform("sketch", factor=1, channels=1, apply=sketch),
         Transform("pencil", factor=1, channels=1, apply=pencil),

@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec import flow
-from selfcodec.coder import ByteCoder, Mean
+from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean
 from selfcodec.container import DEFAULT_QUALITY
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.integer import Runtime
-from selfcodec.layout import WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
+from selfcodec.layout import CONTEXT_FOLD, WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
 from selfcodec.mixture import CENTRE, LATENT_BITS, PIXEL_BITS, STEP_BITS, IntArray, latent_mixture, pixel_mixture
+from selfcodec.pixelwise import ContextCoder, feature_rows
 from selfcodec.schedule import Step, Variable
 from selfcodec.tables import QUALITY_BITS, load_tables
 from selfcodec.zoo import Model
@@ -152,14 +154,13 @@ class Walk:
 
     def _pixels(self, step: Step) -> IntArray:
         """int64 (B, C, h, w), values 0..255."""
+        if self.model.spec.block:
+            return self._in_context(step)
         phases, sent = self.model.spec.phases, step.name in self.sent
         offsets, cell = phase_offsets(phases), 1 if phases == 1 else 2
         withheld = not sent and isinstance(self.fill, Mean)
-        features = self._network(f"p_{step.name}", *self._inputs(step))
-        half = 1 << (PARAM_FRACTION - INPUT_FRACTION - 1)
-        x = torch.from_numpy((features + half) >> (PARAM_FRACTION - INPUT_FRACTION)).float()
-        x = x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
-        base = self._base(step, (features.shape[2], features.shape[3]), cell)
+        x = self._features(step)
+        base = self._base(step, (x.shape[2], x.shape[3]), cell)
         size = extent(self.size, step.target)
         out = np.empty((self.batch, step.target.channels, *size), dtype=np.int64)
         parts: list[IntArray] = []
@@ -174,6 +175,36 @@ class Walk:
             out[:, :, row::cell, column::cell] = part[:, :, : inner[0], : inner[1]]
             parts.append(part)
         return out
+
+    def _features(self, step: Step) -> Tensor:
+        """The trunk's output as an input of heads, float32 (B, F, h, w)."""
+        features = self.model.nets[f"p_{step.name}"](*self._inputs(step), runtime=self.runtime)
+        half = 1 << (PARAM_FRACTION - INPUT_FRACTION - 1)
+        x = (features + half) >> (PARAM_FRACTION - INPUT_FRACTION)
+        return x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX).float()
+
+    def _in_context(self, step: Step) -> IntArray:
+        """The same, pixel by pixel in the context of neighbours."""
+        h, w = extent(self.size, step.target)
+        features = F.pixel_shuffle(self._features(step), CONTEXT_FOLD)[:, :, :h, :w]
+        fallback = self._base(step, (features.shape[2], features.shape[3]), 1)
+        coding = ContextCoder(
+            self.model.nets[f"p_{step.name}_0"],
+            self.model.layout(step),
+            feature_rows(features),
+            fallback.astype(np.uint8),
+            self.model.spec.block,
+            self.grey and step.target.channels > 1,
+            self.runtime,
+        )
+        coder = self.coder if step.name in self.sent else self.fill
+        if isinstance(coder, Decoder):
+            return coding.decode(coder).astype(np.int64)
+        if isinstance(coder, Encoder):
+            truth = self.truth[step.name]
+            coding.encode(coder, truth.astype(np.uint8))
+            return truth
+        return coding.expect().astype(np.int64)
 
     @staticmethod
     def _context(parts: list[IntArray], withheld: bool) -> Tensor:
@@ -192,9 +223,8 @@ class Walk:
         base = np.full(shape, NEUTRAL, dtype=np.int64)
         if parent.kind == "latent" or self.model.spec.shape.factor == 1 or parent.channels != step.target.channels:
             return base
-        y = self.values[parent.name]
-        if cell == 1:
-            y = y.repeat(2, 2).repeat(2, 3)
+        times = self.model.spec.shape.factor // cell
+        y = self.values[parent.name].repeat(times, 2).repeat(times, 3)[:, :, : size[0], : size[1]]
         base[:, :, : y.shape[2], : y.shape[3]] = y
         return base
 

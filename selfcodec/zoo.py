@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Spec:
         steps: for each latent, by channel, the grid's step at quality 50 in 2**-12.
         base: components of u's base density: `logits`, `means`, `log_scales`, each [M][C], in 2**-10.
         couplings: number of coupling layers in u = f(v).
+        block: pixel variables are coded pixel by pixel in the context of their neighbours, within blocks of this side
+            in each direction; 0: in phases.
     """
 
     version: int
@@ -63,12 +65,14 @@ class Spec:
     steps: dict[str, list[int]]
     base: dict[str, list[list[int]]]
     couplings: int
+    block: int = 0
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Spec:
         """ModelError where a key is unknown or missing, or the version is another."""
-        expected = {field.name for field in fields(Spec)}
-        if values.get("version") != SPEC_VERSION or set(values) != expected:
+        known = {field.name for field in fields(Spec)}
+        needed = {field.name for field in fields(Spec) if field.default is MISSING}
+        if values.get("version") != SPEC_VERSION or not needed <= set(values) <= known:
             raise ModelError("the model was written for another version of selfcodec: export it again")
         try:
             return Spec(**{**values, "shape": Shape(**values["shape"])})
@@ -128,7 +132,7 @@ class Model:
         return sum(net.parameters for net in self.nets.values())
 
     def layout(self, step: Step) -> PixelLayout:
-        return PixelLayout(step.target.channels, self.spec.mixtures)
+        return PixelLayout(step.target.channels, self.spec.mixtures, joint=self.spec.block > 0)
 
 
 def _network(name: str, graph: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> IntegerGraph:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from selfcodec.layout import WINDOW, PixelLayout, known_sum_phase, phase_offsets
 from selfcodec.models.distributions import (
+    Centre,
     dmol_log_prob,
     dmol_mean,
     dmol_sample,
@@ -66,9 +67,9 @@ def test_dmol_equals_the_naive_formula(layout: PixelLayout, spread: float) -> No
     params = random_params(layout, 0, spread=spread)
     x, base = random_pixels(layout, 1), random_pixels(layout, 2)
     x[0, :, 0, 0], x[0, :, 0, 1] = 0, 255
-    found = dmol_log_prob(params.double(), x.double(), base.double(), layout).numpy()
+    found = dmol_log_prob(params.double(), x.double(), Centre(base.double()), layout).numpy()
     np.testing.assert_allclose(found, naive_log_prob(params, x, base, layout), rtol=1e-9, atol=1e-9)
-    single = dmol_log_prob(params, x, base, layout).numpy()
+    single = dmol_log_prob(params, x, Centre(base), layout).numpy()
     np.testing.assert_allclose(single, found, rtol=2e-4, atol=2e-4)
 
 
@@ -80,7 +81,7 @@ def test_dmol_sums_to_one_for_every_channel(layout: PixelLayout, spread: float) 
     for channel in range(layout.channels):
         x = random_pixels(layout, 5, batch=1, side=3).repeat(256, 1, 1, 1)
         x[:, channel] = torch.arange(256.0)[:, None, None]
-        log_prob = dmol_log_prob(params, x, base, layout)[:, channel]
+        log_prob = dmol_log_prob(params, x, Centre(base), layout)[:, channel]
         assert torch.logsumexp(log_prob.double(), 0).abs().max() < 1e-4
 
 
@@ -97,12 +98,12 @@ def test_a_known_sum_leaves_four_values_in_their_old_proportions(layout: PixelLa
         values[:, channel] = window_start(base[:, channel]) + torch.arange(WINDOW)[:, None, None]
         assert values.min() >= 0
         assert values.max() <= 255
-        free = dmol_log_prob(params, values, base, layout)[:, channel]
-        known = dmol_log_prob(params, values, base, layout, torch.ones(WINDOW, dtype=torch.bool))[:, channel]
+        free = dmol_log_prob(params, values, Centre(base), layout)[:, channel]
+        known = dmol_log_prob(params, values, Centre(base), layout, torch.ones(WINDOW, dtype=torch.bool))[:, channel]
         assert torch.logsumexp(known.double(), 0).abs().max() < 1e-3
         torch.testing.assert_close(known - known[0], free - free[0], rtol=1e-3, atol=1e-3)
-    mixed = dmol_log_prob(params, x, base, layout, torch.arange(WINDOW) == 2)
-    assert torch.equal(mixed[0], dmol_log_prob(params, x, base, layout)[0])
+    mixed = dmol_log_prob(params, x, Centre(base), layout, torch.arange(WINDOW) == 2)
+    assert torch.equal(mixed[0], dmol_log_prob(params, x, Centre(base), layout)[0])
     assert not torch.equal(mixed[2], mixed[0])
 
 
@@ -112,14 +113,14 @@ def test_draws_with_a_known_sum_follow_its_distribution() -> None:
     base = torch.full((20000, 2, 1, 1), 130.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        drawn = dmol_sample(params, base, layout, known=True)
+        drawn = dmol_sample(params, Centre(base), layout, known=True)
     offsets = (drawn - window_start(base)).long().flatten(1)
     assert offsets.min() >= 0
     assert offsets.max() < WINDOW
     for first in range(WINDOW):
         for second in range(WINDOW):
             x = window_start(base[:1]) + torch.tensor([first, second])[None, :, None, None]
-            log_prob = dmol_log_prob(params[:1], x, base[:1], layout, torch.ones(1, dtype=torch.bool))
+            log_prob = dmol_log_prob(params[:1], x, Centre(base[:1]), layout, torch.ones(1, dtype=torch.bool))
             share = ((offsets[:, 0] == first) & (offsets[:, 1] == second)).float().mean()
             assert share == pytest.approx(float(log_prob.sum().exp()), abs=0.012)
 
@@ -133,7 +134,7 @@ def test_dmol_and_its_gradients_are_finite_at_extremes(spread: float) -> None:
         x[0], x[1] = 0, 255
         base = random_pixels(layout, seed + 1, batch=4, side=4)
         x[2:] = window_start(base[2:])
-        log_prob = dmol_log_prob(params, x, base, layout, torch.tensor([False, False, False, True]))
+        log_prob = dmol_log_prob(params, x, Centre(base), layout, torch.tensor([False, False, False, True]))
         log_prob.sum().backward()
         assert torch.isfinite(log_prob).all()
         assert params.grad is not None
@@ -145,17 +146,17 @@ def test_dmol_gradients_are_right() -> None:
     layout = PixelLayout(2, 2)
     params = random_params(layout, 1, batch=1, side=1).double().requires_grad_()
     x, base = (random_pixels(layout, seed, batch=1, side=1).double() for seed in (2, 3))
-    assert torch.autograd.gradcheck(lambda p: dmol_log_prob(p, x, base, layout), (params,))
+    assert torch.autograd.gradcheck(lambda p: dmol_log_prob(p, x, Centre(base), layout), (params,))
 
 
 def test_dmol_does_not_look_at_later_channels() -> None:
     layout = PixelLayout(3, 2)
     params, x, base = random_params(layout, 0), random_pixels(layout, 1), random_pixels(layout, 2)
-    before = dmol_log_prob(params, x, base, layout)
+    before = dmol_log_prob(params, x, Centre(base), layout)
     for channel in range(3):
         changed = x.clone()
         changed[:, channel] = 255 - changed[:, channel]
-        after = dmol_log_prob(params, changed, base, layout)
+        after = dmol_log_prob(params, changed, Centre(base), layout)
         assert torch.equal(before[:, :channel], after[:, :channel])
         assert not torch.equal(before[:, channel:], after[:, channel:])
 
@@ -167,7 +168,7 @@ def test_dmol_samples_follow_the_probabilities(layout: PixelLayout) -> None:
     torch.manual_seed(0)
     params = random_params(layout, 1, batch=1, side=side, spread=0.7).expand(count, -1, -1, -1)
     base = random_pixels(layout, 2, batch=1, side=side).clamp(60, 190).expand(count, -1, -1, -1)
-    drawn = dmol_sample(params, base, layout)
+    drawn = dmol_sample(params, Centre(base), layout)
     assert drawn.min() >= 0
     assert drawn.max() <= 255
     assert torch.equal(drawn, drawn.round())
@@ -176,7 +177,7 @@ def test_dmol_samples_follow_the_probabilities(layout: PixelLayout) -> None:
         for value in range(256):
             x = drawn.clone()
             x[:, channel] = value
-            probability = dmol_log_prob(params, x, base, layout)[:, channel].exp()
+            probability = dmol_log_prob(params, x, Centre(base), layout)[:, channel].exp()
             below += probability * (value < drawn[:, channel])
             at += probability * (value == drawn[:, channel])
         uniform = below + at * torch.rand_like(at)
@@ -189,9 +190,11 @@ def test_dmol_mean_is_the_mixture_s_mean() -> None:
     params = 0.4 * random_params(layout, 7, batch=1, side=4)
     base = torch.full((1, 1, 4, 4), 120.0)
     values = torch.arange(256.0)[:, None, None, None].expand(256, 1, 4, 4)
-    probability = dmol_log_prob(params.expand(256, -1, -1, -1), values, base.expand(256, -1, -1, -1), layout).exp()
+    probability = dmol_log_prob(
+        params.expand(256, -1, -1, -1), values, Centre(base.expand(256, -1, -1, -1)), layout
+    ).exp()
     expected = (probability * values).sum(0)
-    assert (dmol_mean(params, base, layout) - expected).abs().max() < 0.6
+    assert (dmol_mean(params, Centre(base), layout) - expected).abs().max() < 0.6
 
 
 def test_dmol_mean_follows_its_own_channels_and_stays_in_range() -> None:
@@ -202,10 +205,10 @@ def test_dmol_mean_follows_its_own_channels_and_stays_in_range() -> None:
     params[:, layout.coefficients(2, 0)] = -1.0
     params[:, layout.coefficients(2, 1)] = 2.0
     base = torch.tensor([100.0, 110.0, 120.0]).view(1, 3, 1, 1)
-    assert dmol_mean(params, base, layout).flatten().tolist() == [132, 126, 120]
+    assert dmol_mean(params, Centre(base), layout).flatten().tolist() == [132, 126, 120]
     params[:, layout.means(0)] = 50.0
     params[:, layout.means(2)] = -50.0
-    assert dmol_mean(params, base, layout).flatten().tolist() == [255, 188, 0]
+    assert dmol_mean(params, Centre(base), layout).flatten().tolist() == [255, 188, 0]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

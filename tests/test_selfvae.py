@@ -16,7 +16,7 @@ from torch import Tensor
 from selfcodec.layout import WINDOW
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.data import with_transformations
-from selfcodec.models.distributions import dmol_log_prob, dmol_mean, gaussian_log_prob, window_start
+from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean, gaussian_log_prob, window_start
 from selfcodec.models.selfvae import SelfVAE, Values, Withheld
 from selfcodec.modes import schedule_order
 from selfcodec.schedule import Step
@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "transformation": "downscale",
     "levels": 1,
     "phases": 4,
+    "context": False,
     "mixtures": 2,
     "u_channels": 2,
     "u_down": 1,
@@ -38,9 +39,12 @@ TINY: dict[str, Any] = {
     "network": "residual",
     "width": 4,
     "blocks": 1,
+    "finest": 0,
     "width_q": 4,
     "blocks_q": 1,
+    "folds_q": 1,
     "width_head": 4,
+    "blocks_head": 1,
     "growth": 2,
     "layers": 1,
 }
@@ -252,7 +256,7 @@ def test_likelihoods_sum_to_one_over_the_last_two_phases(withhold: bool) -> None
 
 
 def log_prob(model: SelfVAE, step: Step, params: Tensor, x: Tensor, base: Tensor) -> Tensor:
-    return dmol_log_prob(params, x, base, model.layout(step)).sum()
+    return dmol_log_prob(params, x, Centre(base), model.layout(step)).sum()
 
 
 # What depends on what.
@@ -410,7 +414,7 @@ def test_without_context_generation_takes_every_phase_s_mean_at_once() -> None:
         base = torch.full((2, 3, 4, 4), 128.0)
         grey = [base] * 3
         parts = [
-            dmol_mean(model.phase_parameters(step, i, features, grey[:i], hidden), base, model.layout(step))
+            dmol_mean(model.phase_parameters(step, i, features, grey[:i], hidden), Centre(base), model.layout(step))
             for i in range(4)
         ]
     assert torch.equal(model.generate((8, 8), {"u": u}, draw=False, batch=2)["x"], model._assemble(parts))

@@ -29,9 +29,10 @@ from selfcodec.transforms import (
 
 Pixels = NDArray[np.uint8]
 
-NAMES = ("downscale", "bicubic", "sketch", "pencil", "grayscale", "blur", "1bit", "2bit", "3bit", "4bit")
-INTEGER_NAMES = tuple(name for name in NAMES if name != "pencil")
+BOXES = {"downscale": 2, "downscale4": 4, "downscale8": 8, "downscale16": 16}
 BITS = ("1bit", "2bit", "3bit", "4bit")
+NAMES = (*BOXES, "bicubic", "sketch", "pencil", "grayscale", "blur", *BITS)
+INTEGER_NAMES = tuple(name for name in NAMES if name != "pencil")
 GREY_OUT = ("sketch", "pencil", "grayscale")
 HALVING = ("downscale", "bicubic")
 
@@ -67,6 +68,9 @@ def golden_image() -> Pixels:
 
 GOLDEN = {
     "downscale": "9899bdd9724e83e870c7649a01f01a8b2e7dc216949a6bc382a41a0ff767e18f",
+    "downscale4": "c71199e8525676282f72bed6f7b8eccd7cb0de6fa8164adb10553cb122635d15",
+    "downscale8": "72f7d08eb4dbd6d4bba5c552f1b53cc4fc9e39a2152fecd4088f3c362b295b85",
+    "downscale16": "e2046d6db5ac302290aa2545a6d1281ae1c703bfc6a24899f6d71e3571ac751e",
     "bicubic": "8cb4ab6aa3e91088bb2deac48a956b8987a2b5bddc0ff92a06570e3ac87609bb",
     "sketch": "909abb793dda935425a7acd46d46f040d969f377f9e55c292b5769c7a23364aa",
     "grayscale": "b8c60447db610580fb0288eee937beca09e5729a6461407a1743b4493fdc7fe5",
@@ -91,7 +95,7 @@ def test_names() -> None:
     for name in NAMES:
         transform = get_transform(name)
         assert transform.name == name
-        assert transform.factor == (2 if name in HALVING else 1)
+        assert transform.factor == BOXES.get(name, 2 if name in HALVING else 1)
         assert transform.channels == (1 if name in GREY_OUT else 3)
 
 
@@ -140,6 +144,16 @@ def test_downscale_replicates_the_edge_of_odd_sizes() -> None:
     x = plane([10, 20, 30], [40, 50, 60], [70, 80, 90])
     y = get_transform("downscale")(x)
     assert y[..., 0].tolist() == [[30, 45], [75, 90]]
+
+
+@given(images())
+@pytest.mark.parametrize(("name", "factor"), BOXES.items())
+@quick
+def test_box_means_are_means_of_blocks_rounded_half_up(name: str, factor: int, x: Pixels) -> None:
+    height, width = (-(-n // factor) * factor for n in x.shape[:2])
+    whole = np.pad(x, ((0, height - x.shape[0]), (0, width - x.shape[1]), (0, 0)), mode="edge").astype(int)
+    sums = whole.reshape(height // factor, factor, width // factor, factor, -1).sum((1, 3))
+    assert (get_transform(name)(x) == (2 * sums + factor**2) // (2 * factor**2)).all()
 
 
 def test_bicubic_impulse() -> None:
@@ -261,7 +275,7 @@ def test_batch_equals_single(transform: Transform, x: Pixels) -> None:
 @every_transform
 def test_empty_batch(transform: Transform) -> None:
     y = transform(np.zeros((0, 4, 6, 3), np.uint8))
-    assert y.shape == (0, 4 // transform.factor, 6 // transform.factor, transform.channels)
+    assert y.shape == (0, -(-4 // transform.factor), -(-6 // transform.factor), transform.channels)
 
 
 @integer_transforms

@@ -38,6 +38,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "prior": "mog",
         "prior_mixtures": 2,
     },
+    "context": {
+        "transformation": "downscale4",
+        "phases": 1,
+        "context": True,
+        "u_down": 1,
+        "width_head": 12,
+        "finest": 4,
+        "folds_q": 2,
+    },
     "bicubic": {"transformation": "bicubic", "phases": 1, "prior": "gaussian", "z_down": 1},
 }
 """What differs from the tiny recipe."""
@@ -78,8 +87,12 @@ def build(recipe: Recipe, name: str, patches: UInt8) -> tuple[SelfVAE, Model, by
 
 def with_tiles(model_folder: Path, tile: int) -> bytes:
     """The weights file of a model, for tiles of another size."""
-    data = (model_folder / WEIGHTS).read_bytes()
-    spec = replace(Model(data).spec, tile=tile)
+    return with_spec((model_folder / WEIGHTS).read_bytes(), tile=tile)
+
+
+def with_spec(data: bytes, **changes: Any) -> bytes:
+    """A weights file with another specification."""
+    spec = replace(Model(data).spec, **changes)
     return pack_model(spec, read_contents(data)["graphs"], load_safetensors(data))
 
 

@@ -1,0 +1,77 @@
+"""The local causal context in floating point, for training: what `selfcodec.context` computes in integers.
+
+A head sees every neighbour as its distance from the *base*, the average of the nearest neighbours, divided by a power
+of two that follows the local *activity*; means and scales are relative to both. So one small network serves smooth and
+busy places alike.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from selfcodec.exact import PARAM_FRACTION
+from selfcodec.layout import (
+    ACTIVITY_CHANNELS,
+    ACTIVITY_LOG_SCALE,
+    ACTIVITY_MEAN_UNIT,
+    ACTIVITY_NEIGHBOURS,
+    ACTIVITY_RANGE,
+    ACTIVITY_UNIT,
+    ACTIVITY_WITHOUT,
+    BASE_NEIGHBOURS,
+    CONTEXT_REACH,
+    NEIGHBOURS,
+)
+from selfcodec.models.distributions import Centre
+
+
+@lru_cache(maxsize=8)
+def _inside(height: int, width: int, device: torch.device) -> Tensor:
+    """Whether each neighbour of each pixel lies in the image, float (1, H, W, N, 1)."""
+    return _neighbours(torch.ones(1, 1, height, width, device=device))
+
+
+def _neighbours(x: Tensor) -> Tensor:
+    """Every pixel's neighbours, zero beyond the image: (B, C, H, W) to (B, H, W, N, C)."""
+    height, width = x.shape[2:]
+    padded = F.pad(x, (CONTEXT_REACH, CONTEXT_REACH, CONTEXT_REACH, 0)).permute(0, 2, 3, 1)
+    rows = [(CONTEXT_REACH + r, CONTEXT_REACH + c) for r, c in NEIGHBOURS]
+    return torch.stack([padded[:, r : r + height, c : c + width] for r, c in rows], 3)
+
+
+@torch.no_grad()
+def context_of(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Centre]:
+    """A context head's inputs, and what its outputs are relative to.
+
+    Args:
+        x: (B, C, H, W), grey levels.
+        fallback: (B, C, H, W), the base where no neighbour is known.
+        withheld: (B,) bool, images whose neighbours are hidden.
+
+    Returns:
+        (B, layout.context_inputs(C), H, W), and the centre.
+    """
+    b, c, h, w = x.shape
+    inside = _inside(h, w, x.device) * (~withheld).float()[:, None, None, None, None]  # (B, H, W, N, 1)
+    values = _neighbours(x)  # (B, H, W, N, C)
+    near, known = values[:, :, :, BASE_NEIGHBOURS], inside[:, :, :, BASE_NEIGHBOURS]
+    count = known.sum(3)  # (B, H, W, 1)
+    average = torch.floor((2 * (near * known).sum(3) + count) / (2 * count).clamp_min(1))
+    base = torch.where(count > 0, average, fallback.permute(0, 2, 3, 1))  # (B, H, W, C)
+    distance = (values - base[:, :, :, None]) * inside
+    total = distance[:, :, :, ACTIVITY_NEIGHBOURS].abs().sum((3, 4)) * ACTIVITY_CHANNELS / c
+    digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
+    activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]  # (B, H, W, 1)
+    unit = torch.exp2(activity - ACTIVITY_UNIT)
+    scaled = (distance / unit[..., None]).reshape(b, h, w, -1)
+    inputs = torch.cat([scaled, (activity - 7) / 2, (base - 128) / 64, (count > 0).to(x.dtype)], 3)
+    centre = Centre(
+        base.permute(0, 3, 1, 2),
+        (ACTIVITY_MEAN_UNIT * unit).permute(0, 3, 1, 2),
+        ((activity - ACTIVITY_UNIT) * (ACTIVITY_LOG_SCALE / 2**PARAM_FRACTION)).permute(0, 3, 1, 2),
+    )
+    return inputs.permute(0, 3, 1, 2), centre

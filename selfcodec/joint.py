@@ -1,0 +1,241 @@
+"""Joint mixtures of discretized logistics: all channels of a pixel share their components (Salimans et al. 2017).
+
+Once a channel is known, every component's weight is multiplied by the probability that it gave that channel, so that
+what one channel reveals about the kind of place sharpens the next. In integers, compiled, from the heads' outputs to
+the weights of the digits that are coded; the same tables and units as `selfcodec.mixture`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from selfcodec.compiled import bit_length, compiled, shift
+from selfcodec.exact import PARAM_FRACTION
+from selfcodec.layout import (
+    ACTIVITY_LOG_SCALE,
+    ACTIVITY_MEAN_UNIT,
+    ACTIVITY_UNIT,
+    LOG_SCALE_STEP,
+    PIXEL_LOG_SCALES,
+)
+from selfcodec.mixture import INTERPOLATION_BITS, PIXEL_BITS
+from selfcodec.tables import CDF_BITS, CDF_RANGE, CDF_STEP_BITS, INVERSE_BITS, WEIGHT_RANGE, WEIGHT_STEP_BITS
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+Reals = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.float64]
+
+DIGIT = 16
+WEIGHT_BITS = 16
+"""Digits' weights are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
+
+_WEIGHT_MOST = (1 << WEIGHT_BITS) - 2
+"""So that with the floor added it still fits into 16 bits."""
+_MEAN_ACTIVITY = ACTIVITY_UNIT - (ACTIVITY_MEAN_UNIT.bit_length() - 1) - PIXEL_BITS + PARAM_FRACTION
+"""Activity at which a mean output is in units of 2**-PIXEL_BITS grey levels."""
+_COEFFICIENT_DROP = PARAM_FRACTION - PIXEL_BITS
+_LOG_SCALE_UNIT = round(LOG_SCALE_STEP * 2**PARAM_FRACTION)
+_LOG_SCALE_OFFSET = _LOG_SCALE_UNIT // 2 - round(PIXEL_LOG_SCALES[0] * 2**PARAM_FRACTION)
+_LOG_SCALE_LAST = round((PIXEL_LOG_SCALES[1] - PIXEL_LOG_SCALES[0]) / LOG_SCALE_STEP) - 1
+_CDF_DROP = INVERSE_BITS + PIXEL_BITS - CDF_STEP_BITS - INTERPOLATION_BITS
+_CDF_HALF = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
+_CDF_MASK = (1 << INTERPOLATION_BITS) - 1
+_WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
+_WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
+_EDGE = 1 << PIXEL_BITS
+
+
+@compiled
+def _cdf(table: Ints, edge: int, mean: int, inverse: int) -> int:
+    t = ((edge - mean) * inverse) >> _CDF_DROP
+    t = min(max(t, -_CDF_HALF), _CDF_HALF - 1) + _CDF_HALF
+    index = t >> INTERPOLATION_BITS
+    low = table[index]
+    return low + (((table[index + 1] - low) * (t & _CDF_MASK)) >> INTERPOLATION_BITS)
+
+
+@compiled
+def _byte_cdf(table: Ints, byte: int, mean: int, inverse: int) -> int:
+    """A component's CDF at the lower edge of a byte 0..256, in 2**-CDF_BITS; the outermost bytes have the tails."""
+    if byte <= 0:
+        return 0
+    if byte >= 256:
+        return 1 << CDF_BITS
+    return _cdf(table, _EDGE * byte - _EDGE // 2, mean, inverse)
+
+
+@compiled
+def _start(logits: Reals, table: Ints, weights: Ints) -> None:
+    """Weights (M,) of the components before any channel is known, from logits (M,); the largest is 2**16."""
+    largest = int(logits[0])
+    for m in range(1, len(weights)):
+        largest = max(largest, int(logits[m]))
+    for m in range(len(weights)):
+        below = (largest - int(logits[m]) + (1 << (_WEIGHT_DROP - 1))) >> _WEIGHT_DROP
+        weights[m] = table[min(below, _WEIGHT_LAST)]
+
+
+@compiled
+def _components(
+    params: Reals, channel: int, base: Ints, activity: int, values: Ints, scales: Ints, means: Ints, inverses: Ints
+) -> None:
+    """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values."""
+    mixtures, channels = len(means), len(base)
+    for m in range(mixtures):
+        mean = _EDGE * base[channel] + shift(int(params[(1 + channel) * mixtures + m]), activity - _MEAN_ACTIVITY)
+        for earlier in range(channel):
+            block = 1 + 2 * channels + channel * (channel - 1) // 2 + earlier
+            product = int(params[block * mixtures + m]) * (values[earlier] - base[earlier])
+            mean += shift(product, -_COEFFICIENT_DROP)
+        raw = int(params[(1 + channels + channel) * mixtures + m])
+        index = (raw + (activity - ACTIVITY_UNIT) * ACTIVITY_LOG_SCALE + _LOG_SCALE_OFFSET) // _LOG_SCALE_UNIT
+        means[m] = mean
+        inverses[m] = scales[min(max(index, 0), _LOG_SCALE_LAST)]
+
+
+@compiled
+def _digit(table: Ints, weights: Ints, means: Ints, inverses: Ints, start: int, width: int, out: Ints) -> None:
+    """Sets the weights (16,) of the digits of `width` bytes each from byte `start`; their sum is below 2**16 + 16."""
+    out[:] = 0
+    for m in range(len(weights)):
+        below = _byte_cdf(table, start, means[m], inverses[m])
+        for d in range(DIGIT):
+            above = _byte_cdf(table, start + (d + 1) * width, means[m], inverses[m])
+            out[d] += weights[m] * (above - below)
+            below = above
+    drop = max(0, bit_length(out.sum()) - WEIGHT_BITS)
+    for d in range(DIGIT):
+        out[d] = min(out[d] >> drop, _WEIGHT_MOST) + 1
+
+
+@compiled
+def _learn(table: Ints, weights: Ints, means: Ints, inverses: Ints, value: int) -> None:
+    """Multiplies every component's weight by the probability that it gave the channel's value."""
+    largest = 0
+    for m in range(len(weights)):
+        mass = _byte_cdf(table, value + 1, means[m], inverses[m]) - _byte_cdf(table, value, means[m], inverses[m])
+        weights[m] *= mass
+        largest = max(largest, weights[m])
+    drop = bit_length(largest) - WEIGHT_BITS - 1
+    for m in range(len(weights)):
+        weights[m] = max(1, weights[m] >> drop if drop >= 0 else weights[m] << -drop)
+
+
+@compiled
+def digits_of(
+    params: Reals,
+    bases: Ints,
+    activity: Ints,
+    values: Ints,
+    coded: int,
+    mixtures: int,
+    table: Ints,
+    scales: Ints,
+    softmax: Ints,
+    starts: Ints,
+    digits: Bytes,
+    weights: npt.NDArray[np.uint16],
+) -> None:
+    """The encoder's side: digits and their weights of whole steps, in coding order.
+
+    Args:
+        params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
+        values: (n, C), the true values.
+        coded: channels that are coded; 1 for a grey image.
+        mixtures: M.
+        table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.tables`.
+        starts: (T + 1,), the steps' beginnings among the n pixels.
+        digits: (2 coded n,), set: of each step, for each channel, the high digits of its pixels, then the low ones.
+        weights: (2 coded n, 16), set.
+    """
+    scratch = np.empty((3, mixtures), dtype=np.int64)
+    w, means, inverses = scratch[0], scratch[1], scratch[2]
+    out = np.empty(DIGIT, dtype=np.int64)
+    for t in range(len(starts) - 1):
+        first, count = starts[t], starts[t + 1] - starts[t]
+        for i in range(first, first + count):
+            _start(params[i, :mixtures], softmax, w)
+            for channel in range(coded):
+                value = values[i, channel]
+                _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
+                at = 2 * coded * first + 2 * channel * count + i - first
+                high = value // DIGIT
+                _digit(table, w, means, inverses, 0, DIGIT, out)
+                digits[at] = high
+                for d in range(DIGIT):
+                    weights[at, d] = out[d]
+                _digit(table, w, means, inverses, DIGIT * high, 1, out)
+                digits[at + count] = value % DIGIT
+                for d in range(DIGIT):
+                    weights[at + count, d] = out[d]
+                if channel + 1 < coded:
+                    _learn(table, w, means, inverses, value)
+
+
+@compiled
+def high_weights(
+    params: Reals,
+    bases: Ints,
+    activity: Ints,
+    values: Ints,
+    channel: int,
+    table: Ints,
+    scales: Ints,
+    softmax: Ints,
+    state: Ints,
+    weights: Weights,
+) -> None:
+    """The decoder's side: weights (n, 16) of the high digits of one channel, the channels before it being known.
+
+    Args:
+        state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
+            set to this channel's.
+    """
+    out = np.empty(DIGIT, dtype=np.int64)
+    for i in range(len(params)):
+        w, means, inverses = state[i, 0], state[i, 1], state[i, 2]
+        if channel == 0:
+            _start(params[i, : len(w)], softmax, w)
+        else:
+            _learn(table, w, means, inverses, values[i, channel - 1])
+        _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
+        _digit(table, w, means, inverses, 0, DIGIT, out)
+        for d in range(DIGIT):
+            weights[i, d] = out[d]
+
+
+@compiled
+def low_weights(high: Ints, table: Ints, state: Ints, weights: Weights) -> None:
+    """The same of the low digits, given the high ones (n,)."""
+    out = np.empty(DIGIT, dtype=np.int64)
+    for i in range(len(high)):
+        _digit(table, state[i, 0], state[i, 1], state[i, 2], DIGIT * int(high[i]), 1, out)
+        for d in range(DIGIT):
+            weights[i, d] = out[d]
+
+
+@compiled
+def expected(
+    params: Reals,
+    bases: Ints,
+    activity: Ints,
+    coded: int,
+    mixtures: int,
+    scales: Ints,
+    softmax: Ints,
+    values: Ints,
+) -> None:
+    """Sets values (n, C) to the mixtures' means, channel after channel, those of a grey image to that of the first."""
+    scratch = np.empty((3, mixtures), dtype=np.int64)
+    w, means, inverses = scratch[0], scratch[1], scratch[2]
+    for i in range(len(params)):
+        _start(params[i, :mixtures], softmax, w)
+        for channel in range(values.shape[1]):
+            if channel >= coded:
+                values[i, channel] = values[i, 0]
+                continue
+            _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
+            mean = (w * means).sum() // w.sum()
+            values[i, channel] = min(max((mean + _EDGE // 2) // _EDGE, 0), 255)

@@ -1,0 +1,269 @@
+"""The local causal context: order, neighbours, joint mixtures, and that encoder and decoder agree."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+import variants
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfcodec import context, joint
+from selfcodec.codec import Settings, decode_file, encode_picture, open_file
+from selfcodec.context import wavefront
+from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
+from selfcodec.imageio import from_image
+from selfcodec.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
+from selfcodec.models.config import Recipe
+from selfcodec.models.context import context_of
+from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
+from selfcodec.modes import Mode
+from selfcodec.tables import load_tables
+from selfcodec.zoo import Model
+
+UInt8 = npt.NDArray[np.uint8]
+LAYOUT = PixelLayout(3, 3, joint=True)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The context variant in blocks of 16, so that small images have several."""
+    _, _, data = variants.build(tiny_recipe, "context", patches)
+    return variants.install(tmp_path_factory.mktemp("context"), "context", variants.with_spec(data, block=16))
+
+
+# Order.
+
+
+@given(height=st.integers(1, 20), width=st.integers(1, 20), block=st.integers(1, 12))
+def test_a_wavefront_visits_every_pixel_after_its_neighbours(height: int, width: int, block: int) -> None:
+    order = wavefront(height, width, block)
+    step = np.empty((height, width), dtype=int)
+    for t, (start, stop) in enumerate(pairwise(order.starts)):
+        assert stop > start
+        step[order.places[start:stop, 0], order.places[start:stop, 1]] = t
+    assert len({(r, c) for r, c in order.places.tolist()}) == height * width == len(order.places)
+    for row in range(height):
+        for column in range(width):
+            for r, c in ((row + dr, column + dc) for dr, dc in NEIGHBOURS):
+                inside = row // block * block <= r and column // block * block <= c < (column // block + 1) * block
+                if inside and c < width:
+                    assert step[r, c] < step[row, column]
+
+
+# Neighbours: the trainer's floating point and the codec's integers.
+
+
+def gathered(x: UInt8, fallback: UInt8, block: int, *, shown: bool) -> tuple[npt.NDArray[np.float32], ...]:
+    channels, height, width = x.shape
+    places = wavefront(height, width, block).places
+    inputs = np.full((len(places), context_inputs(channels)), np.nan, dtype=np.float32)
+    bases = np.empty((len(places), channels), dtype=np.int64)
+    activity = np.empty(len(places), dtype=np.int64)
+    context.gather(x, fallback, places, block, shown, inputs, bases, activity)
+    back = np.empty(len(places), dtype=np.int64)
+    back[places[:, 0].astype(int) * width + places[:, 1]] = np.arange(len(places))
+    return inputs[back], bases[back], activity[back]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("noise", [0, 1, 8, 300])
+def test_the_codec_sees_what_the_trainer_sees(channels: int, shown: bool, noise: int) -> None:
+    random = np.random.default_rng(noise)
+    smooth = np.add.outer(np.arange(11) * 3, np.arange(13) * 2)[None] + 60 * np.arange(channels)[:, None, None]
+    x = (smooth + random.normal(0, noise, (channels, 11, 13))).clip(0, 255).astype(np.uint8)
+    fallback = random.integers(0, 256, x.shape).astype(np.uint8)
+    real, centre = context_of(
+        torch.from_numpy(x[None]).float(), torch.from_numpy(fallback[None]).float(), torch.tensor([not shown])
+    )
+    inputs, bases, activity = gathered(x, fallback, 64, shown=shown)
+    rounded = torch.floor(real * 2**INPUT_FRACTION + 0.5).clamp(-ACTIVATION_MAX, ACTIVATION_MAX)
+    assert (rounded[0].permute(1, 2, 0).flatten(0, 1).numpy() == inputs).all()
+    assert (centre.base[0].permute(1, 2, 0).flatten(0, 1).numpy() == bases).all()
+    assert isinstance(centre.unit, torch.Tensor)
+    assert (centre.unit.flatten().numpy() == 2.0 ** (activity - 3)).all()
+
+
+def test_pixels_to_come_and_other_blocks_are_not_looked_at() -> None:
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (3, 12, 12)).astype(np.uint8)
+    before = gathered(x, x, 6, shown=True)
+    later = x.copy()
+    later[:, 3, 4:], later[:, 4:6], later[:, :, 6:], later[:, 6:] = 0, 0, 0, 0
+    after = gathered(later, x, 6, shown=True)
+    for a, b in zip(before, after, strict=True):
+        assert (a.reshape(12, 12, -1)[:4, :4] == b.reshape(12, 12, -1)[:4, :4]).all()
+    changed = x.copy()
+    changed[:, 3, 3] ^= 128
+    inputs = [seen[0].reshape(12, 12, -1)[3, 4] for seen in (before, gathered(changed, x, 6, shown=True))]
+    assert (inputs[0] != inputs[1]).any()
+
+
+# Joint mixtures: probabilities.
+
+
+def parameters(seed: int, count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    random = np.random.default_rng(seed)
+    params = random.normal(0, 700, (count, LAYOUT.size)).round().astype(np.float32)
+    params[:, LAYOUT.log_scales(0).start : LAYOUT.log_scales(2).stop] *= 0.5
+    return params, random.integers(0, 256, (count, 3)), random.integers(*ACTIVITY_RANGE, count, endpoint=True)
+
+
+def coded_bits(
+    params: npt.NDArray[np.float32],
+    bases: npt.NDArray[np.int64],
+    activity: npt.NDArray[np.int64],
+    values: npt.NDArray[np.int64],
+    coded: int = 3,
+) -> npt.NDArray[np.float64]:
+    """-log2 p (n, coded) of the digits that the encoder notes, all in one step."""
+    n, tables = len(params), load_tables()
+    digits, weights = np.empty(2 * coded * n, np.uint8), np.empty((2 * coded * n, 16), np.uint16)
+    joint.digits_of(
+        params,
+        bases,
+        activity,
+        values,
+        coded,
+        LAYOUT.mixtures,
+        tables.logistic,
+        tables.pixel_inverse_scale,
+        tables.weight,
+        np.array([0, n]),
+        digits,
+        weights,
+    )
+    wide = weights.astype(np.float64)
+    assert (wide.sum(1) < 2**16 + 16).all()
+    assert wide.min() >= 1
+    chosen = np.take_along_axis(wide, digits[:, None].astype(np.int64), 1)[:, 0]
+    bits: npt.NDArray[np.float64] = -np.log2(chosen / wide.sum(1))
+    high, low = digits.reshape(coded, 2, n).transpose(1, 2, 0)
+    assert (16 * high.astype(int) + low == values[:, :coded]).all()
+    return bits.reshape(coded, 2, n).sum(1).T
+
+
+def centre_of(bases: npt.NDArray[np.int64], activity: npt.NDArray[np.int64]) -> Centre:
+    q = torch.from_numpy(activity).double()[:, None, None, None]
+    return Centre(torch.from_numpy(bases).double()[:, :, None, None], 4 * 2 ** (q - 5), (q - 5) * (710 / 1024))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_coded_bits_are_the_trainer_s_probabilities(seed: int) -> None:
+    params, bases, activity = parameters(seed, 400)
+    random = np.random.default_rng(100 + seed)
+    near = bases + (random.normal(0, 1, bases.shape) * 2.0 ** (activity[:, None] - 4)).round().astype(np.int64)
+    values = near.clip(0, 255)
+    real = torch.from_numpy(params).double()[:, :, None, None] / 2**PARAM_FRACTION
+    x = torch.from_numpy(values).double()[:, :, None, None]
+    expected = -dmol_log_prob(real, x, centre_of(bases, activity), LAYOUT).flatten().numpy() / np.log(2)
+    found = coded_bits(params, bases, activity, values).sum(1)
+    likely = expected < 20  # what is rarer meets the floors of the integer weights
+    assert likely.mean() > 0.5
+    assert np.abs(found - expected)[likely].mean() < 0.03
+    assert found.mean() < expected.mean() + 0.05
+
+
+def test_a_channel_s_bytes_share_one_probability() -> None:
+    """Over all 256 values of the second channel, given the first, the coded probabilities sum to 1."""
+    params, bases, activity = parameters(9, 1)
+    many = [np.repeat(a, 256, 0) for a in (params, bases, activity)]
+    values = np.stack([np.full(256, bases[0, 0]), np.arange(256), np.full(256, 7)], 1)
+    bits = coded_bits(many[0], many[1], many[2], values)
+    assert (2.0 ** -bits[:, 1]).sum() == pytest.approx(1, abs=1e-6)
+    assert np.ptp(bits[:, 0]) == 0
+
+
+def test_what_the_first_channel_reveals_sharpens_the_second() -> None:
+    """Two components that disagree on both channels: seeing the first tells which one it is."""
+    layout = PixelLayout(2, 2, joint=True)
+    params = np.zeros((1, layout.size), dtype=np.float32)
+    params[0, layout.means(0)] = params[0, layout.means(1)] = (-5000, 5000)
+    bases, activity, tables = np.full((1, 2), 128), np.array([7]), load_tables()
+    state, weights = np.empty((1, 3, 2), dtype=np.int64), np.empty((1, 16))
+    shared = (tables.logistic, tables.pixel_inverse_scale, tables.weight, state, weights)
+    first = 128 - round(5000 * 16 / 1024)
+    values = np.array([[first, 0]])
+    joint.high_weights(params, bases, activity, values, 0, *shared)
+    assert state[0, 0].tolist() == [2**16, 2**16]
+    joint.high_weights(params, bases, activity, values, 1, *shared)
+    assert state[0, 0, 0] > 1000 * state[0, 0, 1]
+    assert weights[0, :8].sum() > 0.99 * weights.sum()
+
+
+def test_impossible_values_are_coded_nevertheless() -> None:
+    """Far outside every component, where the tables say 0, every byte keeps a probability."""
+    params = np.zeros((256, LAYOUT.size), dtype=np.float32)
+    params[:, LAYOUT.log_scales(0).start : LAYOUT.log_scales(2).stop] = -16383
+    values = np.repeat(np.arange(256)[:, None], 3, 1)
+    bits = coded_bits(params, np.full((256, 3), 30), np.full(256, 3), values)
+    assert np.isfinite(bits).all()
+    assert bits.max() < 40
+
+
+def test_what_is_nearly_certain_keeps_its_weight() -> None:
+    """All of a digit's mass at one place fits into the 16 bits that the encoder keeps."""
+    params = np.zeros((400, LAYOUT.size), dtype=np.float32)
+    params[:, LAYOUT.log_scales(0).start : LAYOUT.log_scales(2).stop] = -3000
+    bases = np.repeat(np.linspace(0, 255, 400).astype(np.int64)[:, None], 3, 1)
+    assert coded_bits(params, bases, np.full(400, 5), bases).max() < 0.1
+
+
+def test_means_are_the_trainer_s() -> None:
+    params, bases, activity = parameters(3, 300)
+    values = np.empty((300, 3), dtype=np.int64)
+    tables = load_tables()
+    joint.expected(params, bases, activity, 3, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values)
+    real = torch.from_numpy(params).double()[:, :, None, None] / 2**PARAM_FRACTION
+    expected = dmol_mean(real, centre_of(bases, activity), LAYOUT).flatten(1).numpy()
+    assert (np.abs(expected - values) <= 1).mean() > 0.97
+    joint.expected(params, bases, activity, 1, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values)
+    assert (values == values[:, :1]).all()
+
+
+# Whole files.
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (33, 17), (50, 37)])
+def test_lossless_files_come_back(model: Model, photo: UInt8, mode: str, size: tuple[int, int]) -> None:
+    image = variants.make_image(photo, mode, *size)
+    data = encode_picture(from_image(image), Settings(), model, verify=False, fallback=False).data
+    assert open_file(data, model=model).header.mode is Mode.LOSSLESS
+    assert variants.same(decode_file(data, model=model), image)
+
+
+def test_a_drawn_file_is_drawn_the_same_every_time(model: Model, photo: UInt8) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 40, 30))
+    files = [encode_picture(picture, Settings(Mode.CG, seed=seed), model, fallback=False).data for seed in (1, 1, 2)]
+    images = [decode_file(data, model=model).tobytes() for data in files]
+    assert images[0] == images[1] != images[2]
+
+
+def test_lossy_files_need_no_wavefront_and_follow_y(model: Model, photo: UInt8) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 40, 30))
+    decoded = {}
+    for mode in (Mode.RS1, Mode.CG, Mode.CR):
+        data = encode_picture(picture, Settings(mode), model, fallback=False).data
+        decoded[mode] = np.asarray(decode_file(data, model=model)).astype(float)
+    error = {mode: np.square(image - picture.planes).mean() for mode, image in decoded.items()}
+    assert error[Mode.CG] < error[Mode.RS1]
+
+
+def test_bits_are_what_the_file_takes(model: Model, photo: UInt8) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 90, 60))
+    encoded = encode_picture(picture, Settings(), model, verify=False, fallback=False)
+    promised = sum(encoded.model_bits.values()) / 8
+    assert promised < len(encoded.data) < 1.01 * promised + 24
+
+
+def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
+    assert model.spec.block == 16
+    assert model.layout(model.steps[-1]).joint
+    assert Path(model.where).name == "weights.safetensors"
