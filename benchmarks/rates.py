@@ -1,6 +1,7 @@
 """Lossless rates on a data set: what training promises, what the model promises, and what lies on disk.
 
-Run as `python -m selfcodec.benchmarks.rates --model NAME --dataset cifar10 -o rates.json --peers`.
+Run as `python -m selfcodec.benchmarks.rates --model NAME --dataset cifar10 -o rates.json --peers`. A rate is the mean
+of the images' own rates, whatever their sizes.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import math
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,12 @@ from selfcodec.benchmarks.metrics import (
     PEERS,
     BenchmarkCommand,
     UInt8,
-    bits_per_dim,
-    first_images,
     progress,
     provenance,
     show,
     write_report,
 )
+from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import decode_file, encode_picture
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.models.data import ImageSet
@@ -45,6 +46,8 @@ from selfcodec.zoo import Model, find_model, read_contents
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24
 """A file may have this many times the model's bytes, plus so many."""
+PIXELS = 1 << 18
+"""Of a batch on which the ELBO is evaluated."""
 IN_FLIGHT = 64
 """Images a process that are handed out at once."""
 
@@ -62,6 +65,7 @@ class Outcome:
     """One image's file.
 
     Attributes:
+        dims: of the image, H * W * 3.
         size: bytes.
         model_bits: the model's sum of -log2 p by variable, also where the file holds the fallback.
         stored: the file holds the fallback.
@@ -71,6 +75,7 @@ class Outcome:
         damaged: peers whose file does not decode to the image.
     """
 
+    dims: int
     size: int
     model_bits: dict[str, float]
     stored: bool
@@ -105,6 +110,7 @@ def measure(image: UInt8, model_name: str | None, peers: bool) -> Outcome:
     end = time.perf_counter()
     files = {name: peer.write(image) for name, peer in PEERS.items()} if peers else {}
     return Outcome(
+        dims=image.size,
         size=len(encoded.data),
         model_bits=encoded.model_bits or encode_picture(picture, model=model, verify=False, fallback=False).model_bits,
         stored=encoded.mode is Mode.STORED,
@@ -116,7 +122,7 @@ def measure(image: UInt8, model_name: str | None, peers: bool) -> Outcome:
     )
 
 
-def measure_all(images: UInt8, model_name: str | None, peers: bool, jobs: int) -> Iterator[Outcome]:
+def measure_all(images: Sequence[UInt8], model_name: str | None, peers: bool, jobs: int) -> Iterator[Outcome]:
     """Outcomes in order, from `jobs` processes."""
     task = partial(measure, model_name=model_name, peers=peers)
     if jobs == 1:
@@ -126,28 +132,30 @@ def measure_all(images: UInt8, model_name: str | None, peers: bool, jobs: int) -
     threads = max(1, torch.get_num_threads() // jobs)
     with ProcessPoolExecutor(jobs, context, torch.set_num_threads, (threads,)) as pool:
         for start in range(0, len(images), IN_FLIGHT * jobs):
-            yield from pool.map(task, images[start : start + IN_FLIGHT * jobs], chunksize=4)
+            yield from pool.map(task, images[start : start + IN_FLIGHT * jobs], chunksize=4 if len(images) > 100 else 1)
 
 
 def summary(
     outcomes: list[Outcome], shape: tuple[int, ...], elbo: dict[str, dict[str, float]], jobs: int
 ) -> dict[str, Any]:
-    """The figures; rates in bits per dimension of images of that shape (H, W, C)."""
+    """The figures; rates in bits per dimension, `shape` (H, W, C) is the first image's."""
     n = len(outcomes)
-    model = {
-        name: bits_per_dim(math.fsum(o.model_bits[name] for o in outcomes) / 8 / n, shape)
-        for name in outcomes[0].model_bits
-    }
+
+    def mean_rate(sizes: Sequence[float]) -> float:
+        return math.fsum(8 * size / o.dims for size, o in zip(sizes, outcomes, strict=True)) / n
+
+    model = {name: mean_rate([o.model_bits[name] / 8 for o in outcomes]) for name in outcomes[0].model_bits}
     by_variable = {**elbo, "model": model}
-    size = {"file": sum(o.size for o in outcomes) / n}
-    size |= {name: sum(o.peers[name] for o in outcomes) / n for name in outcomes[0].peers}
+    sizes = {"file": [o.size for o in outcomes]}
+    sizes |= {name: [o.peers[name] for o in outcomes] for name in outcomes[0].peers}
     rates = {name: math.fsum(parts.values()) for name, parts in by_variable.items()}
+    pixels = math.fsum(o.dims for o in outcomes) / 3
     return {
         "images": n,
         "shape": list(shape),
-        "bits_per_dim": rates | {name: bits_per_dim(mean, shape) for name, mean in size.items()},
+        "bits_per_dim": rates | {name: mean_rate(each) for name, each in sizes.items()},
         "by_variable": by_variable,
-        "bytes": size,
+        "bytes": {name: sum(each) / n for name, each in sizes.items()},
         "stored": sum(o.stored for o in outcomes),
         "round_trip_failures": sum(not o.intact for o in outcomes),
         "peers": {
@@ -164,24 +172,72 @@ def summary(
             "encode": n / math.fsum(o.encode_seconds for o in outcomes),
             "decode": n / math.fsum(o.decode_seconds for o in outcomes),
         },
+        "megapixels_per_second": {
+            "encode": pixels / 1e6 / math.fsum(o.encode_seconds for o in outcomes),
+            "decode": pixels / 1e6 / math.fsum(o.decode_seconds for o in outcomes),
+        },
         "jobs": jobs,
     }
 
 
-def objective(checkpoint: Path, model: Model, images: UInt8) -> dict[str, dict[str, float]]:
+def each_image(names: Sequence[str], images: Sequence[UInt8], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """One image's figures after another."""
+    return [
+        {
+            "name": name,
+            "width": image.shape[1],
+            "height": image.shape[0],
+            "bytes": {"file": o.size, **o.peers},
+            "bits_per_dim": {key: 8 * size / o.dims for key, size in {"file": o.size, **o.peers}.items()},
+            "stored": o.stored,
+            "intact": o.intact,
+            "encode_seconds": round(o.encode_seconds, 3),
+            "decode_seconds": round(o.decode_seconds, 3),
+        }
+        for name, image, o in zip(names, images, outcomes, strict=True)
+    ]
+
+
+def image_table(rows: list[dict[str, Any]]) -> Table:
+    """Rates of every image."""
+    coders = list(rows[0]["bits_per_dim"])
+    out = Table(title="bits per dimension, image by image")
+    out.add_column("image", no_wrap=True)
+    for heading in ("size", *(NAMES[name] for name in coders), "encode (s)", "decode (s)"):
+        out.add_column(heading, justify="right")
+    for row in rows:
+        best = min(row["bits_per_dim"].values())
+        rates = [f"[bold]{r:.3f}[/]" if r == best else f"{r:.3f}" for r in row["bits_per_dim"].values()]
+        seconds = [f"{row['encode_seconds']:.2f}", f"{row['decode_seconds']:.2f}"]
+        out.add_row(row["name"], f"{row['width']} × {row['height']}", *rates, *seconds)
+    return out
+
+
+def objective(checkpoint: Path, model: Model, images: Sequence[UInt8]) -> dict[str, dict[str, float]]:
     """The ELBO (paper eq. 11) by variable in bits per dimension, of the float networks and of the model's integer ones.
 
     Raises:
-        InputError: the model was not exported from this checkpoint.
+        InputError: the model was not exported from this checkpoint, or a side of an image is no multiple of what its
+            networks take without padding.
     """
     recipe, net, _ = load_trained(checkpoint)
     _round_like(net, model, checkpoint)
+    if any(side % model.padding for image in images for side in image.shape[:2]):
+        raise InputError(f"the ELBO is measured on images whose sides are multiples of {model.padding} only")
     levels, device = recipe.model.levels, torch.device("cpu")
-    data = ImageSet.build(images, recipe.model.transformation, levels, flip=False, device=device)
-    rounded = evaluate(net, data)
+    sets = [
+        ImageSet.build(np.stack(list(same)), recipe.model.transformation, levels, flip=False, device=device)
+        for _, same in groupby(images, key=np.shape)
+    ]
+
+    def mean() -> dict[str, float]:
+        parts = [(len(data), evaluate(net, data, batch=max(1, PIXELS // data.ys[0][0, 0].numel()))) for data in sets]
+        return {name: sum(n * rates[name] for n, rates in parts) / len(images) for name in parts[0][1]}
+
+    rounded = mean()
     for _, graph in net.graphs():
         graph.formats = {}
-    return {"elbo_float": evaluate(net, data), "elbo_integer": rounded}
+    return {"elbo_float": mean(), "elbo_integer": rounded}
 
 
 def _round_like(net: SelfVAE, model: Model, checkpoint: Path) -> None:
@@ -215,8 +271,9 @@ def table(figures: dict[str, Any], title: str) -> Table:
 
 @click.command("rates", cls=BenchmarkCommand)
 @click.option("--model", "model_name", help="Name or folder of a model; the default one if not given.")
-@click.option("--dataset", default="cifar10", show_default=True, help="Name of the data set.")
+@click.option("--dataset", default="cifar10", show_default=True, help="Data set, folder, scikit-image or synthetic.")
 @click.option("--limit", type=click.IntRange(min=1), help="First test images only.")
+@click.option("--each", is_flag=True, help="Show and write every image's figures, too.")
 @click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path), help="Report the ELBO, too.")
 @click.option("--peers", is_flag=True, help="Code the images with PNG, WebP and JPEG XL, too.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
@@ -225,6 +282,7 @@ def main(
     model_name: str | None,
     dataset: str,
     limit: int | None,
+    each: bool,
     checkpoint: Path | None,
     peers: bool,
     jobs: int,
@@ -235,19 +293,24 @@ def main(
     Ends with exit status 1 if a file does not decode to its image.
     """
     model = find_model(model_name)
-    images = first_images(dataset, limit)
+    pictures = load_pictures(dataset, limit)
+    images = list(pictures.values())
     elbo = objective(checkpoint, model, images) if checkpoint else {}
     outcomes = list(progress(measure_all(images, model_name, peers, jobs), len(images), "images"))
-    figures = summary(outcomes, images.shape[1:], elbo, jobs)
+    figures = summary(outcomes, images[0].shape, elbo, jobs)
+    if each:
+        figures["each"] = each_image(list(pictures), images, outcomes)
+        show(image_table(figures["each"]))
     ctx = click.get_current_context()
     if output is not None:
         write_report(output, {**provenance(ctx, model), "dataset": dataset, "split": "test", **figures})
     show(table(figures, f"{model.spec.name}, {len(images)} test images of {dataset}"))
-    bound, speed = figures["bound"], figures["images_per_second"]
+    bound, speed, pixels = figures["bound"], figures["images_per_second"], figures["megapixels_per_second"]
     click.echo(f"largest file beyond its own sum of -log2 p: {bound['worst_excess_bytes']:+.1f} bytes")
     click.echo(f"files beyond 1 % + {BOUND_BYTES} bytes: {bound['files_beyond']}")
     click.echo(f"files that hold the stored fallback: {figures['stored']}")
     click.echo(f"images per second and process: encode {speed['encode']:.2f}, decode {speed['decode']:.2f}")
+    click.echo(f"megapixels per second and process: encode {pixels['encode']:.3f}, decode {pixels['decode']:.3f}")
     for name, peer in figures["peers"].items():
         click.echo(f"{NAMES[name]}: {peer['failures']} round trip failures")
     click.echo(f"round trip failures: {figures['round_trip_failures']}")

@@ -282,7 +282,7 @@ def test_model_bits_of_a_stored_image_are_those_of_coding_it(tiny_model: Model, 
 
 
 def test_rates_report_files_beyond_the_bound() -> None:
-    fine = rates.Outcome(1034, {"u": 80.0, "x": 7920.0}, False, True, 0.5, 0.25, {}, [])
+    fine = rates.Outcome(3072, 1034, {"u": 80.0, "x": 7920.0}, False, True, 0.5, 0.25, {}, [])
     figures = rates.summary([fine, replace(fine, size=1035)], (32, 32, 3), {}, 1)
     assert figures["bound"]["worst_excess_bytes"] == 35
     assert figures["bound"]["files_beyond"] == 1

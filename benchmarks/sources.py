@@ -1,0 +1,87 @@
+"""Images to measure on: test splits, folders of images, scikit-image's photographs, and drawings made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from selfcodec import imageio
+from selfcodec.errors import InputError
+from selfcodec.models.data import IMAGE_SUFFIXES, data_root, load_images
+
+UInt8 = npt.NDArray[np.uint8]
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
+"""Colour pictures in scikit-image; those that it would have to download are left out."""
+SIDE = 512
+"""Of drawings, pixels."""
+
+
+def _photographs() -> Iterator[tuple[str, UInt8]]:
+    from skimage import data
+
+    for name in PHOTOGRAPHS:
+        try:
+            pixels = getattr(data, name)()
+        except (OSError, ModuleNotFoundError):
+            continue
+        yield name, np.ascontiguousarray(pixels[..., :3])
+
+
+def _drawings() -> Iterator[tuple[str, UInt8]]:
+    """Flat colour, gradients, noise, a page of text, and a window with shapes."""
+    rows, columns = np.indices((SIDE, SIDE))
+    random = np.random.default_rng(0)
+    yield "flat", np.full((SIDE, SIDE, 3), (30, 120, 200), dtype=np.uint8)
+    yield "gradient", np.stack([rows // 2, columns // 2, (rows + columns) // 4], 2).astype(np.uint8)
+    waves = 127.5 + 127.5 * np.sin(rows[..., None] / 40 + columns[..., None] / (30, 50, 70))
+    yield "waves", waves.round().astype(np.uint8)
+    yield "noise", random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    yield "grey noise", random.integers(0, 256, (SIDE, SIDE, 1), dtype=np.uint8).repeat(3, 2)
+    page = Image.new("RGB", (SIDE, SIDE), "white")
+    draw, words = ImageDraw.Draw(page), ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog"]
+    for line in range(28):
+        text = " ".join(random.choice(words, 12))
+        draw.text((12, 10 + 18 * line), text, fill=(20, 20, 20), font=ImageFont.load_default(14))
+    yield "text", np.asarray(page)
+    window = Image.new("RGB", (SIDE, SIDE), (236, 236, 240))
+    draw = ImageDraw.Draw(window)
+    draw.rectangle((0, 0, SIDE, 30), fill=(60, 90, 160))
+    for i in range(12):
+        draw.rounded_rectangle((20 + 40 * i, 60, 50 + 40 * i, 90), 6, fill=tuple(random.integers(0, 256, 3).tolist()))
+        draw.ellipse((20 + 40 * i, 120 + 25 * i, 60 + 40 * i, 160 + 25 * i), outline=(0, 0, 0), width=2)
+        draw.text((20, 200 + 22 * i), f"item {i}: {words[i % 8]}", fill=(0, 0, 0), font=ImageFont.load_default(13))
+    yield "screenshot", np.asarray(window)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, UInt8]]:
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
+        planes = imageio.load(path, strip=True).planes
+        yield path.stem, planes if planes.shape[2] == 3 else planes.repeat(3, 2)
+
+
+def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
+    """The first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
+
+    Args:
+        dataset: `scikit-image` (photographs that come with it), `synthetic` (drawings made here), a folder of image
+            files or the name of one below the data root, or a data set with a test split.
+
+    Raises:
+        InputError: there are no such images.
+    """
+    named = {"scikit-image": _photographs, "synthetic": _drawings}
+    folder = Path(dataset) if Path(dataset).is_dir() else data_root() / dataset
+    if dataset in named:
+        found = dict(named[dataset]())
+    elif folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir()):
+        found = dict(_files(folder))
+    else:
+        found = {str(i): image for i, image in enumerate(load_images(dataset, "test", None)[:limit])}
+    if not found:
+        raise InputError(f"data set {dataset!r}: no test images")
+    return dict(list(found.items())[:limit])
