@@ -66,6 +66,9 @@ def _about(manifest: Json) -> Iterator[str]:
     m, name = manifest["recipe"]["model"], manifest["name"]
     levels = m["levels"]
     what = f"K = {levels} ({m['transformation']})" if levels else "K = 0 (no transformation)"
+    context = m.get("context", False)
+    phases = "1 phase" if m["phases"] == 1 else f"{m['phases']} phases"
+    manner = "each pixel in the context of its neighbours" if context else f"{phases} a pixel variable"
     blocks = f"{m['blocks']} blocks of width {m['width']}" if m["network"] == "residual" else "DenseNet blocks"
     yield f"# {name}"
     yield (
@@ -73,8 +76,7 @@ def _about(manifest: Json) -> Iterator[str]:
         f" Latents: {m['u_channels']} channels of u"
         + (f", {m['z_channels']} of every z" if levels else "")
         + f"; posterior {m['posterior']}, prior {m['prior']}. Likelihoods: {m['network']} networks, {blocks};"
-        f" mixtures of {m['mixtures']} discretized logistics, {m['phases']}"
-        f" {'phase' if m['phases'] == 1 else 'phases'} a pixel variable. The complete recipe is in `{MANIFEST}`."
+        f" mixtures of {m['mixtures']} discretized logistics, {manner}. The complete recipe is in `{MANIFEST}`."
     )
     largest, weights = manifest["largest_sum"], manifest["measured"]["weights"]
     rows = [
@@ -90,10 +92,10 @@ def _about(manifest: Json) -> Iterator[str]:
 
 
 def _training(manifest: Json) -> Iterator[str]:
-    dataset = manifest["recipe"]["train"]["dataset"]
-    what, terms = DATA.get(dataset, (f"`{dataset}`", "as its owner states them"))
     yield "## Data and training"
-    yield f"Trained on {what}. Terms of the data: {terms}."
+    for dataset in manifest["recipe"]["train"]["dataset"].split("+"):
+        what, terms = DATA.get(dataset, (f"`{dataset}`", "as its owner states them"))
+        yield f"Trained on {what}. Terms of the data: {terms}."
     training = dict(manifest["training"])
     note = training.pop("note", None)
     rows = [

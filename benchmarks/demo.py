@@ -46,6 +46,7 @@ class Result:
 
     Attributes:
         mode: that was asked for.
+        model: the model's name.
         size: of the file, bytes.
         stored: the file holds the fallback, which was smaller than what the model would have made.
         identical: the decoded image equals the original, pixel for pixel, alpha included.
@@ -55,6 +56,7 @@ class Result:
     """
 
     mode: Mode
+    model: str
     size: int
     stored: bool
     identical: bool
@@ -92,6 +94,7 @@ def run_mode(picture: Picture, mode: Mode, model: Model, folder: Path, name: str
     imageio.save_image(decoded, folder / f"{name}.{mode}.png")
     return Result(
         mode=mode,
+        model=model.spec.name,
         size=path.stat().st_size,
         stored=encoded.mode is Mode.STORED,
         identical=decoded.convert("RGBA").tobytes() == picture.image.convert("RGBA").tobytes(),
@@ -113,11 +116,13 @@ def table(picture: Picture, results: list[Result], peers: dict[str, int]) -> Tab
     height, width = picture.planes.shape[:2]
     out = Table(title=f"{width} × {height} pixels, {raw_size(picture):,} bytes raw")
     out.add_column("mode", no_wrap=True)
+    out.add_column("model", no_wrap=True)
     for heading in ("bytes", "bpp", "ratio", "PSNR (dB)", "encode (s)", "decode (s)"):
         out.add_column(heading, justify="right")
     for r in results:
         out.add_row(
             f"{r.mode} (stored)" if r.stored else str(r.mode),
+            r.model,
             *_size_cells(r.size, picture),
             "identical" if r.identical else f"{r.quality:.2f}",
             f"{r.encode_seconds:.2f}",
@@ -125,7 +130,7 @@ def table(picture: Picture, results: list[Result], peers: dict[str, int]) -> Tab
         )
     out.add_section()
     for name, size in peers.items():
-        out.add_row(name, *_size_cells(size, picture), "identical")
+        out.add_row(name, "", *_size_cells(size, picture), "identical")
     return out
 
 
@@ -173,21 +178,23 @@ def draw(picture: Picture, results: list[Result]) -> Figure:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for the files.",
 )
-@click.option("--model", "model_name", help="Name or folder of a model; the default one if not given.")
+@click.option("--model", "model_name", help="Name or folder of a model; each mode's default one if not given.")
 def main(image: Path | None, output: Path, model_name: str | None) -> None:
     """Encode and decode IMAGE (by default, a photograph that comes with scikit-image) in every mode.
 
     Ends with exit status 1 if the lossless file does not decode to the image.
     """
-    model = find_model(model_name)
     name, picture = load_photograph(image)
     make_folder(output)
     imageio.save_image(picture.image, output / f"{name}.original.png")
-    modes = coding_modes(model)
-    results = [run_mode(picture, mode, model, output, name) for mode in progress(modes, len(modes), "modes")]
+    modes = coding_modes(find_model(model_name))
+    results = [
+        run_mode(picture, mode, find_model(model_name, mode), output, name)
+        for mode in progress(modes, len(modes), "modes")
+    ]
     show(table(picture, results, peer_sizes(picture)))
     draw(picture, results).savefig(output / PICTURE)
-    click.echo(f"model {model.spec.name}; files and {PICTURE} are in {output}")
+    click.echo(f"files and {PICTURE} are in {output}")
     if not results[-1].identical:
         click.echo("selfcodec: error: the lossless file does not decode to its image", err=True)
         click.get_current_context().exit(1)

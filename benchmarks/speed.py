@@ -35,14 +35,14 @@ T = TypeVar("T")
 WIDTH, HEIGHT = 768, 512
 """Of the image where none is given."""
 STAGES = {
-    "networks": (("integer.py", "_outputs"),),
+    "networks": (("integer.py", "floats"), ("rows.py", "__call__")),
     "neighbours": (("context.py", "gather"),),
     "likelihoods": (
         *(("joint.py", name) for name in ("digits_of", "high_weights", "low_weights", "expected")),
         ("mixture.py", "cumulative"),
     ),
     "entropy coder": (("~", "<method 'decode' of 'builtins.AnsCoder' objects>"), ("coder.py", "finish")),
-    "stored fallback": (("imageio.py", "stored"),),
+    "stored fallback": (("imageio.py", "stored_size"),),
 }
 """Functions whose time, with all that they call, counts for a stage; none calls another one's."""
 START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1] or None)"

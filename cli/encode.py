@@ -112,7 +112,8 @@ def _check_settings(options: Options, *, quiet: bool) -> None:
     from selfcodec.modes import default_level, sent_variables
     from selfcodec.zoo import find_model, model_by_id
 
-    mode, model = Mode.parse(options.mode), find_model(options.model)
+    mode = Mode.parse(options.mode)
+    model = find_model(options.model, mode)
     level = default_level(mode, model.levels) if options.level is None else options.level
     sent_variables(mode, model.levels, level)
     try:

@@ -73,7 +73,8 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
 
     check_target(job, force=options.force)
     start = time.perf_counter()
-    model, mode = find_model(options.model), Mode.parse(options.mode)
+    mode = Mode.parse(options.mode)
+    model = find_model(options.model, mode)
     source = read_input(STDIO) if job.source == STDIO else job.source
     picture = imageio.load(source, strip=options.strip)
     height, width = picture.planes.shape[:2]

@@ -16,9 +16,9 @@ ID_DIGITS = 8
 
 
 def _default_for(name: str) -> str:
-    from selfcodec.zoo import DEFAULT_MODEL
+    from selfcodec.zoo import DEFAULT_MODELS
 
-    return "every mode" if name == DEFAULT_MODEL else ""
+    return ", ".join(str(mode) for mode, default in DEFAULT_MODELS.items() if default == name)
 
 
 def _summary(name: str, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfcodec.exact import PARAM_FRACTION
+from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.layout import (
     ACTIVITY_CHANNELS,
     ACTIVITY_LOG_SCALE,
@@ -27,6 +27,9 @@ from selfcodec.layout import (
     NEIGHBOURS,
 )
 from selfcodec.models.distributions import Centre
+
+MOST = ACTIVATION_MAX / 2**INPUT_FRACTION
+"""Largest input that the integer network takes."""
 
 
 @lru_cache(maxsize=8)
@@ -67,7 +70,7 @@ def context_of(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, C
     digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
     activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]  # (B, H, W, 1)
     unit = torch.exp2(activity - ACTIVITY_UNIT)
-    scaled = (distance / unit[..., None]).reshape(b, h, w, -1)
+    scaled = (distance / unit[..., None]).clamp(-MOST, MOST).reshape(b, h, w, -1)
     inputs = torch.cat([scaled, (activity - 7) / 2, (base - 128) / 64, (count > 0).to(x.dtype)], 3)
     centre = Centre(
         base.permute(0, 3, 1, 2),

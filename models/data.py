@@ -93,6 +93,8 @@ def load_images(
     """
     root = data or data_root()
     array, batches = root / dataset / f"{split}.npy", root / "cifar-10-batches-py"
+    if split == "test" and not array.is_file():  # where a data set calls its held-out part so
+        array = array.with_name("val.npy")
     if array.is_file():
         images = np.load(array)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:

@@ -50,7 +50,8 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
             weight, bias, exponent, _ = integer_weights(
                 net.weight(node), net.bias(node), *net.input_format(node), transposed=node.op == "deconv"
             )
-            tensors[f"{node.name}.weight"] = weight.to(torch.int8).contiguous()
+            narrow = int(weight.abs().max()) <= torch.iinfo(torch.int8).max
+            tensors[f"{node.name}.weight"] = weight.to(torch.int8 if narrow else torch.int16).contiguous()
             tensors[f"{node.name}.bias"] = bias.to(torch.int32)
             tensors[f"{node.name}.exponent"] = exponent.to(torch.int8)
         elif node.op in ("elu", "sigmoid"):

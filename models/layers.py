@@ -61,8 +61,8 @@ def integer_weights(
 ) -> tuple[Tensor, Tensor, Tensor, float]:
     """Integer weights with a power-of-two scale for each output channel.
 
-    A channel takes the finest scale for which |w| <= 127 and sum|w| * in_limit + |b| < 2**24 hold, which proves that
-    the float32 convolution of the integers is exact.
+    A channel takes the finest scale for which |w| <= WEIGHT_MAX and sum|w| * in_limit + |b| < 2**24 hold, which proves
+    that the float32 convolution of the integers is exact.
 
     Args:
         weight: real, (O, I, k, k), or (I, O, k, k) where transposed.

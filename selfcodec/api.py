@@ -53,7 +53,7 @@ def encode(
         picture = imageio.from_image(image, strip=strip)
     else:
         picture = imageio.load(Path(image), strip=strip)
-    return encode_picture(picture, settings, find_model(model), verify=verify).data
+    return encode_picture(picture, settings, find_model(model, settings.mode), verify=verify).data
 
 
 def decode(data: bytes, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:

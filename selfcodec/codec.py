@@ -163,7 +163,8 @@ def encode_picture(
         InputError: the settings do not fit the model.
         SelfcodecError: verification failed.
     """
-    settings, model = settings or Settings(), model or find_model()
+    settings = settings or Settings()
+    model = model or find_model(mode=settings.mode)
     if not 1 <= settings.quality <= 100:
         raise InputError(f"quality goes from 1 to 100, not {settings.quality}")
     level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
@@ -196,7 +197,7 @@ def encode_picture(
     side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
     sections = tuple(zip(*streams, strict=True))
     data = pack(Container(header, sent, sections, side, picture.metadata))
-    if fallback and len(stored := _stored(picture)) <= len(data):
+    if fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
         return _encoded_stored(stored, picture, verify=verify)
     if verify:
         _verify(data, picture, model, runtime, lossless=lossless)

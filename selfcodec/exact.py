@@ -22,7 +22,7 @@ PIXEL_MAX = 128
 ACTIVATION_MAX = 1023
 PARAM_MAX = (1 << 14) - 1
 """Largest magnitudes, inclusive, of pixel inputs, of hidden activations, and of network outputs."""
-WEIGHT_MAX = 127
+WEIGHT_MAX = 2047
 """Largest magnitude, inclusive, of a convolution's integer weight."""
 
 SHIFT_MAX = 64

@@ -23,7 +23,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from selfcodec.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
 from selfcodec.errors import FormatError, InputError
-from selfcodec.sidedata import apply_metadata, pack_metadata, pack_stored
+from selfcodec.sidedata import apply_metadata, pack_metadata, pack_stored, stored_size
 
 UInt8 = npt.NDArray[np.uint8]
 Path = str | os.PathLike[str]
@@ -64,11 +64,14 @@ class Picture:
     """The source itself."""
 
     @cached_property
-    def stored(self) -> bytes:
-        """The image as a stored one, without model; made when first asked for, since it takes long."""
-        return pack_stored(self.image)
+    def stored_size(self) -> int:
+        """Bytes of `stored`; measured when first asked for, since it takes long."""
+        return stored_size(self.image)
 
-    """The loaded source."""
+    @cached_property
+    def stored(self) -> bytes:
+        """The image as a stored one, without model."""
+        return pack_stored(self.image)
 
     @property
     def rendering(self) -> str:

@@ -14,6 +14,8 @@ from selfcodec import exact
 from selfcodec.errors import ModelError
 from selfcodec.graph import PASS_THROUGH, Graph, Node
 
+WEIGHT_TYPES = (torch.int8, torch.int16)
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -53,9 +55,9 @@ class IntegerGraph:
     Args:
         graph: the nodes.
         formats: fraction bits of every node's values.
-        tensors: for a convolution `NODE.weight` int8, `NODE.bias` int32, `NODE.exponent` int8 (weight = integer /
-            2**exponent, by output channel); for `elu` and `sigmoid` nodes `NODE.table` int16, the result for every
-            input integer from -limit to limit.
+        tensors: for a convolution `NODE.weight` int8 or int16, `NODE.bias` int32, `NODE.exponent` int8 (weight =
+            integer / 2**exponent, by output channel); for `elu` and `sigmoid` nodes `NODE.table` int16, the result
+            for every input integer from -limit to limit.
 
     Raises:
         ModelError: a tensor is missing or misshapen, or sums could reach 2**24.
@@ -83,7 +85,7 @@ class IntegerGraph:
             bias, exponent = tensors[f"{node.name}.bias"], tensors[f"{node.name}.exponent"]
             source = self._channels[node.inputs[0]]
             sides = (source, node.channels) if node.op == "deconv" else (node.channels, source)
-            if weight.shape != (*sides, node.kernel, node.kernel) or weight.dtype != torch.int8:
+            if weight.shape != (*sides, node.kernel, node.kernel) or weight.dtype not in WEIGHT_TYPES:
                 raise ModelError(f"network node {node.name!r}: weight of the wrong shape or type")
             if bias.shape != (node.channels,) or bias.dtype != torch.int32:
                 raise ModelError(f"network node {node.name!r}: bias of the wrong shape or type")
@@ -117,6 +119,21 @@ class IntegerGraph:
                 raise ModelError(f"network node {node.name!r}: sums can reach {bounds[node.name]}, 2**24 is too much")
         return bounds
 
+    @property
+    def formats(self) -> dict[str, int]:
+        """Fraction bits of every node's values."""
+        return self._formats
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Largest magnitude of every node's values, inclusive."""
+        return self._limits
+
+    def constants(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """A convolution's integer weight and bias, and the power of two (C', 1, 1) that its sums are multiplied by."""
+        weight, bias, scale = self._constants[name]
+        return weight, bias, scale
+
     def real(self, name: str) -> tuple[Tensor, Tensor]:
         """The real weight and bias that a convolution's integers stand for, exactly."""
         weight, bias, scale = self._constants[name]
@@ -141,15 +158,11 @@ class IntegerGraph:
         Returns:
             int64 (B, C, H', W'), in units of 2**-10.
         """
-        return self._outputs(inputs, runtime).to(torch.int64)
+        return self.floats(*inputs, runtime=runtime).to(torch.int64)
 
     @torch.no_grad()
-    def rows(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
-        """Runs a network that treats every position by itself: float32 integers (N, C) to (N, C') on the CPU."""
-        columns = [x.t()[None, :, :, None] for x in inputs]  # (1, C, N, 1)
-        return self._outputs(tuple(columns), runtime)[0, :, :, 0].t().cpu().contiguous()
-
-    def _outputs(self, inputs: tuple[Tensor, ...], runtime: Runtime) -> Tensor:
+    def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+        """The same as float32, which takes half the memory."""
         # Where oneDNN is off, PyTorch hands 16 images and more to NNPACK, which convolves by Winograd and FFT: inexact.
         # Switched off for good, since restoring it would race with other threads.
         torch.backends.nnpack.set_flags(False)

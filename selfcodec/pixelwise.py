@@ -9,16 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from selfcodec import context, joint
 from selfcodec.coder import Decoder, Encoder
 from selfcodec.context import Wavefront, wavefront
-from selfcodec.integer import IntegerGraph, Runtime
 from selfcodec.joint import DIGIT
 from selfcodec.layout import PixelLayout, context_inputs
 from selfcodec.mixture import IntArray
+from selfcodec.rows import RowNetwork
 from selfcodec.tables import load_tables
 
 PIXELS_AT_ONCE = 1 << 14
@@ -48,13 +47,12 @@ class ContextCoder:
         grey: the channels are equal, and only the first is coded.
     """
 
-    head: IntegerGraph
+    head: RowNetwork
     layout: PixelLayout
     features: npt.NDArray[np.float32]
     fallback: UInt8
     block: int
     grey: bool
-    runtime: Runtime
 
     @property
     def _coded(self) -> int:
@@ -75,10 +73,8 @@ class ContextCoder:
         for b in range(batch):
             context.gather(plane[b], self.fallback[b], places, self.block, shown, inputs[b], bases[b], activity[b])
         features = self.features[:, places[:, 0], places[:, 1]].reshape(batch * count, -1)
-        params = self.head.rows(
-            torch.from_numpy(features), torch.from_numpy(inputs.reshape(batch * count, -1)), runtime=self.runtime
-        )
-        return Rows(params.numpy(), bases.reshape(-1, channels), activity.reshape(-1))
+        params = self.head(features, inputs.reshape(batch * count, -1))
+        return Rows(params, bases.reshape(-1, channels), activity.reshape(-1))
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
         """Notes all values (B, C, h, w), step after step."""

@@ -10,6 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -208,11 +209,20 @@ def _raw_size(mode: str, width: int, height: int) -> int | None:
     return None if channels is None else channels * width * height
 
 
-def pack_stored(image: Image.Image) -> bytes:
-    """Store an image of mode 1, L, LA, P, RGB or RGBA: pixels, mode, palette, transparency; not its metadata.
+class _Counter(io.RawIOBase):
+    """A file that keeps nothing but its size."""
 
-    Returns the smaller of 00 and raw samples (mode 1: packed bits, rows padded to bytes) and 01 and a PNG.
-    """
+    size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.size += len(data)
+        return len(data)
+
+
+def _write_png(image: Image.Image, file: Any) -> None:
     source = image
     if image.mode == "P":
         # A palette of 256 entries, lest PNG use fewer bits a pixel than indices beyond a short palette need.
@@ -223,13 +233,32 @@ def pack_stored(image: Image.Image) -> bytes:
         if missing > 0:
             source = image.copy()
             source.putpalette(palette + [0, 0, 0, 255][: len(palette_mode)] * missing, palette_mode)
-    buffer = io.BytesIO()
-    source.save(buffer, "PNG", optimize=True, icc_profile=None)
-    png = buffer.getvalue()
+    source.save(file, "PNG", optimize=True, icc_profile=None)
+
+
+def _is_smaller_raw(image: Image.Image, png_size: int) -> bool:
     size = _raw_size(image.mode, *image.size)
-    if size is not None and size <= len(png) and "transparency" not in image.info:
+    return size is not None and size <= png_size and "transparency" not in image.info
+
+
+def stored_size(image: Image.Image) -> int:
+    """Return the length of what `pack_stored` returns, without holding that in memory."""
+    counter = _Counter()
+    _write_png(image, counter)
+    raw = _raw_size(image.mode, *image.size) or 0
+    return 1 + (raw if _is_smaller_raw(image, counter.size) else counter.size)
+
+
+def pack_stored(image: Image.Image) -> bytes:
+    """Store an image of mode 1, L, LA, P, RGB or RGBA: pixels, mode, palette, transparency; not its metadata.
+
+    Returns the smaller of 00 and raw samples (mode 1: packed bits, rows padded to bytes) and 01 and a PNG.
+    """
+    buffer = io.BytesIO()
+    _write_png(image, buffer)
+    if _is_smaller_raw(image, len(buffer.getvalue())):
         return bytes((_RAW,)) + image.tobytes()
-    return bytes((_PNG,)) + png
+    return bytes((_PNG,)) + buffer.getvalue()
 
 
 def unpack_stored(data: bytes, mode: str, width: int, height: int) -> Image.Image:

@@ -17,7 +17,7 @@ from torch import Tensor
 from selfcodec import flow
 from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean
 from selfcodec.container import DEFAULT_QUALITY
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
+from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION, requantise_
 from selfcodec.integer import Runtime
 from selfcodec.layout import CONTEXT_FOLD, WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
 from selfcodec.mixture import CENTRE, LATENT_BITS, PIXEL_BITS, STEP_BITS, IntArray, latent_mixture, pixel_mixture
@@ -178,10 +178,8 @@ class Walk:
 
     def _features(self, step: Step) -> Tensor:
         """The trunk's output as an input of heads, float32 (B, F, h, w)."""
-        features = self.model.nets[f"p_{step.name}"](*self._inputs(step), runtime=self.runtime)
-        half = 1 << (PARAM_FRACTION - INPUT_FRACTION - 1)
-        x = (features + half) >> (PARAM_FRACTION - INPUT_FRACTION)
-        return x.clamp(-ACTIVATION_MAX, ACTIVATION_MAX).float()
+        features = self.model.nets[f"p_{step.name}"].floats(*self._inputs(step), runtime=self.runtime)
+        return requantise_(features, PARAM_FRACTION - INPUT_FRACTION, ACTIVATION_MAX)
 
     def _in_context(self, step: Step) -> IntArray:
         """The same, pixel by pixel in the context of neighbours."""
@@ -189,13 +187,12 @@ class Walk:
         features = F.pixel_shuffle(self._features(step), CONTEXT_FOLD)[:, :, :h, :w]
         fallback = self._base(step, (features.shape[2], features.shape[3]), 1)
         coding = ContextCoder(
-            self.model.nets[f"p_{step.name}_0"],
+            self.model.heads[f"p_{step.name}_0"],
             self.model.layout(step),
             feature_rows(features),
             fallback.astype(np.uint8),
             self.model.spec.block,
             self.grey and step.target.channels > 1,
-            self.runtime,
         )
         coder = self.coder if step.name in self.sent else self.fill
         if isinstance(coder, Decoder):

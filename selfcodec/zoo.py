@@ -25,10 +25,19 @@ from selfcodec.errors import InputError, ModelError
 from selfcodec.graph import Graph
 from selfcodec.integer import IntegerGraph
 from selfcodec.layout import PixelLayout
+from selfcodec.modes import Mode
+from selfcodec.rows import RowNetwork
 from selfcodec.schedule import Shape, Step, build_schedule, padding_multiple
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
-DEFAULT_MODEL = "cifar10-downscale"
+DEFAULT_MODELS = {
+    Mode.RS1: "cifar10-downscale",
+    Mode.RS2: "cifar10-downscale",
+    Mode.CG: "photo",
+    Mode.CR: "photo",
+    Mode.LOSSLESS: "photo",
+}
+"""What codes an image where no model is named, by mode."""
 SPEC_VERSION = 1
 METADATA_KEY = "selfcodec"
 """The one entry of the weights file's metadata: JSON with `spec` and `graphs`."""
@@ -126,6 +135,12 @@ class Model:
     def couplings(self) -> list[IntegerGraph]:
         return [self.nets[f"f_{i}"] for i in range(self.spec.couplings)]
 
+    @cached_property
+    def heads(self) -> dict[str, RowNetwork]:
+        """Context heads, by name."""
+        pixels = [step.name for step in self.steps if step.target.kind == "pixels" and self.spec.block]
+        return {name: RowNetwork(self.nets[name]) for name in (f"p_{variable}_0" for variable in pixels)}
+
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
@@ -197,14 +212,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def find_model(name_or_path: str | None = None) -> Model:
-    """A model by name or by the path of its folder; the default model for None.
+def find_model(name_or_path: str | None = None, mode: Mode = Mode.LOSSLESS) -> Model:
+    """A model by name or by the path of its folder; the mode's default for None.
 
     Raises:
         InputError: there is no such model; lists those there are.
         ModelError: the model is damaged.
     """
-    name = name_or_path or DEFAULT_MODEL
+    name = name_or_path or DEFAULT_MODELS[mode]
     folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"

@@ -16,13 +16,16 @@ from hypothesis import strategies as st
 from selfcodec import context, joint
 from selfcodec.codec import Settings, decode_file, encode_picture, open_file
 from selfcodec.context import wavefront
+from selfcodec.errors import ModelError
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.imageio import from_image
+from selfcodec.integer import Runtime
 from selfcodec.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
 from selfcodec.models.config import Recipe
 from selfcodec.models.context import context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
 from selfcodec.modes import Mode
+from selfcodec.rows import RowNetwork
 from selfcodec.tables import load_tables
 from selfcodec.zoo import Model
 
@@ -267,3 +270,24 @@ def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
     assert model.spec.block == 16
     assert model.layout(model.steps[-1]).joint
     assert Path(model.where).name == "weights.safetensors"
+
+
+# Heads run on rows.
+
+
+def test_rows_give_what_the_network_gives(model: Model) -> None:
+    for name, head in model.heads.items():
+        net, random = model.nets[name], np.random.default_rng(1)
+        rows = [
+            random.integers(-2000, 2001, (301, node.channels)).astype(np.float32)  # beyond the limits, too
+            for node in net.graph.inputs
+        ]
+        columns = [torch.from_numpy(x.T.copy())[None, :, :, None] for x in rows]
+        expected = net(*columns, runtime=Runtime())[0, :, :, 0].t().numpy()
+        assert (head(*rows) == expected).all()
+        assert np.abs(expected).max() > 0
+
+
+def test_a_network_that_looks_around_runs_on_no_rows(model: Model) -> None:
+    with pytest.raises(ModelError, match="looks beyond its own position"):
+        RowNetwork(model.nets["p_x"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 from PIL import Image
 
 from selfcodec.errors import InputError
-from selfcodec.models.data import ImageSet, load_images
+from selfcodec.models.config import TrainConfig, load_recipe
+from selfcodec.models.data import ImageSet, augmented, load_images, training_images
+from selfcodec.transforms import get_transform
 
 UInt8 = npt.NDArray[np.uint8]
 CPU = torch.device("cpu")
@@ -103,3 +106,56 @@ def test_mirrored_images_have_the_transformations_of_what_they_show(patches: UIn
     assert y2.shape == (8, 3, 3, 3)
     # Odd sizes: the last column is averaged with its copy, so mirroring does not commute with averaging.
     assert not torch.equal(y1[4:], y1[:4].flip(3))
+
+
+# Sets for training.
+
+
+def settings(**changes: object) -> TrainConfig:
+    return replace(load_recipe("cifar10-downscale").train, batch=4, **changes)  # type: ignore[arg-type]
+
+
+def test_several_sets_are_taken_together_and_each_holds_out_its_last(patches: UInt8, tmp_path: Path) -> None:
+    for name, part in (("a", patches[:40]), ("b", patches[40:60])):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "train.npy", part)
+    kept, held_out = training_images(settings(dataset="a+b"), tmp_path)
+    assert (kept == np.concatenate([patches[:36], patches[40:58]])).all()
+    assert (held_out == np.concatenate([patches[36:40], patches[58:60]])).all()
+
+
+def test_a_folder_below_the_root_is_a_set_and_another_folder_stands_for_all(patches: UInt8, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    whole = patches[:16].reshape(4, 4, 32, 32, 3).transpose(0, 2, 1, 3, 4).reshape(128, 128, 3)
+    Image.fromarray(whole).save(tmp_path / "photos" / "a.png")
+    kept, held_out = training_images(settings(dataset="photos", patch=32), tmp_path)
+    assert (np.concatenate([kept, held_out]) == patches[:16]).all()
+    kept, held_out = training_images(settings(dataset="photos", patch=32, augment=True), tmp_path)
+    assert len(kept) + len(held_out) == (16 + 9) + (4 + 4) + (4 + 1)  # sides of 128, 90 and 64, each cut twice
+    kept, held_out = training_images(settings(dataset="one+two", patch=32), tmp_path / "photos")
+    assert len(kept) + len(held_out) == 16
+
+
+def test_sets_of_different_sizes_do_not_mix(patches: UInt8, tmp_path: Path) -> None:
+    for name, part in (("a", patches[:40]), ("b", patches[:40, :16, :16])):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "train.npy", part)
+    with pytest.raises(InputError, match="different sizes"):
+        training_images(settings(dataset="a+b"), tmp_path)
+
+
+def test_augmented_images_keep_what_is_natural(patches: UInt8) -> None:
+    x = torch.from_numpy(patches.transpose(0, 3, 1, 2).copy())
+    varied = augmented(x, torch.Generator().manual_seed(0))
+    assert (varied.shape, varied.dtype) == (x.shape, x.dtype)
+    same = max((varied == turned).flatten(1).all(1).float().mean() for turned in (x, x.transpose(2, 3)))
+    grey = (varied[:, :1] == varied).flatten(1).all(1).float().mean()
+    assert 0.5 < same < 0.9
+    assert 0.005 < grey < 0.15
+
+
+def test_augmented_batches_have_the_y_of_their_x(patches: UInt8) -> None:
+    images = ImageSet.build(patches[:32], "downscale4", 1, flip=True, device=CPU, augment=True)
+    x, y = next(images.random_batches(16, torch.Generator().manual_seed(1)))
+    expected = get_transform("downscale4")(x.permute(0, 2, 3, 1).to(torch.uint8).numpy())
+    assert (y.permute(0, 2, 3, 1).numpy() == expected).all()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from PIL import Image
 from selfcodec import imageio
 from selfcodec.codec import Settings, encode_picture, open_file
 from selfcodec.integer import Runtime
+from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.zoo import model_by_id
 
@@ -46,7 +48,12 @@ FEW = [(2, 64, True, True), (1, 64, False, False), (1, 7, False, True)]
 
 ENVIRONMENTS = {
     "as it is": {},
-    "no vector units": {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+    "no vector units": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+        "NUMBA_CPU_NAME": "generic",
+    },
     "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
     "old oneDNN": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "old PyTorch": {"ATEN_CPU_CAPABILITY": "default"},
@@ -56,8 +63,17 @@ Decoded = tuple[list[Path], list[str]]
 
 
 @pytest.fixture(scope="module")
-def files(tiny_model_dir: Path, photo: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoded]:
-    """A lossless and two lossy files, one of them drawn, and the digests of what they decode to tile by tile here."""
+def files(
+    tiny_model_dir: Path,
+    tiny_recipe: Recipe,
+    photo: UInt8,
+    patches: UInt8,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Decoded]:
+    """Files of two models and the digests of what they decode to tile by tile here.
+
+    Lossless, by means and drawn, of a model that codes in phases; lossless and drawn of one that codes in context.
+    """
     folder = tmp_path_factory.mktemp("exactness")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tiny_model_dir), str(folder))))
@@ -65,15 +81,25 @@ def files(tiny_model_dir: Path, photo: UInt8, tmp_path_factory: pytest.TempPathF
         rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
         image = Image.fromarray(photo[rows][:, columns])
         picture, paths = imageio.from_image(image), []
-        for settings in (Settings(), Settings(Mode.CR), Settings(Mode.RS2, seed=7)):
-            data = encode_picture(picture, settings, model, verify=False).data
+        changes = {"tile": 2 * TILE, "block": TILE}
+        in_context = variants.with_spec(variants.build(tiny_recipe, "context", patches)[2], **changes)
+        of_context = variants.install(folder, "context", in_context)
+        for coder, settings in (
+            (model, Settings()),
+            (model, Settings(Mode.CR)),
+            (model, Settings(Mode.RS2, seed=7)),
+            (of_context, Settings()),
+            (of_context, Settings(Mode.CG, seed=7)),
+        ):
+            data = encode_picture(picture, settings, coder, verify=False, fallback=False).data
             container = open_file(data)
             assert container.header.mode is settings.mode
-            assert len(container.streams[0]) == 30
-            paths.append(folder / f"{settings.mode}.sv")
+            assert len(container.streams[0]) == (30 if coder is model else 9)
+            paths.append(folder / f"{coder.spec.name} {settings.mode}.sv")
             paths[-1].write_bytes(data)
         reference = [digest_of_file(path, Runtime(batch=1)) for path in paths]
-        assert reference[0] == hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
+        original = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
+        assert reference[0] == reference[3] == original
         yield paths, reference
 
 
@@ -116,13 +142,13 @@ def test_encoding_gives_the_same_bytes(files: Decoded, photo: UInt8) -> None:
     """Encoders run the same networks, and so write the same file under other settings."""
     rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
     picture = imageio.from_image(Image.fromarray(photo[rows][:, columns]))
-    whole = files[0][0].read_bytes()
-    model = model_by_id(open_file(whole).header.model_id)
+    lossless = [files[0][i].read_bytes() for i in (0, 3)]
     before = torch._C._get_mkldnn_enabled()
     try:
-        for onednn in (True, False):
+        for onednn, runtime, whole in product((True, False), (Runtime(64, False), Runtime(5, True)), lossless):
             torch._C._set_mkldnn_enabled(onednn)
-            for runtime in (Runtime(64, False), Runtime(5, True)):
-                assert encode_picture(picture, Settings(), model, runtime, verify=False).data == whole
+            model = model_by_id(open_file(whole).header.model_id)
+            again = encode_picture(picture, Settings(), model, runtime, verify=False, fallback=False)
+            assert again.data == whole
     finally:
         torch._C._set_mkldnn_enabled(before)

@@ -20,6 +20,7 @@ from selfcodec.errors import InputError, ModelError
 from selfcodec.models import train
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
+from selfcodec.models.export import export_model, write_model
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.selfvae import Withheld
 from selfcodec.models.train import (
@@ -33,6 +34,7 @@ from selfcodec.models.train import (
     load_trained,
     read_checkpoint,
 )
+from selfcodec.zoo import Model
 
 UInt8 = npt.NDArray[np.uint8]
 CPU = torch.device("cpu")
@@ -444,3 +446,59 @@ def test_a_densenet_trains(densenet: Recipe, small: ImageSet, tmp_path: Path) ->
     trainer._initialise(small)
     losses = [sum(bits_per_dim(trainer.train_step(small.batch(torch.arange(8))), DIMS).values()) for _ in range(8)]
     assert losses[-1] < losses[0]
+
+
+# In context, and from another model's weights.
+
+
+@pytest.fixture(scope="module")
+def in_context(recipe: Recipe) -> Recipe:
+    changes = {"transformation": "downscale4", "phases": 1, "context": True, "u_down": 1, "finest": 4, "folds_q": 2}
+    return replace(recipe, name="in-context", model=replace(recipe.model, **changes))
+
+
+@pytest.fixture(scope="module")
+def of_context(patches: UInt8) -> ImageSet:
+    return ImageSet.build(patches[64:96, :16, :16], "downscale4", 1, flip=False, device=CPU, augment=True)
+
+
+def test_a_model_in_context_learns(in_context: Recipe, of_context: ImageSet, tmp_path: Path) -> None:
+    optimised = replace(in_context, train=replace(in_context.train, optimizer="adam", learning_rate=5e-3))
+    trainer = Trainer(optimised, tmp_path, CPU)
+    before = sum(evaluate(trainer.model, of_context).values())
+    batches = of_context.random_batches(8, trainer.generator)
+    for _ in range(30):
+        trainer.train_step(next(batches))
+    after = evaluate(trainer.model, of_context)
+    assert sum(after.values()) < before - 0.5
+    trainer.ema.load_state_dict(trainer.model.state_dict())
+    trainer.quantise(of_context)
+    assert trainer.quantised
+    assert sum(evaluate(trainer.model, of_context).values()) < before
+
+
+def test_training_starts_from_a_model_s_weights(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exported integers stand for real weights, which training takes up; rounded again, they are the same."""
+    first = Trainer(in_context, tmp_path / "run", CPU)
+    data = export_model(in_context, first.ema, of_context)
+    source = write_model(tmp_path / "first", data, in_context, {})
+    start = str(tmp_path / "first")
+    second = Trainer(replace(in_context, train=replace(in_context.train, start=start, seed=9)), tmp_path / "2", CPU)
+    for name, net in second.model.graphs():
+        for node in net.graph.nodes:
+            if node.op == "conv":
+                real = net.weight(node).detach()
+                assert (real - dict(first.model.graphs())[name].weight(node)).abs().max() < 0.02 * real.abs().max()
+    rates = [sum(evaluate(trainer.model, of_context).values()) for trainer in (first, second)]
+    assert rates[1] == pytest.approx(rates[0], rel=0.02)
+    for name, net in second.ema.graphs():
+        net.formats = dict(source.nets[name].formats)
+    assert Model(export_model(in_context, second.ema, None)).nets["p_x"].bounds == source.nets["p_x"].bounds
+
+
+def test_training_starts_from_no_other_kind_of_model(in_context: Recipe, tiny_model_dir: Path, tmp_path: Path) -> None:
+    start = str(tiny_model_dir / "tiny")
+    with pytest.raises(ModelError, match=r"training cannot start from .*not this recipe's"):
+        Trainer(replace(in_context, train=replace(in_context.train, start=start)), tmp_path, CPU)
