@@ -79,7 +79,8 @@ def command_memory(*arguments: str) -> tuple[float, float]:
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "selfcodec.cli.main", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process.returncode = os.waitstatus_to_exitcode(status)  # waited for here, since Popen tells no usage
+    if process.returncode:
         raise SelfcodecError(f"selfcodec {arguments[0]} failed")
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
     return time.perf_counter() - start, usage.ru_maxrss * unit / 2**20

@@ -19,9 +19,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec import codec, decode
-from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips
+from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips, speed
+from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import decode_file, encode_picture, open_file
-from selfcodec.errors import SelfcodecError
+from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.imageio import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
@@ -494,3 +495,72 @@ def test_card_refuses_what_is_no_report(text: str | None, measured: Path) -> Non
     result = write_card(measured)
     assert result.exit_code == 1
     assert "rates.json: not a benchmark's report" in result.stderr
+
+
+# Sources of images, image by image, and speed.
+
+
+def test_drawings_are_the_same_every_time() -> None:
+    first, second = load_pictures("synthetic"), load_pictures("synthetic")
+    assert list(first) == ["flat", "gradient", "waves", "noise", "grey noise", "text", "screenshot"]
+    assert all((first[name] == second[name]).all() for name in first)
+    assert {image.shape for image in first.values()} == {(512, 512, 3)}
+    assert len(np.unique(first["flat"].reshape(-1, 3), axis=0)) == 1
+    assert list(load_pictures("synthetic", 2)) == ["flat", "gradient"]
+
+
+def test_photographs_come_with_scikit_image() -> None:
+    found = load_pictures("scikit-image")
+    assert {"astronaut", "chelsea", "coffee"} <= set(found)
+    assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in found.values())
+
+
+def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "own" / "b.png")
+    Image.fromarray(images[1]).convert("L").save(tmp_path / "own" / "a.png")
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    for name in ("own", str(tmp_path / "own")):
+        found = load_pictures(name)
+        assert list(found) == ["a", "b"]
+        assert (found["b"] == images[0]).all()
+        assert found["a"].shape == (*images.shape[1:3], 3)
+    with pytest.raises(InputError, match="'nothing'"):
+        load_pictures("nothing")
+
+
+def test_rates_of_images_of_several_sizes(
+    images: UInt8, tiny_model: Model, nothing_stored: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "own" / "a.png")
+    Image.fromarray(np.concatenate(list(images[1:3]))).save(tmp_path / "own" / "b.png")
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    out = tmp_path / "rates.json"
+    result = run(rates.main, "--model", "tiny", "--dataset", "own", "--each", "--peers", "-o", out)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    assert [row["name"] for row in figures["each"]] == ["a", "b"]
+    assert [row["height"] // row["width"] for row in figures["each"]] == [1, 2]
+    for name in ("file", "png", "webp"):
+        each = [row["bits_per_dim"][name] for row in figures["each"]]
+        assert figures["bits_per_dim"][name] == pytest.approx(sum(each) / 2)
+    pixels = sum(row["width"] * row["height"] for row in figures["each"])
+    seconds = sum(row["encode_seconds"] for row in figures["each"])
+    assert figures["megapixels_per_second"]["encode"] == pytest.approx(pixels / 1e6 / seconds, rel=0.1)
+
+
+def test_speed_tells_where_the_time_goes(tiny_model: Model, photo: UInt8, tmp_path: Path) -> None:
+    source, out = tmp_path / "photo.png", tmp_path / "speed.json"
+    Image.fromarray(photo).save(source)
+    result = run(speed.main, source, "--model", "tiny", "--repeat", "1", "--memory", "-o", out)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    for stages in figures["stages"].values():
+        parts = [seconds for stage, seconds in stages.items() if stage != "total"]
+        assert sum(parts) == pytest.approx(stages["total"])
+        assert stages["networks"] > 0
+        assert stages["likelihoods"] > 0
+    assert list(figures["memory"]) == ["encode", "decode"]
+    assert all(measured["peak_mib"] > 50 for measured in figures["memory"].values())
+    assert figures["start_up_seconds"] > 0
