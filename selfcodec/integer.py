@@ -70,6 +70,8 @@ class IntegerGraph:
         self._constants: dict[str, tuple[Tensor, ...]] = {}
         self._placed: dict[tuple[Runtime, str], tuple[Tensor, ...]] = {}
         self._channels = {node.name: node.channels for node in graph.nodes}
+        last = {name: node.name for node in graph.nodes for name in node.inputs}
+        self._spent = {node.name: [n for n, at in last.items() if at == node.name] for node in graph.nodes}
         if set(self._formats) != set(self._limits):
             raise ModelError("a network's formats do not match its nodes")
         for node in graph.nodes:
@@ -175,6 +177,8 @@ class IntegerGraph:
             for node in self.graph.nodes:
                 if node.name not in values:
                     values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)
+                    for name in self._spent[node.name]:
+                        del values[name]
         return values[self.graph.output.name]
 
     def _place(self, node: Node, runtime: Runtime) -> tuple[Tensor, ...]:

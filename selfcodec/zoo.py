@@ -33,8 +33,8 @@ WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 DEFAULT_MODELS = {
     Mode.RS1: "cifar10-downscale",
     Mode.RS2: "cifar10-downscale",
-    Mode.CG: "photo",
-    Mode.CR: "photo",
+    Mode.CG: "cifar10-downscale",
+    Mode.CR: "cifar10-downscale",
     Mode.LOSSLESS: "photo",
 }
 """What codes an image where no model is named, by mode."""
