@@ -462,11 +462,12 @@ def test_card_quotes_a_note_on_training(measured: Path) -> None:
 def test_card_compares_float_and_integer_networks(measured: Path) -> None:
     figures = report(measured / "rates.json")
     figures["bits_per_dim"] = {"elbo_float": 4.0, "elbo_integer": 4.02, **figures["bits_per_dim"]}
+    figures["by_variable"] |= {"elbo_float": {"u": 1.0, "x": 3.0}, "elbo_integer": {"u": 1.05, "x": 2.97}}
     metrics.write_report(measured / "rates.json", figures)
     write_card(measured)
     text = (measured / "tiny" / CARD).read_text(encoding="utf-8")
-    assert "| ELBO, float networks | 4.0000 |" in text
-    assert "Integer networks cost +0.50 % against float ones." in text
+    assert "| ELBO, float networks | 4.0000 | 1.0000 |" in text
+    assert "Integer networks cost +0.50 % against float ones, of x alone -1.00 %." in text
 
 
 @pytest.mark.parametrize(
