@@ -9,10 +9,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import variants
 from PIL import Image
 
 from selfcodec import codec, imageio
@@ -20,6 +22,7 @@ from selfcodec.bytereader import ByteReader
 from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
 from selfcodec.container import MAX_PIXELS, Container, _read_header, pack, peek
 from selfcodec.errors import FormatError, InputError, ModelError
+from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model
 
@@ -31,18 +34,30 @@ SECONDS = 2.0
 """Processor time of one file at most."""
 MEGABYTES = 500
 """Growth of the peak memory at most."""
-KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "stored raw", "stored PNG")
+KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "context", "drawn in context")
+KINDS += ("stored raw", "stored PNG")
 
 
 @pytest.fixture(scope="module")
-def files(tiny_model: Model, photo: UInt8) -> dict[str, bytes]:
-    """A small file of every kind."""
+def files(
+    tiny_model: Model,
+    tiny_model_dir: Path,
+    tiny_recipe: Recipe,
+    photo: UInt8,
+    patches: UInt8,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, bytes]]:
+    """A small file of every kind, of a model that codes in phases and of one that codes in context."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    in_context = variants.with_spec(variants.build(tiny_recipe, "context", patches)[2], block=8)
     colour = Image.fromarray(photo[:12, :17])
     alpha = Image.fromarray(photo[:9, :11]).convert("LA")
     alpha.putalpha(Image.fromarray(photo[:9, :11, 1]))
     alpha.info["icc_profile"] = bytes(range(60))
     made = {}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tiny_model_dir), str(folder))))
+        of_context = variants.install(folder, "context", in_context)
         stored = codec._stored
         patch.setattr(codec, "_stored", lambda picture: stored(picture) + bytes(1 << 20))
         for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR, Mode.LOSSLESS):
@@ -50,13 +65,17 @@ def files(tiny_model: Model, photo: UInt8) -> dict[str, bytes]:
         seeded = Settings(Mode.CG, quality=70, seed=300)
         made["seeded"] = encode_picture(imageio.from_image(colour), seeded, tiny_model, verify=False).data
         made["grey and alpha"] = encode_picture(imageio.from_image(alpha), None, tiny_model, verify=False).data
-    made["stored raw"] = encode_picture(imageio.from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
-    made["stored PNG"] = encode_picture(imageio.from_image(colour.quantize(4)), None, tiny_model).data
-    assert tuple(made) == KINDS
-    assert [str(open_file(data).header.mode) for data in made.values()] == [
-        *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "stored", "stored")
-    ]
-    return made
+        made["context"] = encode_picture(imageio.from_image(colour), None, of_context, verify=False).data
+        drawn = Settings(Mode.CG, seed=300)
+        made["drawn in context"] = encode_picture(imageio.from_image(colour), drawn, of_context, verify=False).data
+        patch.setattr(codec, "_stored", stored)
+        made["stored raw"] = encode_picture(imageio.from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
+        made["stored PNG"] = encode_picture(imageio.from_image(colour.quantize(4)), None, tiny_model).data
+        assert tuple(made) == KINDS
+        assert [str(open_file(data).header.mode) for data in made.values()] == [
+            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "cg", "stored", "stored")
+        ]
+        yield made
 
 
 def picture(image: Image.Image) -> tuple[object, ...]:
