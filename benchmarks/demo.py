@@ -184,10 +184,10 @@ def main(image: Path | None, output: Path, model_name: str | None) -> None:
 
     Ends with exit status 1 if the lossless file does not decode to the image.
     """
+    modes = coding_modes(find_model(model_name))
     name, picture = load_photograph(image)
     make_folder(output)
     imageio.save_image(picture.image, output / f"{name}.original.png")
-    modes = coding_modes(find_model(model_name))
     results = [
         run_mode(picture, mode, find_model(model_name, mode), output, name)
         for mode in progress(modes, len(modes), "modes")
