@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from selfcodec.imageio import Picture
 from selfcodec.integer import Runtime
 from selfcodec.mixture import IntArray
 from selfcodec.modes import Mode, default_level, sent_variables
+from selfcodec.parallel import mapped
 from selfcodec.transforms import get_transform
 from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model, model_by_id
@@ -26,6 +28,8 @@ UInt8 = npt.NDArray[np.uint8]
 DEFAULT_RUNTIME = Runtime()
 PIXELS_AT_ONCE = 1 << 18
 """Pixels of one batch of tiles at most, which bounds memory."""
+MOST_BATCHES = 4
+"""Batches at most that are decoded at the same time, likewise."""
 _GREY_MODES = ("L", "LA")
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
@@ -122,20 +126,18 @@ def _encode_batch(
     walk = Walk(
         model, size, len(tiles), frozenset(sent), coder, Mean(), settings.quality, grey, runtime, _truth(model, tiles)
     )
-    marks, bits = [], {}
+    marks = []
     for step in model.steps:
-        before = coder.bits.sum()
         walk.step(step)
         if step.name in sent:
             marks.append(coder.mark())
-            bits[step.name] = float(coder.bits.sum() - before)
         if step.name == sent[-1]:
             break
-    streams = []
-    for i in range(len(tiles)):
-        words, ends = coder.finish(i, marks)
-        ends[-1] = len(words)
-        streams.append([words[a:b] for a, b in zip([0, *ends[:-1]], ends, strict=True)])
+    streams, bits = [], dict.fromkeys(sent, 0.0)
+    for stream in coder.finish(marks):
+        ends = [0, *stream.ends[:-1], len(stream.words)]
+        streams.append([stream.words[a:b] for a, b in pairwise(ends)])
+        bits = {name: bits[name] + cost for name, cost in zip(sent, stream.bits, strict=True)}
     return streams, bits
 
 
@@ -213,8 +215,8 @@ def _stored(picture: Picture) -> bytes:
 
 def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
     if verify:
-        image = decode_file(data)
-        if image.mode != picture.image.mode or image.tobytes() != picture.image.tobytes():
+        image, source = decode_file(data), picture.image
+        if image.mode != source.mode or image.tobytes() != source.tobytes():
             raise SelfcodecError(_UNFAITHFUL)
     return Encoded(data, Mode.STORED)
 
@@ -301,7 +303,8 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
         raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
     whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
     planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
-    for batch in _batches(boxes, runtime):
+
+    def decode_batch(batch: list[Box]) -> None:
         words = [np.concatenate([section[box.index] for section in container.streams]) for box in batch]
         decoder = Decoder(words)
         fill: ByteCoder = Mean()
@@ -315,6 +318,10 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
             decoder.finish()
         for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
             box.of(planes)[...] = tile
+
+    tasks = [partial(decode_batch, batch) for batch in _batches(boxes, runtime)]
+    for _ in mapped(tasks, MOST_BATCHES):
+        pass
     return planes
 
 

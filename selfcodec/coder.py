@@ -10,7 +10,10 @@ are evaluated together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import constriction
@@ -18,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from selfcodec.errors import FormatError, TruncatedError
-from selfcodec.layout import WINDOW
+from selfcodec.layout import DIGIT, WINDOW
 from selfcodec.mixture import IntArray, Mixture
+from selfcodec.parallel import mapped
 
 Words = npt.NDArray[np.uint32]
 Weights = npt.NDArray[np.float64] | npt.NDArray[np.uint16]
@@ -28,7 +32,6 @@ Digits = IntArray | npt.NDArray[np.uint8]
 
 CHUNK = 8192
 """Bytes of an image whose digits are coded together: all high ones, then all low ones. Part of the format."""
-DIGIT = 16
 PRECISION = 24
 """constriction's default: probabilities are multiples of 2**-24, at least 1."""
 STATE_WORDS = 2
@@ -64,16 +67,36 @@ def _bits(weights: Weights, digits: Digits) -> npt.NDArray[np.float64]:
     return bits.sum(-1)
 
 
-class Encoder:
-    """Notes bytes with their distributions, then writes one stream an image.
+@dataclass(frozen=True)
+class Stream:
+    """One image's stream.
 
     Attributes:
-        bits: (B,) sum of -log2 p of everything noted so far.
+        words: in the order in which the decoder reads them, so that a prefix is decodable.
+        ends: for each mark, how many of the words hold everything noted before it.
+        bits: for each mark, -log2 p of what was noted before it and after the mark before.
     """
 
+    words: Words
+    ends: list[int]
+    bits: list[float]
+
+
+Notes = tuple[Digits, Weights]
+"""Digits (B, N) with their weights (B, N, count)."""
+
+
+def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Digits, Weights, npt.NDArray[np.float64]]:
+    digits, weights = evaluate()
+    return digits, weights, _bits(weights, digits)
+
+
+class Encoder:
+    """Notes bytes with their distributions, then writes one stream an image."""
+
     def __init__(self, batch: int) -> None:
-        self.bits = np.zeros(batch)
-        self._pending: list[tuple[Digits, Weights]] = []
+        self._batch = batch
+        self._pending: list[Callable[[], Notes]] = []
 
     def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
         if values is None:
@@ -90,27 +113,33 @@ class Encoder:
 
     def note(self, digits: Digits, weights: Weights) -> None:
         """Notes digits (B, N) with their weights (B, N, count)."""
-        self.bits += _bits(weights, digits)
-        self._pending.append((digits, weights))
+        self._pending.append(lambda: (digits, weights))
+
+    def defer(self, evaluate: Callable[[], Notes]) -> None:
+        """Notes what `evaluate` returns, which is called in any thread and only once its turn has come."""
+        self._pending.append(evaluate)
 
     def mark(self) -> int:
         """A point between two sections, for `finish`."""
         return len(self._pending)
 
-    def finish(self, image: int, marks: Sequence[int]) -> tuple[Words, list[int]]:
-        """One image's stream, and for each mark how many of its words hold everything noted before the mark.
-
-        The stream's words stand in the order in which the decoder reads them, so that a prefix is decodable.
-        """
-        coder = constriction.stream.stack.AnsCoder()
-        unread = {}  # words that the decoder has not read when it gets to a mark
-        for i in range(len(self._pending), 0, -1):
-            unread[i] = max(0, coder.num_words() - STATE_WORDS)
-            digits, weights = self._pending[i - 1]
-            exact = np.ascontiguousarray(weights[image], dtype=np.float64)
-            coder.encode_reverse(digits[image].astype(np.int32), _MODEL, exact)
-        words: Words = coder.get_compressed()[::-1].astype(np.uint32)
-        return words, [len(words) - unread.get(mark, 0) for mark in marks]
+    def finish(self, marks: Sequence[int]) -> list[Stream]:
+        """Every image's stream; `marks` are ascending."""
+        coders = [constriction.stream.stack.AnsCoder() for _ in range(self._batch)]
+        unread = np.zeros((len(marks), self._batch), dtype=np.int64)  # words not read when the decoder gets to a mark
+        bits = np.zeros((len(marks) + 1, self._batch))
+        position = len(self._pending)
+        for digits, weights, costs in mapped([partial(_with_costs, evaluate) for evaluate in self._pending[::-1]]):
+            unread[[mark == position for mark in marks]] = [max(0, c.num_words() - STATE_WORDS) for c in coders]
+            bits[bisect_left(marks, position)] += costs
+            for coder, of_image, exact in zip(coders, digits, weights, strict=True):
+                coder.encode_reverse(of_image.astype(np.int32), _MODEL, np.ascontiguousarray(exact, dtype=np.float64))
+            position -= 1
+        streams = []
+        for i, coder in enumerate(coders):
+            words: Words = coder.get_compressed()[::-1].astype(np.uint32)
+            streams.append(Stream(words, [len(words) - int(n) for n in unread[:, i]], bits[: len(marks), i].tolist()))
+        return streams
 
 
 class Decoder:

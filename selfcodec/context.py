@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from selfcodec.compiled import bit_length, compiled, shift
+from selfcodec.compiled import Bytes, Ints, Reals, bit_length, compiled, shift
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.layout import (
     ACTIVITY_CHANNELS,
@@ -28,10 +28,7 @@ from selfcodec.layout import (
     NEIGHBOURS,
 )
 
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int32]
-Reals = npt.NDArray[np.float32]
 
 _NEIGHBOURS = np.array(NEIGHBOURS, dtype=np.int64)
 _BASE, _ACTIVITY = np.array(BASE_NEIGHBOURS), np.array(ACTIVITY_NEIGHBOURS)

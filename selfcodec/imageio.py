@@ -58,10 +58,18 @@ class Picture:
     """(H, W), where the image has an alpha channel, a transparent palette entry or a transparent colour."""
     metadata: bytes
     """Of `pack_metadata`."""
-    exact_only: bool
-    """Planes and alpha do not bring back mode 1, P or a transparent colour: lossless means `pack_stored`."""
-    image: Image.Image
-    """The source itself."""
+    source: Image.Image | None = None
+    """The image itself where planes and alpha do not bring it back: of mode 1 or P, or with a transparent colour."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The image itself; made from planes and alpha, which takes long, where those bring it back."""
+        return self.source or to_image(self.mode, self.planes, self.alpha, self.metadata)
+
+    @property
+    def exact_only(self) -> bool:
+        """Planes and alpha do not bring the image back: lossless means `pack_stored`."""
+        return self.source is not None
 
     @cached_property
     def stored_size(self) -> int:
@@ -148,7 +156,7 @@ def from_image(image: Image.Image, name: str = "image", *, strip: bool = False) 
         planes, alpha = _split(image.convert("L") if image.mode == "1" else image)
     if keyed:
         alpha = _keyed_alpha(image, planes, name)
-    return Picture(image.mode, planes, alpha, metadata, exact_only, image)
+    return Picture(image.mode, planes, alpha, metadata, image if exact_only else None)
 
 
 def _refuse_unsupported(image: Image.Image, name: str) -> None:

@@ -10,24 +10,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from selfcodec.compiled import bit_length, compiled, shift
+from selfcodec.compiled import Bytes, Ints, Reals, bit_length, compiled, shift
 from selfcodec.exact import PARAM_FRACTION
 from selfcodec.layout import (
     ACTIVITY_LOG_SCALE,
     ACTIVITY_MEAN_UNIT,
     ACTIVITY_UNIT,
+    DIGIT,
     LOG_SCALE_STEP,
     PIXEL_LOG_SCALES,
 )
 from selfcodec.mixture import INTERPOLATION_BITS, PIXEL_BITS
 from selfcodec.tables import CDF_BITS, CDF_RANGE, CDF_STEP_BITS, INVERSE_BITS, WEIGHT_RANGE, WEIGHT_STEP_BITS
 
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
-Reals = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
 
-DIGIT = 16
 WEIGHT_BITS = 16
 """Digits' weights are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
 

@@ -18,6 +18,8 @@ PIXEL_LOG_SCALES = (-2.5, 5.5)
 LATENT_LOG_SCALES = (-4.0, 4.0)
 """Natural logarithm of a Gaussian's standard deviation: [low, high)."""
 LOG_SCALE_STEP = 1 / 32
+DIGIT = 16
+"""A byte is coded as two digits of this many values, the high one first."""
 WINDOW = 4
 """Values of the last pixel of a cell that its known sum leaves possible."""
 WINDOW_BELOW = 2

@@ -6,16 +6,16 @@ Both sides run the same integer network on the same neighbours, which is why the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from selfcodec import context, joint
-from selfcodec.coder import Decoder, Encoder
+from selfcodec.coder import Decoder, Encoder, Notes
 from selfcodec.context import Wavefront, wavefront
-from selfcodec.joint import DIGIT
-from selfcodec.layout import PixelLayout, context_inputs
+from selfcodec.layout import CONTEXT_FOLD, DIGIT, PixelLayout, context_inputs
 from selfcodec.mixture import IntArray
 from selfcodec.rows import RowNetwork
 from selfcodec.tables import load_tables
@@ -41,7 +41,7 @@ class ContextCoder:
     Attributes:
         head: the network from features and context to mixture parameters.
         layout: of its outputs.
-        features: (B, h, w, F), float32 integers in the units of a network's input.
+        features: (B, h, w, F), integers in the units of a network's input; more rows and columns may follow.
         fallback: (B, C, h, w), the base where no neighbour is known.
         block: side of the blocks that do not see each other.
         grey: the channels are equal, and only the first is coded.
@@ -49,7 +49,7 @@ class ContextCoder:
 
     head: RowNetwork
     layout: PixelLayout
-    features: npt.NDArray[np.float32]
+    features: npt.NDArray[np.int16]
     fallback: UInt8
     block: int
     grey: bool
@@ -72,39 +72,43 @@ class ContextCoder:
         bases, activity = np.empty((batch, count, channels), dtype=np.int64), np.empty((batch, count), dtype=np.int64)
         for b in range(batch):
             context.gather(plane[b], self.fallback[b], places, self.block, shown, inputs[b], bases[b], activity[b])
-        features = self.features[:, places[:, 0], places[:, 1]].reshape(batch * count, -1)
+        features = self.features[:, places[:, 0], places[:, 1]].reshape(batch * count, -1).astype(np.float32)
         params = self.head(features, inputs.reshape(batch * count, -1))
         return Rows(params, bases.reshape(-1, channels), activity.reshape(-1))
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
         """Notes all values (B, C, h, w), step after step."""
-        tables, order, coded = load_tables(), self._order(), self._coded
-        first = 0
+        order, first = self._order(), 0
         while first < len(order.starts) - 1:
             last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + PIXELS_AT_ONCE, "right")) - 1)
-            places, starts = order.places[order.starts[first] : order.starts[last]], order.starts[first : last + 1]
-            rows, count = self._rows(truth, places, shown=True), len(places)
-            digits = np.empty((len(truth), 2 * coded * count), dtype=np.uint8)
-            weights = np.empty((len(truth), 2 * coded * count, DIGIT), dtype=np.uint16)
-            for b, image in enumerate(truth):
-                part = slice(b * count, (b + 1) * count)
-                values = image[:, places[:, 0], places[:, 1]].T.astype(np.int64, order="C")
-                joint.digits_of(
-                    rows.params[part],
-                    rows.bases[part],
-                    rows.activity[part],
-                    values,
-                    coded,
-                    self.layout.mixtures,
-                    tables.logistic,
-                    tables.pixel_inverse_scale,
-                    tables.weight,
-                    starts - starts[0],
-                    digits[b],
-                    weights[b],
-                )
-            coder.note(digits, weights)
+            coder.defer(partial(self._notes, truth, order, first, last))
             first = last
+
+    def _notes(self, truth: UInt8, order: Wavefront, first: int, last: int) -> Notes:
+        """The digits of steps first..last - 1 with their weights."""
+        tables, coded = load_tables(), self._coded
+        places, starts = order.places[order.starts[first] : order.starts[last]], order.starts[first : last + 1]
+        rows, count = self._rows(truth, places, shown=True), len(places)
+        digits = np.empty((len(truth), 2 * coded * count), dtype=np.uint8)
+        weights = np.empty((len(truth), 2 * coded * count, DIGIT), dtype=np.uint16)
+        for b, image in enumerate(truth):
+            part = slice(b * count, (b + 1) * count)
+            values = image[:, places[:, 0], places[:, 1]].T.astype(np.int64, order="C")
+            joint.digits_of(
+                rows.params[part],
+                rows.bases[part],
+                rows.activity[part],
+                values,
+                coded,
+                self.layout.mixtures,
+                tables.logistic,
+                tables.pixel_inverse_scale,
+                tables.weight,
+                starts - starts[0],
+                digits[b],
+                weights[b],
+            )
+        return digits, weights
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, C, h, w)."""
@@ -168,6 +172,10 @@ class ContextCoder:
         plane[:, :, places[:, 0], places[:, 1]] = shaped
 
 
-def feature_rows(features: Tensor) -> npt.NDArray[np.float32]:
-    """Features (B, F, h, w) as (B, h, w, F)."""
-    return np.ascontiguousarray(features.permute(0, 2, 3, 1).cpu().numpy())
+def feature_rows(trunk: Tensor) -> npt.NDArray[np.int16]:
+    """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
+    b, depth, h, w = trunk.shape
+    fold = CONTEXT_FOLD
+    rows = np.empty((b, h, fold, w, fold, depth // fold**2), dtype=np.int16)
+    rows[...] = trunk.cpu().view(b, -1, fold, fold, h, w).permute(0, 4, 2, 5, 3, 1).numpy()
+    return rows.reshape(b, h * fold, w * fold, -1)

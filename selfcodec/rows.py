@@ -10,17 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selfcodec.compiled import compiled
+from selfcodec.compiled import Reals, compiled
 from selfcodec.errors import ModelError
 from selfcodec.exact import LEAKY_SLOPE
 from selfcodec.graph import Node
 from selfcodec.integer import IntegerGraph
-
-Reals = npt.NDArray[np.float32]
 
 _HALF = np.float32(0.5)
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec import flow
@@ -19,7 +18,7 @@ from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean
 from selfcodec.container import DEFAULT_QUALITY
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION, requantise_
 from selfcodec.integer import Runtime
-from selfcodec.layout import CONTEXT_FOLD, WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
+from selfcodec.layout import WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
 from selfcodec.mixture import CENTRE, LATENT_BITS, PIXEL_BITS, STEP_BITS, IntArray, latent_mixture, pixel_mixture
 from selfcodec.pixelwise import ContextCoder, feature_rows
 from selfcodec.schedule import Step, Variable
@@ -183,13 +182,11 @@ class Walk:
 
     def _in_context(self, step: Step) -> IntArray:
         """The same, pixel by pixel in the context of neighbours."""
-        h, w = extent(self.size, step.target)
-        features = F.pixel_shuffle(self._features(step), CONTEXT_FOLD)[:, :, :h, :w]
-        fallback = self._base(step, (features.shape[2], features.shape[3]), 1)
+        fallback = self._base(step, extent(self.size, step.target), 1)
         coding = ContextCoder(
             self.model.heads[f"p_{step.name}_0"],
             self.model.layout(step),
-            feature_rows(features),
+            feature_rows(self._features(step)),
             fallback.astype(np.uint8),
             self.model.spec.block,
             self.grey and step.target.channels > 1,

@@ -48,7 +48,8 @@ def likely_values(mixture: Mixture, seed: int) -> IntArray:
 def encode(mixture: Mixture, values: IntArray) -> tuple[list[Words], npt.NDArray[np.float64]]:
     encoder = Encoder(mixture.shape[0])
     encoder.code(mixture, values)
-    return [encoder.finish(image, [])[0] for image in range(mixture.shape[0])], encoder.bits
+    streams = encoder.finish([encoder.mark()])
+    return [stream.words for stream in streams], np.array([stream.bits[0] for stream in streams])
 
 
 def hexadecimal(words: Words) -> str:
@@ -152,8 +153,8 @@ def test_sections_decode_from_the_words_up_to_their_marks(seed: int, counts: lis
     for mixture, value in zip(sections, values, strict=True):
         encoder.code(mixture, value)
         marks.append(encoder.mark())
-    for image in range(2):
-        words, ends = encoder.finish(image, marks)
+    for image, stream in enumerate(encoder.finish(marks)):
+        words, ends = stream.words, stream.ends
         assert ends == sorted(ends)
         assert ends[-1] == len(words)
         for last, end in enumerate(ends):
@@ -199,19 +200,21 @@ def test_bits_are_what_a_digit_costs(digit: int, spread: float) -> None:
     digits = np.full((1, 2000), digit)
     digits[0, -1] = 15  # coded first, since digits 0 are free for a coder in its initial state
     encoder, repeated = Encoder(1), np.tile(weights, (1, 2000, 1))
-    encoder._pending.append((digits, repeated))
-    words, _ = encoder.finish(0, [])
-    bits = coder_module._bits(repeated, digits)[0]
-    assert bits - 24 <= 32 * len(words) <= bits + 64 + 1e-4 * bits
+    encoder.note(digits, repeated)
+    (stream,) = encoder.finish([encoder.mark()])
+    bits = stream.bits[0]
+    assert bits - 24 <= 32 * len(stream.words) <= bits + 64 + 1e-4 * bits
 
 
 def test_bits_add_up() -> None:
     encoder, mixture = Encoder(2), random_mixture(8, 2, 30)
     values = likely_values(mixture, 9)
-    encoder.code(mixture, values)
-    once = encoder.bits.copy()
-    encoder.code(mixture, values)
-    assert encoder.bits == pytest.approx(2 * once)
+    marks = []
+    for _ in range(3):
+        encoder.code(mixture, values)
+        marks.append(encoder.mark())
+    for stream, once in zip(encoder.finish(marks), encode(mixture, values)[1], strict=True):
+        assert stream.bits == pytest.approx([once] * 3)
 
 
 def golden_mixture() -> tuple[Mixture, IntArray]:

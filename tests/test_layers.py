@@ -34,6 +34,7 @@ CORE_LAYERS = {
     "selfcodec.exact": 1,
     "selfcodec.layout": 1,
     "selfcodec.modes": 1,
+    "selfcodec.parallel": 1,
     "selfcodec.transforms": 1,
     "selfcodec.context": 2,
     "selfcodec.sidedata": 2,
