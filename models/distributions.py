@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -46,12 +47,21 @@ def latent_log_scale(raw: Tensor) -> Tensor:
     return raw.clamp(low, high - LOG_SCALE_STEP)
 
 
-def _channel_means(params: Tensor, x: Tensor, centre: Centre, layout: PixelLayout, c: int) -> Tensor:
+Blocks = Callable[[slice], Tensor]
+
+
+def _blocks(params: Tensor, layout: PixelLayout) -> Blocks:
+    """The parameters at a slice of `layout`, cut by one `split`: each slice would have a full tensor as gradient."""
+    parts = params.split(layout.mixtures, 1)
+    return lambda at: parts[at.start // layout.mixtures]
+
+
+def _channel_means(blocks: Blocks, x: Tensor, centre: Centre, layout: PixelLayout, c: int) -> Tensor:
     """Means (B, M, H, W) of channel c in grey levels, given the true values of the channels before it."""
     base = centre.base
-    mean = base[:, c : c + 1] + centre.unit * params[:, layout.means(c)]
+    mean = base[:, c : c + 1] + centre.unit * blocks(layout.means(c))
     for e in range(c):
-        mean = mean + params[:, layout.coefficients(c, e)] * (x[:, e : e + 1] - base[:, e : e + 1])
+        mean = mean + blocks(layout.coefficients(c, e)) * (x[:, e : e + 1] - base[:, e : e + 1])
     return mean
 
 
@@ -91,11 +101,12 @@ def dmol_log_prob(
     Returns:
         nats, (B, C, H, W); of a joint mixture (B, 1, H, W).
     """
+    blocks = _blocks(params, layout)
     logits, means, scales = [], [], []
     for c in range(layout.channels):
-        logits.append(params[:, layout.logits(c)])
-        means.append(_channel_means(params, x, centre, layout, c))
-        scales.append(_pixel_scales(params[:, layout.log_scales(c)], centre))
+        logits.append(blocks(layout.logits(c)))
+        means.append(_channel_means(blocks, x, centre, layout, c))
+        scales.append(_pixel_scales(blocks(layout.log_scales(c)), centre))
     weight = torch.log_softmax(torch.stack(logits, 1), 2)  # (B, C, M, H, W)
     inverse = torch.exp(-torch.stack(scales, 1))
     mean = torch.stack(means, 1)
@@ -114,10 +125,10 @@ def dmol_log_prob(
 @torch.no_grad()
 def dmol_mean(params: Tensor, centre: Centre, layout: PixelLayout) -> Tensor:
     """The mixture's mean, rounded and clamped to 0..255, channel after channel; (B, C, H, W)."""
-    out = torch.zeros_like(centre.base)
+    out, blocks = torch.zeros_like(centre.base), _blocks(params, layout)
     for c in range(layout.channels):
-        weight = torch.softmax(params[:, layout.logits(c)], 1)
-        mean = (weight * _channel_means(params, out, centre, layout, c)).sum(1)
+        weight = torch.softmax(blocks(layout.logits(c)), 1)
+        mean = (weight * _channel_means(blocks, out, centre, layout, c)).sum(1)
         out[:, c] = torch.floor(mean + 0.5).clamp(0, 255)
     return out
 
@@ -128,7 +139,7 @@ def dmol_sample(params: Tensor, centre: Centre, layout: PixelLayout, *, known: b
 
     With `known` all images' values are among those in the window around `base`.
     """
-    base, chosen = centre.base, None
+    base, blocks, chosen = centre.base, _blocks(params, layout), None
     out = torch.zeros_like(base)
     for c in range(layout.channels):
         if known:
@@ -141,10 +152,10 @@ def dmol_sample(params: Tensor, centre: Centre, layout: PixelLayout, *, known: b
             out[:, c] = window_start(base[:, c]) + drawn
             continue
         if chosen is None or not layout.joint:  # of a joint mixture one component is chosen for all channels
-            weight = torch.softmax(params[:, layout.logits(c)], 1).movedim(1, -1)  # (B, H, W, M)
+            weight = torch.softmax(blocks(layout.logits(c)), 1).movedim(1, -1)  # (B, H, W, M)
             chosen = torch.multinomial(weight.flatten(0, 2), 1).view(*weight.shape[:3])[:, None]
-        mean = _channel_means(params, out, centre, layout, c).gather(1, chosen)[:, 0]
-        scale = _pixel_scales(params[:, layout.log_scales(c)], centre).exp().gather(1, chosen)[:, 0]
+        mean = _channel_means(blocks, out, centre, layout, c).gather(1, chosen)[:, 0]
+        scale = _pixel_scales(blocks(layout.log_scales(c)), centre).exp().gather(1, chosen)[:, 0]
         noise = torch.logit(torch.rand_like(mean).clamp(1e-6, 1 - 1e-6))
         out[:, c] = torch.floor(mean + scale * noise + 0.5).clamp(0, 255)
     return out
