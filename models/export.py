@@ -27,9 +27,9 @@ from selfcodec.models.train import calibrate
 from selfcodec.zoo import CARD, MANIFEST, SPEC_VERSION, WEIGHTS, Model, Spec, pack_model
 
 TILE = 512
-"""Side of a tile of a model that codes in phases."""
-CONTEXT_TILE, CONTEXT_BLOCK = 1024, 256
-"""Of one that codes in context, and of its blocks: larger ones cost steps of the decoder, smaller ones context."""
+"""Side of a tile: smaller ones can be decoded side by side, larger ones have fewer edges."""
+CONTEXT_BLOCK = 256
+"""Side of a context's block: larger ones cost the decoder steps, smaller ones cost context."""
 
 
 def _table(net: FloatGraph, node: Node) -> Tensor:
@@ -126,7 +126,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         phases=recipe.model.phases,
         mixtures=recipe.model.mixtures,
         known_sum=model.known_sum,
-        tile=CONTEXT_TILE if recipe.model.context else TILE,
+        tile=TILE,
         steps=steps,
         base={"logits": logits, "means": means, "log_scales": log_scales},
         couplings=sum(name.startswith("f_") for name in graphs),
