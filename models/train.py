@@ -25,6 +25,8 @@ from selfcodec.zoo import Model, find_model
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CALIBRATION_BATCHES = 20
+SPIKE = 8.0
+"""A gradient more than this many times as long as usual is not followed."""
 EPSILON = 1e-5
 """Of Adam and AdaMax: far below the gradients of what matters. With their usual 1e-8, networks of a latent that carries
 nothing, whose gradients are noise of 1e-6, would walk at random in steps of full length, until the latent explodes."""
@@ -92,6 +94,7 @@ class Trainer:
         if recipe.train.start:
             self.start_from(find_model(recipe.train.start))
         self._on_log: Callable[[], None] | None = None
+        self._usual_norm: float | None = None
 
     def start_from(self, source: Model) -> None:
         """Takes the weights of an exported model; ModelError where it is of another shape."""
@@ -191,8 +194,20 @@ class Trainer:
         ]
         return torch.stack([term.mean() for term in terms]).sum()
 
+    def _is_usual(self, norm: float) -> bool:
+        """Whether a gradient of that norm is finite and at most SPIKE times as long as those before it.
+
+        One batch, of an image that a latent's prior finds impossible, can undo hours (Child 2021,
+        https://arxiv.org/abs/2011.10650, skips by a fixed norm).
+        """
+        if not math.isfinite(norm):
+            return False
+        most = SPIKE * (self._usual_norm or norm)
+        self._usual_norm = 0.98 * (self._usual_norm or norm) + 0.02 * min(norm, most)
+        return norm <= most
+
     def train_step(self, ys: list[Tensor]) -> dict[str, Tensor]:
-        """One update; returns the rates (B,) in nats. A batch with a non-finite gradient is skipped."""
+        """One update; returns the rates (B,) in nats. A batch with an unusual gradient is skipped."""
         t = self.recipe.train
         withheld = Withheld.draw(len(ys[0]), self.device, t.free_share, t.generated_share)
         for group in self.optimizer.param_groups:
@@ -204,7 +219,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         (self._objective(rates, withheld) / (dims * math.log(2))).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
-        if bool(torch.isfinite(norm)):
+        if self._is_usual(float(norm)):
             self.optimizer.step()
         decay = min(t.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
