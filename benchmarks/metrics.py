@@ -168,8 +168,8 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def provenance(ctx: click.Context, model: Model) -> dict[str, Any]:
-    """What a report says of its own making."""
+def environment() -> dict[str, Any]:
+    """Date, machine and versions, for reports."""
     versions = {"selfcodec": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -177,12 +177,16 @@ def provenance(ctx: click.Context, model: Model) -> dict[str, Any]:
         except PackageNotFoundError:
             continue
     return {
-        "command": command_line(ctx),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cpu": _processor(), "cores": os.cpu_count()},
         "versions": versions,
-        "model": {"name": model.spec.name, "sha256": model.digest},
     }
+
+
+def provenance(ctx: click.Context, model: Model) -> dict[str, Any]:
+    """What a report of one model says of its own making."""
+    named = {"name": model.spec.name, "sha256": model.digest}
+    return {"command": command_line(ctx), **environment(), "model": named}
 
 
 def make_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from selfcodec import __version__
+from selfcodec.cli.bench import bench
 from selfcodec.cli.cut import cut
 from selfcodec.cli.decode import decode
 from selfcodec.cli.encode import encode
@@ -60,7 +61,7 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, info, verify, cut, train, export, models, sample):
+for command in (encode, decode, info, verify, cut, bench, train, export, models, sample):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,0 +1,123 @@
+"""Rate-distortion curves and lossless rates, as PNG and SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from selfcodec.benchmarks.coders import OWN
+from selfcodec.benchmarks.results import Point, Run
+
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "selfcodec",
+}
+"""The salt makes equal plots equal files."""
+OWN_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/)."""
+PEER_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+PEER_GREY = "#777777"
+MARKERS = {"rs1": "o", "rs2": "s", "cg": "D", "cr": "^"}
+"""By mode; colours are by model."""
+LOG_RATIO = 10
+"""Rates that span more than this factor are drawn on a logarithmic axis."""
+DPI = 200
+
+Value = Callable[[Point], float | None]
+
+
+def in_decibels(ms_ssim: float | None) -> float | None:
+    """MS-SSIM as -10 log10(1 - m), in which differences near 1 show; None for 1 and for none."""
+    return None if ms_ssim is None or ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
+
+
+def curves(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Key, bits per pixel and quality of every lossy coder with at least one point, rising in rate."""
+    for key, coder in run.coders.items():
+        if coder.lossless:
+            continue
+        points = [(p.bpp, y) for p in run.points() if p.coder == key and p.images and (y := value(p)) is not None]
+        if points:
+            rates, qualities = zip(*points, strict=True)
+            yield key, list(rates), list(qualities)
+
+
+def _rate_axis(axes: Axes, rates: list[float]) -> None:
+    axes.set_xlabel("bits per pixel, of whole files")
+    if max(rates) > LOG_RATIO * min(rates):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, linewidth=0.4, alpha=0.5)
+
+
+def rate_distortion(run: Run, value: Value, label: str) -> Figure | None:
+    """One curve a coder, ours in colour; None where nothing is lossy or the measure is unknown."""
+    found = list(curves(run, value))
+    if not found:
+        return None
+    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    models: list[str] = []
+    peers = 0
+    for key, rates, qualities in found:
+        title = run.coders[key].title
+        if run.coders[key].family == OWN:
+            model, _, mode = key.rpartition(" ")
+            models += [] if model in models else [model]
+            colour = OWN_COLOURS[models.index(model) % len(OWN_COLOURS)]
+            axes.plot(rates, qualities, color=colour, marker=MARKERS[mode], markersize=4.5, label=title, zorder=3)
+        else:
+            shade = PEER_STYLES[peers % len(PEER_STYLES)]
+            axes.plot(rates, qualities, color=PEER_GREY, linestyle=shade, linewidth=1.0, label=title)
+            peers += 1
+    axes.set_ylabel(label)
+    axes.set_title(f"{run.dataset}, {len({r.image for r in run.records})} images", loc="left", fontsize=9)
+    _rate_axis(axes, [rate for _, rates, _ in found for rate in rates])
+    figure.legend(loc="outside right center", frameon=False, fontsize=7)
+    return figure
+
+
+def lossless_rates(run: Run) -> Figure | None:
+    """A bar for every lossless coder, in bits per dimension, the smallest on top; None where there are none."""
+    points = [p for p in run.points() if run.coders[p.coder].lossless and p.images]
+    if not points:
+        return None
+    points.sort(key=lambda p: -p.bpd)
+    figure = Figure(figsize=(6.4, 0.6 + 0.27 * len(points)), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [OWN_COLOURS[0] if run.coders[p.coder].family == OWN else "#bbbbbb" for p in points]
+    bars = axes.barh([run.coders[p.coder].title for p in points], [p.bpd for p in points], color=colours)
+    axes.bar_label(bars, fmt="%.3f", padding=3)
+    axes.set_xlabel("bits per dimension, of whole files")
+    axes.set_xlim(0, 1.12 * max(p.bpd for p in points))
+    axes.set_title(f"{run.dataset}, {points[0].images} images, without loss", loc="left", fontsize=9)
+    return figure
+
+
+def save_plots(run: Run, folder: Path) -> list[Path]:
+    """Writes every plot that the run has figures for, as PNG and SVG; returns the files."""
+    written = []
+    with rc_context(STYLE):
+        for name, figure in (
+            ("psnr", rate_distortion(run, lambda p: p.psnr, "PSNR, dB")),
+            ("ms-ssim", rate_distortion(run, lambda p: in_decibels(p.ms_ssim), "MS-SSIM, dB")),
+            ("lossless", lossless_rates(run)),
+        ):
+            if figure is None:
+                continue
+            for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+                path = folder / f"{name}{suffix}"
+                figure.savefig(path, dpi=DPI, metadata=metadata)
+                written.append(path)
+    return written

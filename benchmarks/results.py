@@ -1,0 +1,204 @@
+"""What a benchmark finds out: a record for every image, coder and setting; a run is all of them, in one JSON file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selfcodec.benchmarks.metrics import read_report, write_report
+from selfcodec.errors import InputError
+
+RESULTS = "results.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image, coded by one coder at one setting, and decoded again.
+
+    Attributes:
+        image: its name in the data set.
+        width, height: pixels.
+        coder: a key of `Run.coders`.
+        setting: of the coder, such as `q=50`; unique for the coder.
+        bytes: of the whole file; 0 where there is none.
+        payload_bytes: of the file without its header, as far as the format tells them apart.
+        psnr: dB over all samples; None where the image came back as it was, or did not come back.
+        ms_ssim: 0..1; None where the image is too small for it, or did not come back.
+        max_error: largest difference of a sample; None where the image did not come back.
+        encode_seconds, decode_seconds: of this file alone.
+        peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
+        failure: what went wrong, "" if nothing did.
+    """
+
+    image: str
+    width: int
+    height: int
+    coder: str
+    setting: str
+    bytes: int
+    payload_bytes: int
+    psnr: float | None
+    ms_ssim: float | None
+    max_error: int | None
+    encode_seconds: float
+    decode_seconds: float
+    peak_mib: float | None
+    failure: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What no two records of a run share."""
+        return self.image, self.coder, self.setting
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the file."""
+        return 8 * self.bytes / (self.width * self.height)
+
+    @property
+    def bpd(self) -> float:
+        """Bits per dimension of the file, of three channels."""
+        return self.bpp / 3
+
+
+@dataclass(frozen=True)
+class CoderInfo:
+    """A coder as reports show it.
+
+    Attributes:
+        title: its name for readers.
+        family: `selfcodec` or `peer`.
+        lossless: its images have to come back as they were.
+    """
+
+    title: str
+    family: str
+    lossless: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """Means over the images of one coder at one setting; failed images are counted and left out.
+
+    Attributes:
+        images: with a result.
+        failures: without one, or with a wrong one.
+        bytes, payload_bytes, bpp, bpd: means of the images' own.
+        psnr: mean in dB of the images that changed; None where none did.
+        ms_ssim: mean; None where no image is large enough.
+        max_error: largest of all.
+        encode_speed, decode_speed: megapixels per second.
+        peak_mib: largest of all; None where unknown.
+    """
+
+    coder: str
+    setting: str
+    images: int
+    failures: int
+    bytes: float
+    payload_bytes: float
+    bpp: float
+    bpd: float
+    psnr: float | None
+    ms_ssim: float | None
+    max_error: int
+    encode_speed: float
+    decode_speed: float
+    peak_mib: float | None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _known(records: Sequence[Record], value: Callable[[Record], float | None]) -> list[float]:
+    return [found for record in records if (found := value(record)) is not None]
+
+
+def _point(coder: str, setting: str, records: Sequence[Record]) -> Point:
+    good = [record for record in records if not record.failure]
+    psnr, ms_ssim = _known(good, lambda r: r.psnr), _known(good, lambda r: r.ms_ssim)
+    peak = _known(good, lambda r: r.peak_mib)
+    megapixels = math.fsum(r.width * r.height for r in good) / 1e6
+    return Point(
+        coder,
+        setting,
+        images=len(good),
+        failures=len(records) - len(good),
+        bytes=_mean([r.bytes for r in good]),
+        payload_bytes=_mean([r.payload_bytes for r in good]),
+        bpp=_mean([r.bpp for r in good]),
+        bpd=_mean([r.bpd for r in good]),
+        psnr=_mean(psnr) if psnr else None,
+        ms_ssim=_mean(ms_ssim) if ms_ssim else None,
+        max_error=int(max(_known(good, lambda r: r.max_error), default=0)),
+        encode_speed=megapixels / max(1e-9, math.fsum(r.encode_seconds for r in good)),
+        decode_speed=megapixels / max(1e-9, math.fsum(r.decode_seconds for r in good)),
+        peak_mib=max(peak) if peak else None,
+    )
+
+
+@dataclass(frozen=True)
+class Run:
+    """All records of one data set.
+
+    Attributes:
+        provenance: command, date, machine, versions, models, as `metrics.provenance` gives them.
+        dataset: its name.
+        coders: by key, in the order of reports.
+        records: in the order of images, then of coders and settings.
+    """
+
+    provenance: dict[str, Any]
+    dataset: str
+    coders: dict[str, CoderInfo]
+    records: list[Record]
+
+    @property
+    def failures(self) -> list[Record]:
+        """The records of what went wrong."""
+        return [record for record in self.records if record.failure]
+
+    def points(self) -> list[Point]:
+        """Every coder's and setting's means, in the order of coders, rising in rate."""
+        groups: dict[tuple[str, str], list[Record]] = {}
+        for record in self.records:
+            groups.setdefault((record.coder, record.setting), []).append(record)
+        order = list(self.coders)
+        points = [_point(*key, records) for key, records in groups.items()]
+        return sorted(points, key=lambda p: (order.index(p.coder), math.inf if math.isnan(p.bpp) else p.bpp))
+
+    def save(self, path: Path) -> None:
+        """Writes the run as JSON, the points beside the records for readers who only want those."""
+        points = [
+            {name: None if value != value else value for name, value in asdict(point).items()}  # NaN is no JSON
+            for point in self.points()
+        ]
+        report = {
+            "format": FORMAT,
+            **self.provenance,
+            "dataset": self.dataset,
+            "coders": {key: asdict(coder) for key, coder in self.coders.items()},
+            "points": points,
+            "records": [asdict(record) for record in self.records],
+        }
+        write_report(path, report)
+
+    @staticmethod
+    def load(path: Path) -> Run:
+        """A run that `save` wrote, given its file or folder; InputError where it is none."""
+        path = path / RESULTS if path.is_dir() else path
+        report = read_report(path)
+        try:
+            if report.pop("format") != FORMAT:
+                raise InputError(f"{path}: results of another version of selfcodec")
+            del report["points"]
+            records = [Record(**record) for record in report.pop("records")]
+            coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}
+            return Run(report, report.pop("dataset"), coders, records)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not a benchmark's results ({error})") from error

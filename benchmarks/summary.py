@@ -1,0 +1,105 @@
+"""A run in words and tables: `summary.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from selfcodec.benchmarks.results import Point, Run
+from selfcodec.imageio import write_atomically
+
+SUMMARY = "summary.md"
+MISSING = "–"
+_SPEED = ("encode MP/s", "decode MP/s")
+LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of PNG", *_SPEED, "MiB", "failures")
+LOSSY_HEADER = ("lossy coder", "setting", "bits/pixel", "bytes", "PSNR (dB)", "MS-SSIM", "worst", *_SPEED, "failures")
+EXPLANATION = """Every figure is of real files, headers included, each decoded and compared. Rates, PSNR and MS-SSIM are
+means of the images' own; the PSNR leaves out images that came back identical. Speeds are of one process among those
+that ran side by side; MiB is the most that coding one image took beyond what was resident before."""
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; all columns but the first are aligned to the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def number(value: float | None, digits: int) -> str:
+    """A figure with thousands separated; a dash for what is unknown, or NaN, the mean of nothing."""
+    return MISSING if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def _speed(point: Point) -> list[str]:
+    return [f"{value:.3g}" for value in (point.encode_speed, point.decode_speed)] if point.images else [MISSING] * 2
+
+
+def lossless_table(run: Run) -> str:
+    """The lossless coders, the smallest files first; "" where there are none."""
+    points = sorted((p for p in run.points() if run.coders[p.coder].lossless), key=lambda p: (p.bpd != p.bpd, p.bpd))
+    if not points:
+        return ""
+    png = next((p.bytes for p in points if p.coder == "png"), None)
+    return markdown_table(
+        LOSSLESS_HEADER,
+        (
+            (
+                run.coders[p.coder].title,
+                number(p.bpd, 3),
+                number(p.bytes, 1),
+                number(p.payload_bytes, 1),
+                MISSING if png is None or not p.images else f"{100 * p.bytes / png:.1f} %",
+                *_speed(p),
+                number(p.peak_mib, 0),
+                str(p.failures),
+            )
+            for p in points
+        ),
+    )
+
+
+def lossy_table(run: Run) -> str:
+    """The lossy coders, setting by setting; "" where there are none."""
+    points = [p for p in run.points() if not run.coders[p.coder].lossless]
+    rows = (
+        (
+            run.coders[p.coder].title,
+            p.setting,
+            number(p.bpp, 3),
+            number(p.bytes, 1),
+            number(p.psnr, 2),
+            number(p.ms_ssim, 4),
+            str(p.max_error) if p.images else MISSING,
+            *_speed(p),
+            str(p.failures),
+        )
+        for p in points
+    )
+    return markdown_table(LOSSY_HEADER, rows) if points else ""
+
+
+def summary(run: Run) -> str:
+    """The whole text, in Markdown."""
+    about = run.provenance
+    images = {record.image: (record.width, record.height) for record in run.records}
+    sizes = sorted(set(images.values()))
+    shape = " and ".join(f"{w}×{h}" for w, h in sizes) if len(sizes) < 3 else f"{len(sizes)} sizes"
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    models = ", ".join(f"{name} `{digest[:8]}`" for name, digest in about["models"].items()) or "none"
+    parts = [
+        f"# {run.dataset}: {len(images)} images, {shape}\n",
+        f"`{about['command']}`, {about['date']}, {about['machine']['cpu']} ({about['machine']['cores']} cores).\n",
+        f"Models: {models}. Versions: {versions}.\n",
+        f"{EXPLANATION}\n",
+        lossless_table(run),
+        lossy_table(run),
+    ]
+    if run.failures:
+        rows = ((r.image, run.coders[r.coder].title, r.setting, r.failure.replace("|", "\\|")) for r in run.failures)
+        parts.append(f"## {len(run.failures)} failures\n")
+        parts.append(markdown_table(("image", "coder", "setting", "what happened"), rows))
+    return "\n".join(part for part in parts if part)
+
+
+def write_summary(run: Run, folder: Path) -> None:
+    """Writes `summary.md`."""
+    write_atomically(folder / SUMMARY, summary(run).encode())

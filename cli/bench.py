@@ -1,0 +1,101 @@
+"""selfcodec bench."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from selfcodec.cli.options import MODES, folder_option, force_option
+from selfcodec.cli.output import complain, finish, progress
+from selfcodec.errors import InputError
+from selfcodec.modes import Mode
+
+T = TypeVar("T")
+
+
+def parsed(text: str, kind: Callable[[str], T], what: str) -> tuple[T, ...]:
+    """What stands between commas; click's error where one of them is no such thing."""
+    try:
+        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+    except (ValueError, InputError) as error:
+        raise click.BadParameter(f"{text!r}: {what}, with commas between them") from error
+
+
+def parse_modes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Mode, ...]:
+    """Modes with commas between them."""
+    return parsed(value, Mode.parse, "modes are " + ", ".join(MODES))
+
+
+def parse_qualities(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """Qualities with commas between them, each 1..100."""
+    qualities = parsed(value, int, "qualities are whole numbers")
+    if not qualities or not all(1 <= quality <= 100 for quality in qualities):
+        raise click.BadParameter(f"{value!r}: qualities go from 1 to 100.")
+    return qualities
+
+
+def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return parsed(value, str, "names")
+
+
+@click.command()
+@click.option("--dataset", metavar="NAME|DIR", required=True, help="cifar10, celeba, imagenette64, kodak, or a folder.")
+@click.option(
+    "--models", metavar="NAME,...", default="", callback=parse_names, help="Ours, or all.  [default: what suits]"
+)
+@click.option("--modes", metavar="MODE,...", default="", callback=parse_modes, help="Of the models; all if not given.")
+@click.option(
+    "--qualities",
+    metavar="Q,...",
+    default="25,50,75",
+    show_default=True,
+    callback=parse_qualities,
+    help="Of the lossy modes.",
+)
+@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders; or `none`.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
+@click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
+@click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@folder_option("output", "Folder for the results.  [default: bench-DATASET]", "-o")
+@force_option
+def bench(
+    dataset: str,
+    models: tuple[str, ...],
+    modes: tuple[Mode, ...],
+    qualities: tuple[int, ...],
+    peers: str,
+    limit: int | None,
+    seed: int | None,
+    jobs: int,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Measure rates and distortions on a data set, beside other coders.
+
+    Codes every image as a file of its own with every model, mode, quality and other coder, decodes it and compares.
+    Writes results.json, summary.md and plots. Goes on where it was stopped. Ends with exit status 1 if any
+    round trip failed.
+
+    \b
+    Examples:
+      selfcodec bench --dataset kodak -j 2
+      selfcodec bench --dataset photos/ --modes lossless --peers png,webp-lossless
+    """
+    from selfcodec.benchmarks.bench import Plan, run_plan
+    from selfcodec.benchmarks.summary import SUMMARY, summary
+
+    output = output or Path(f"bench-{Path(dataset).name}")
+    plan = Plan(dataset, models, modes, qualities, peers, limit, seed, jobs)
+    command = shlex.join(["selfcodec", *(Path(arg).name if Path(arg).is_absolute() else arg for arg in sys.argv[1:])])
+    run = run_plan(plan, output, command, force=force, progress=lambda total: progress(total, "images"))
+    click.echo(summary(run))
+    click.echo(f"written to {output}")
+    if run.failures:
+        complain(f"{len(run.failures)} of {len(run.records)} round trips failed: {output / SUMMARY} lists them")
+    finish(len(run.failures))

@@ -1,0 +1,348 @@
+"""`selfcodec bench`: coders, round trips, resuming, reports, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from selfcodec.benchmarks import bench, coders, metrics, plots, runner
+from selfcodec.benchmarks.coders import PEERS, Coder
+from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run
+from selfcodec.benchmarks.runner import Journal, PeakMemory, measure, ms_ssim
+from selfcodec.benchmarks.summary import summary
+from selfcodec.cli.main import main
+from selfcodec.errors import InputError
+from selfcodec.zoo import Model
+
+UInt8 = npt.NDArray[np.uint8]
+WHAT = {"dataset": "here"}
+
+
+def run(*arguments: object, code: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["bench", *(str(a) for a in arguments)])
+    assert result.exit_code == code, result.output
+    assert (code == 1) == ("selfcodec: error: " in result.stderr)
+    return result
+
+
+@pytest.fixture
+def folder(photo: UInt8, tmp_path: Path, tiny_model: Model) -> Path:
+    """Three images: a photograph, a part of it, and a flat one."""
+    path = tmp_path / "pictures"
+    path.mkdir()
+    for name, image in (("a", photo), ("b", photo[:40, :56]), ("c", np.full((24, 24, 3), 9, np.uint8))):
+        Image.fromarray(image).save(path / f"{name}.png")
+    return path
+
+
+def results(path: Path) -> Run:
+    return Run.load(path)
+
+
+def lasting(record: Record) -> Record:
+    """Without what differs from run to run."""
+    return replace(record, encode_seconds=0, decode_seconds=0, peak_mib=None)
+
+
+# Coders.
+
+
+@pytest.mark.parametrize("key", PEERS)
+def test_peers_code_and_decode(key: str, photo: UInt8) -> None:
+    coder, sizes = PEERS[key], []
+    for setting in coder.settings:
+        record = measure("photo", photo, key, coder, setting)
+        assert record.failure == ""
+        assert 0 < record.payload_bytes <= record.bytes
+        assert (record.max_error == 0) == coder.info.lossless == (record.psnr is None)
+        sizes.append(record.bytes)
+    assert sorted(sizes) == sizes  # settings rise in rate
+
+
+@pytest.mark.parametrize("key", ["png", "webp", "webp-lossless", "jpeg", "jpegls", "jp2", "qoi", "avif"])
+def test_headers_are_left_out_of_payloads(key: str, photo: UInt8) -> None:
+    """An image of twice the area has as many bytes of header, up to a few of lengths, and more of payload."""
+    coder = PEERS[key]
+    options = next(iter(coder.settings.values()))
+    small, large = (coder.encode(image, options) for image in (photo[:32], photo))
+    headers = [len(data) - coder.payload(data) for data in (small, large)]
+    assert all(header > 0 for header in headers)
+    assert abs(headers[1] - headers[0]) <= 40
+    assert coder.payload(large) > coder.payload(small)
+
+
+def test_a_grey_image_comes_back_in_colour(photo: UInt8) -> None:
+    grey = photo[:, :, :1].repeat(3, 2)
+    for key in ("png", "webp-lossless", "jxl-lossless", "jpegls", "jp2-lossless", "qoi"):
+        assert measure("grey", grey, key, PEERS[key], "").failure == ""
+
+
+def test_models_offer_their_modes(tiny_model: Model, photo: UInt8) -> None:
+    own = coders.own_coders("tiny", (), (20, 90))
+    assert list(own) == ["tiny rs1", "tiny rs2", "tiny cg", "tiny cr", "tiny lossless"]
+    assert list(own["tiny rs2"].settings) == ["q=20", "q=90"]
+    assert list(own["tiny lossless"].settings) == [""]
+    coarse, fine = (measure("photo", photo, "tiny rs2", own["tiny rs2"], setting) for setting in ("q=20", "q=90"))
+    assert coarse.bytes < fine.bytes
+    assert coarse.bytes - coarse.payload_bytes in range(15, 25)
+    lossless = measure("photo", photo, "tiny lossless", own["tiny lossless"], "")
+    assert (lossless.failure, lossless.max_error, lossless.psnr) == ("", 0, None)
+
+
+def test_unknown_peers_are_named(folder: Path, tmp_path: Path) -> None:
+    assert coders.choose_peers("none") == {}
+    assert list(coders.choose_peers("qoi,png")) == ["png", "qoi"]
+    assert "gif" in run("--dataset", folder, "--peers", "png,gif", "-o", tmp_path / "out", code=1).stderr
+
+
+def test_deep_models_are_measured_at_every_level(tiny_model: Model) -> None:
+    class Deep:
+        levels, digest = 2, "0" * 64
+
+    settings = coders._own("deep", Deep(), coders.Mode.CG, (50,)).settings  # type: ignore[arg-type]
+    assert settings == {"level=1 q=50": {"level": 1, "quality": 50}, "level=2 q=50": {"level": 2, "quality": 50}}
+
+
+# Measures.
+
+
+def broken(kind: str) -> Coder:
+    """A lossless coder that loses, shrinks, or fails."""
+
+    def decode(data: bytes) -> UInt8:
+        image = PEERS["qoi"].decode(data)
+        if kind == "raises":
+            raise ValueError("no\nidea")
+        if kind == "lossy":
+            image = image.copy()
+            image[0, 0, 0] ^= 3
+        return image[1:] if kind == "shrinks" else image
+
+    return replace(PEERS["qoi"], info=CoderInfo("Broken", coders.PEER, True), decode=decode)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("lossy", "not lossless: samples differ by up to"),
+        ("shrinks", "came back as uint8 (63, 96, 3)"),
+        ("raises", "ValueError: no idea"),
+    ],
+)
+def test_broken_coders_are_found(
+    kind: str, expected: str, folder: Path, photo: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = measure("photo", photo, "broken", broken(kind), "")
+    assert record.failure.startswith(expected)
+    assert record.bytes > 0
+    monkeypatch.setitem(coders.PEERS, "broken", broken(kind))
+    options = (
+        "--dataset",
+        folder,
+        "--models",
+        "tiny",
+        "--modes",
+        "lossless",
+        "--peers",
+        "broken",
+        "-o",
+        tmp_path / "o",
+    )
+    result = run(*options, code=1)
+    assert "3 of 6 round trips failed" in result.stderr
+    assert "## 3 failures" in (tmp_path / "o" / "summary.md").read_text(encoding="utf-8")
+    point = next(p for p in results(tmp_path / "o").points() if p.coder == "broken")
+    assert (point.images, point.failures) == (0, 3)
+
+
+def test_ms_ssim() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (170, 180, 3), dtype=np.uint8)
+    other = np.clip(image.astype(int) + rng.integers(-40, 41, image.shape), 0, 255).astype(np.uint8)
+    assert ms_ssim(image, image) == pytest.approx(1)
+    assert 0.5 < (ms_ssim(image, other) or 0) < 0.999
+    assert ms_ssim(image[:160], other[:160]) is None
+
+
+def test_peak_memory_sees_what_was_freed() -> None:
+    with PeakMemory() as memory:
+        block = np.ones(40 << 20, dtype=np.uint8)
+        del block
+    assert memory.mib is None or 35 < memory.mib < 200
+
+
+# Running.
+
+
+def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png,jpeg", "-o", out)
+    printed = run(*options).output
+    found = results(out)
+    assert found.dataset == "pictures"
+    assert list(dict.fromkeys(r.image for r in found.records)) == ["a", "b", "c"]
+    assert len(found.records) == 3 * (4 * 2 + 1 + 1 + 10)
+    assert found.provenance["models"].keys() == {"tiny"}
+    assert str(tmp_path) not in found.provenance["command"]
+    text = (out / "summary.md").read_text(encoding="utf-8")
+    assert text.strip() in printed
+    assert "| tiny lossless |" in text
+    for name in ("psnr", "lossless"):
+        with Image.open(out / f"{name}.png") as image:
+            assert min(image.size) > 200
+        assert "<svg" in (out / f"{name}.svg").read_text(encoding="utf-8")
+    report = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert len(report["points"]) == 4 * 2 + 1 + 1 + 10
+
+
+def test_two_runs_give_the_same_figures(folder: Path, tmp_path: Path) -> None:
+    runs = []
+    for i, jobs in enumerate((1, 2)):
+        out = tmp_path / str(i)
+        options = ("--limit", 2, "--seed", 7, "--models", "tiny", "--qualities", 50, "--peers", "png,webp")
+        run("--dataset", folder, *options, "-j", jobs, "-o", out)
+        runs.append([lasting(record) for record in results(out).records])
+    assert runs[0] == runs[1]
+
+
+def test_seeds_draw_images(folder: Path) -> None:
+    drawn = {tuple(bench.choose_pictures(str(folder), 2, seed)) for seed in range(12)}
+    assert drawn == {("a", "b"), ("a", "c"), ("b", "c")}
+    assert list(bench.choose_pictures(str(folder), 2, None)) == ["a", "b"]
+    assert list(bench.choose_pictures(str(folder), 5, 1)) == ["a", "b", "c"]
+
+
+def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, measured, stop = tmp_path / "out", list[str](), ["now"]
+    options = ("--dataset", folder, "--models", "tiny", "--modes", "lossless", "--peers", "png", "-o", out)
+    real = runner.measure_image
+
+    def stopping(name: str, *rest: Any) -> list[Record]:
+        if name == "b" and stop:
+            stop.clear()
+            raise KeyboardInterrupt
+        measured.append(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(runner, "measure_image", stopping)
+    assert CliRunner().invoke(main, ["bench", *map(str, options)]).exit_code == 130
+    assert measured == ["a"]
+    with (out / "records.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"image": "b", "wid')  # as a crash leaves it
+    run(*options)
+    assert measured == ["a", "b", "c"]
+    assert len(results(out).records) == 6
+    run(*options, "--force")
+    assert measured == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, WHAT)
+    assert Journal(tmp_path, WHAT).records == {}
+    with pytest.raises(InputError, match=r"another data set, model or version: choose another folder"):
+        Journal(tmp_path, {"dataset": "there"})
+    for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n'):
+        (tmp_path / "records.jsonl").write_bytes(damaged)
+        with pytest.raises(InputError, match="begin anew with --force"):
+            Journal(tmp_path, WHAT)
+    Journal(tmp_path, WHAT, force=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--dataset", "nowhere"), "'nowhere' is not there"),
+        (("--dataset", "FOLDER", "--models", "none-such"), "no model 'none-such'"),
+        (("--dataset", "FOLDER", "--models", "tiny", "--modes", "cg", "--peers", "none", "--limit", "0"), None),
+        (("--dataset", "FOLDER", "--modes", "best"), None),
+        (("--dataset", "FOLDER", "--qualities", "0,5"), None),
+        (("--dataset", "FOLDER", "--qualities", "high"), None),
+    ],
+)
+def test_bad_requests_say_why(options: tuple[str, ...], text: str | None, folder: Path, tmp_path: Path) -> None:
+    arguments = [str(folder) if option == "FOLDER" else option for option in options]
+    result = run(*arguments, "-o", tmp_path / "out", code=1 if text else 2)
+    if text:
+        assert text in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_that_suit(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = dict.fromkeys(("kodak-best", "kodakish", "photo"), Path())
+    monkeypatch.setattr(bench, "available_models", lambda: names)
+    assert bench.suitable_models("kodak") == ("kodak-best", "cifar10-downscale", "photo")
+
+
+# Results.
+
+
+def record(coder: str, setting: str, size: int, **more: Any) -> Record:
+    fields = {"psnr": 30.0, "ms_ssim": None, "max_error": 9, "peak_mib": None, "failure": ""} | more
+    return Record("i", 10, 20, coder, setting, size, size - 5, encode_seconds=0.5, decode_seconds=0.25, **fields)
+
+
+def test_points_are_means() -> None:
+    infos = {"b": CoderInfo("B", "peer", False), "a": CoderInfo("A", "selfcodec", True)}
+    records = [
+        record("a", "", 100, psnr=None, max_error=0),
+        record("b", "q=2", 300, peak_mib=3.0),
+        record("b", "q=1", 100, psnr=None, max_error=0),
+        replace(record("b", "q=1", 200, psnr=20.0, max_error=40), image="j", width=20),
+        replace(record("b", "q=1", 1, failure="broken"), image="k"),
+    ]
+    first, second, third = Run({}, "here", infos, records).points()
+    assert (first.coder, first.setting, second.setting, third.coder) == ("b", "q=1", "q=2", "a")
+    assert (first.images, first.failures) == (2, 1)
+    assert first.bytes == 150
+    assert first.bpp == pytest.approx((800 / 200 + 1600 / 400) / 2)
+    assert first.bpd == pytest.approx(first.bpp / 3)
+    assert (first.psnr, first.max_error, first.peak_mib) == (20.0, 40, None)
+    assert (first.encode_speed, first.decode_speed) == pytest.approx((600e-6 / 1.0, 600e-6 / 0.5))
+    assert (second.peak_mib, third.psnr) == (3.0, None)
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    infos = {"b": CoderInfo("B", "peer", False)}
+    written = Run(about, "here", infos, [record("b", "q=1", 0, failure="a | b", psnr=None)])
+    written.save(tmp_path / "results.json")
+    assert Run.load(tmp_path) == written
+    assert "a \\| b" in summary(written)
+    for text in ("{}", '{"format": 2}', "[]", "no", '{"format": 1, "points": [], "records": [{}]}'):
+        (tmp_path / "results.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"results\.json"):
+            Run.load(tmp_path)
+
+
+def test_plots_of_nothing_are_none() -> None:
+    empty = Run({}, "here", {"b": CoderInfo("B", "peer", False)}, [record("b", "", 0, failure="x")])
+    assert plots.rate_distortion(empty, lambda p: p.psnr, "PSNR") is None
+    assert plots.lossless_rates(empty) is None
+
+
+def test_curves_rise_in_rate() -> None:
+    infos = {"b": CoderInfo("B", "peer", False)}
+    records = [record("b", f"q={i}", size, psnr=20.0 + i) for i, size in enumerate((900, 100, 400))]
+
+    def quality(point: Point) -> float | None:
+        return point.psnr
+
+    ((key, rates, qualities),) = plots.curves(Run({}, "here", infos, records), quality)
+    assert key == "b"
+    assert rates == sorted(rates)
+    assert qualities == [21.0, 22.0, 20.0]
+    assert plots.in_decibels(0.99) == pytest.approx(20)
+    assert plots.in_decibels(1.0) is None
+
+
+def test_environment_names_versions() -> None:
+    assert {"selfcodec", "python", "torch", "imagecodecs"} <= set(metrics.environment()["versions"])
