@@ -23,7 +23,6 @@ from selfcodec.benchmarks.metrics import (
     UInt8,
     bits_per_dim,
     coding_modes,
-    first_images,
     make_folder,
     mean_finite,
     progress,
@@ -32,7 +31,9 @@ from selfcodec.benchmarks.metrics import (
     show,
     write_report,
 )
+from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import Settings, decode_file, encode_picture
+from selfcodec.errors import InputError
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -200,7 +201,10 @@ def main(model_name: str | None, dataset: str, limit: int, output: Path) -> None
     if a lossless file does not decode to its image.
     """
     model = find_model(model_name)
-    images = first_images(dataset, limit)
+    pictures = list(load_pictures(dataset, limit).values())
+    if len({picture.shape for picture in pictures}) > 1:
+        raise InputError(f"data set {dataset!r}: its images have different sizes; the ladder is of equal ones")
+    images = np.stack(pictures)
     make_folder(output)
     rungs = {mode: Rung() for mode in coding_modes(model)}
     for image in progress(images, len(images), "images"):

@@ -27,7 +27,6 @@ from rich.table import Table
 from selfcodec import __version__
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.imageio import write_atomically
-from selfcodec.models.data import load_images
 from selfcodec.modes import Mode, has_level
 from selfcodec.zoo import Model
 
@@ -65,14 +64,6 @@ def bits_per_dim(size: float, shape: tuple[int, ...]) -> float:
 def coding_modes(model: Model) -> list[Mode]:
     """The modes that a model offers, from the least sent to the most: cg and cr need a y to send."""
     return [mode for mode in Mode if mode is not Mode.STORED and (model.levels or not has_level(mode))]
-
-
-def first_images(dataset: str, limit: int | None) -> UInt8:
-    """The first `limit` images of a data set's test split, all for None; uint8 (N, H, W, 3)."""
-    images: UInt8 = load_images(dataset, "test", None)[:limit]
-    if not len(images):
-        raise InputError(f"data set {dataset!r}: no test images")
-    return images
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from selfcodec import imageio
 from selfcodec.errors import InputError
-from selfcodec.models.data import IMAGE_SUFFIXES, data_root, load_images
+from selfcodec.models.datasets import data_root, is_image, load_named, not_there, read_image
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -59,9 +59,8 @@ def _drawings() -> Iterator[tuple[str, UInt8]]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, UInt8]]:
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
-        planes = imageio.load(path, strip=True).planes
-        yield path.stem, planes if planes.shape[2] == 3 else planes.repeat(3, 2)
+    for path in sorted(filter(is_image, folder.iterdir())):
+        yield path.stem, read_image(path)
 
 
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
@@ -74,14 +73,17 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     Raises:
         InputError: there are no such images.
     """
-    named = {"scikit-image": _photographs, "synthetic": _drawings}
+    made = {"scikit-image": _photographs, "synthetic": _drawings}
     folder = Path(dataset) if Path(dataset).is_dir() else data_root() / dataset
-    if dataset in named:
-        found = dict(named[dataset]())
-    elif folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir()):
-        found = dict(_files(folder))
+    if dataset in made:
+        found = dict(islice(made[dataset](), limit))
+    elif folder.is_dir() and any(map(is_image, folder.iterdir())):
+        found = dict(islice(_files(folder), limit))
     else:
-        found = {str(i): image for i, image in enumerate(load_images(dataset, "test", None)[:limit])}
+        named = load_named(dataset, "test", data_root(), limit)
+        if named is None:
+            raise not_there(dataset, "test", data_root())
+        found = named
     if not found:
         raise InputError(f"data set {dataset!r}: no test images")
-    return dict(list(found.items())[:limit])
+    return found

@@ -60,6 +60,7 @@ CORE_LAYERS = {
 
 MODELS_LAYERS = {
     "selfcodec.models.config": 0,
+    "selfcodec.models.datasets": 0,
     "selfcodec.models.data": 1,
     "selfcodec.models.distributions": 1,
     "selfcodec.models.layers": 1,

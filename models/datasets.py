@@ -1,0 +1,250 @@
+"""Data sets, as their authors publish them or as arrays of 8-bit images."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from selfcodec import imageio
+from selfcodec.errors import InputError
+
+UInt8 = npt.NDArray[np.uint8]
+
+SCALES = (1.0, 0.7, 0.5)
+"""At which whole images are cut into patches; a photograph at half the size is a sharper one."""
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+SIDE = 64
+"""Of CelebA's and Imagenette's images as the paper uses them (section 4.1), pixels."""
+FACE_TOP, FACE_LEFT, FACE_SIDE = 40, 15, 148
+"""The box that the paper cuts from CelebA's aligned images, pixels."""
+FACE_SIZE = (218, 178)
+"""Height and width of those."""
+PARTITION = "list_eval_partition.txt"
+PARTITIONS = {"train": "0", "test": "2"}
+
+
+def data_root() -> Path:
+    """`$SELFCODEC_DATA`, or `~/.cache/selfcodec/data`."""
+    return Path(os.environ.get("SELFCODEC_DATA", "~/.cache/selfcodec/data")).expanduser()
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name says that it is an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def read_image(path: Path) -> UInt8:
+    """A file's image (H, W, 3), grey ones in colour; InputError where it cannot be read or has more than 8 bits."""
+    planes = imageio.load(path, strip=True).planes
+    return planes if planes.shape[2] == 3 else planes.repeat(3, 2)
+
+
+def _resized(pixels: UInt8, width: int, height: int) -> UInt8:
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _missing(path: Path, where: str) -> InputError:
+    return InputError(f"{path}: missing; {where}")
+
+
+def _cifar10(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
+    folder = root / "cifar-10-batches-py"
+    if not folder.is_dir():
+        return None
+    names = ["test_batch"] if split == "test" else [f"data_batch_{i}" for i in range(1, 6)]
+    parts = []
+    for name in names:
+        try:
+            with (folder / name).open("rb") as file:
+                parts.append(pickle.load(file, encoding="bytes")[b"data"])  # the layout that its authors publish
+        except (OSError, pickle.UnpicklingError, EOFError, KeyError) as error:
+            raise InputError(f"{folder / name}: not a batch of CIFAR-10 ({type(error).__name__})") from error
+    images = np.concatenate(parts).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return ((str(i), image) for i, image in enumerate(images))
+
+
+def _face(path: Path) -> UInt8:
+    pixels = read_image(path)
+    if pixels.shape[:2] != FACE_SIZE:
+        raise InputError(f"{path}: {pixels.shape[1]}×{pixels.shape[0]} pixels; the aligned images have 178×218")
+    box = pixels[FACE_TOP : FACE_TOP + FACE_SIDE, FACE_LEFT : FACE_LEFT + FACE_SIDE]
+    return _resized(np.ascontiguousarray(box), SIDE, SIDE)
+
+
+def _celeba(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
+    folders = (root / "img_align_celeba", root / "celeba" / "img_align_celeba")
+    folder = next((f for f in folders if f.is_dir()), None)
+    if folder is None:
+        return None
+    lists = (folder.parent / PARTITION, folder.parent / "Eval" / PARTITION, folder.parent / "Anno" / PARTITION)
+    partition = next((path for path in lists if path.is_file()), None)
+    if partition is None:
+        raise _missing(lists[0], f"it comes with the data set at {PUBLISHED['celeba'].url}")
+    lines = [line.split() for line in partition.read_text(encoding="ascii", errors="replace").splitlines()]
+    if not all(len(line) == 2 for line in lines):
+        raise InputError(f"{partition}: expected lines of a file name and a number; get it again")
+    names = sorted(name for name, part in lines if part == PARTITIONS[split])
+    return ((Path(name).stem, _face(folder / name)) for name in names)
+
+
+def _imagenette(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
+    folder = next((f for f in sorted(root.glob("imagenette2*")) if f.is_dir()), None)
+    if folder is None:
+        return None
+    files = sorted((folder / ("val" if split == "test" else split)).glob("*/*.JPEG"))
+    return ((f"{path.parent.name}/{path.stem}", _resized(read_image(path), SIDE, SIDE)) for path in files)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A public data set.
+
+    Attributes:
+        url: where it is to be had.
+        what: of that, to be unpacked where.
+        read: its images by name, one after another, from a root and a split; None where it is not there.
+        folder: name of its arrays' folder.
+    """
+
+    url: str
+    what: str
+    read: Callable[[Path, str], Iterable[tuple[str, UInt8]] | None]
+    folder: str
+
+
+PUBLISHED = {
+    "cifar10": Published(
+        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        "unpack it (MD5 c58f30108f718f92721af3b95e74349a) in {root}",
+        _cifar10,
+        "cifar10",
+    ),
+    "celeba": Published(
+        "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        f"unpack img_align_celeba.zip in {{root}} and put {PARTITION} beside it",
+        _celeba,
+        "celeba",
+    ),
+    "imagenette64": Published(
+        "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz",
+        "unpack it in {root}",
+        _imagenette,
+        "imagenette",
+    ),
+}
+PUBLISHED["imagenette"] = PUBLISHED["imagenette64"]
+KODAK_URL = "https://r0k.us/graphics/kodak/"
+
+
+def _load_array(path: Path) -> UInt8:
+    try:
+        images = np.load(path)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not an array that NumPy saved ({type(error).__name__})") from error
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise InputError(f"{path}: expected uint8 (N, H, W, 3), found {images.dtype} {images.shape}")
+    return np.asarray(images)
+
+
+def _array_of(dataset: str, split: str, root: Path) -> UInt8 | None:
+    """A data set's array (N, H, W, 3), if it is there; that of the test split may be called `val`."""
+    folders = dict.fromkeys((dataset, PUBLISHED[dataset].folder if dataset in PUBLISHED else dataset))
+    splits = ("test", "val") if split == "test" else (split,)
+    paths = (root / folder / f"{name}.npy" for folder in folders for name in splits)
+    found = next((path for path in paths if path.is_file()), None)
+    return None if found is None else _load_array(found)
+
+
+def load_named(dataset: str, split: str, root: Path, limit: int | None = None) -> dict[str, UInt8] | None:
+    """A data set's images by name, each (H, W, 3), from its array or as it is published; None where neither is there.
+
+    Args:
+        dataset: looked for in `<root>/<dataset>/<split>.npy`; those in PUBLISHED also as their authors publish them,
+            then cropped and resized as in the paper's section 4.1.
+        split: `train` or `test`.
+        root: where to look.
+        limit: read no more images than that.
+
+    Raises:
+        InputError: a file is damaged, or of another kind.
+    """
+    array = _array_of(dataset, split, root)
+    if array is not None:
+        return {str(i): image for i, image in enumerate(array[:limit])}
+    found = PUBLISHED[dataset].read(root, split) if dataset in PUBLISHED else None
+    return None if found is None else dict(islice(found, limit))
+
+
+def not_there(dataset: str, split: str, root: Path) -> InputError:
+    """What to put where, in one line."""
+    where = f"put {split}.npy, uint8 (N, H, W, 3), into {root / dataset}"
+    if dataset == "kodak":
+        where = f"put the PNG files from {KODAK_URL} into {root / dataset}"
+    elif dataset in PUBLISHED:
+        public = PUBLISHED[dataset]
+        where = f"get {public.url}, {public.what.format(root=root)}, or {where}"
+    return InputError(f"data set {dataset!r} is not there: {where}")
+
+
+def _cut(pixels: UInt8, patch: int) -> UInt8:
+    """An image (H, W, 3) in patches (N, patch, patch, 3); what is left at the edges is dropped."""
+    rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
+    cut = pixels[: rows * patch, : columns * patch].reshape(rows, patch, columns, patch, 3)
+    return cut.transpose(0, 2, 1, 3, 4).reshape(-1, patch, patch, 3)
+
+
+def load_patches(folder: Path, patch: int, *, several: bool) -> UInt8:
+    """Every image below a folder, cut into patches (N, patch, patch, 3).
+
+    Args:
+        several: at every one of SCALES, and cut twice: also from half a patch off the corner.
+
+    Raises:
+        InputError: an image cannot be read, or none is large enough.
+    """
+    patches = []
+    for path in sorted(filter(is_image, folder.rglob("*"))):
+        pixels = read_image(path)
+        for scale in SCALES if several else SCALES[:1]:
+            width, height = (max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
+            scaled = pixels if scale == 1 else _resized(pixels, width, height)
+            patches.append(_cut(scaled, patch))
+            if several:
+                patches.append(_cut(scaled[patch // 2 :, patch // 2 :], patch))
+    if not patches or not sum(map(len, patches)):
+        raise InputError(f"{folder}: no images of at least {patch} x {patch} pixels there")
+    return np.concatenate(patches)
+
+
+def load_images(dataset: str, split: str, data: Path | None = None, patch: int = 32, *, several: bool = False) -> UInt8:
+    """A data set's images of one size, (N, H, W, 3).
+
+    Args:
+        dataset: as for `load_named`; for training also a folder of images below the root.
+        split: `train` or `test`.
+        data: root to look in instead of `data_root()`; or, where it has no such data set, a folder of images.
+        patch, several: how a folder's images are cut, see `load_patches`.
+
+    Raises:
+        InputError: nothing is there; says what to put where.
+    """
+    root = data or data_root()
+    array = _array_of(dataset, split, root)
+    if array is not None:
+        return array
+    named = load_named(dataset, split, root)
+    if named:
+        return np.stack(list(named.values()))
+    if split == "train" and any(map(is_image, (root / dataset).glob("*"))):
+        return load_patches(root / dataset, patch, several=several)
+    if data is not None and data.is_dir():
+        return load_patches(data, patch, several=several)
+    raise not_there(dataset, split, root)

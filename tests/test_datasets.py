@@ -1,0 +1,195 @@
+"""Data sets: where they are looked for, as arrays or as published, and how folders are cut."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.errors import InputError
+from selfcodec.models.datasets import load_images, load_named
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+def test_an_array_is_found_by_its_name(patches: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "train.npy", patches[:3])
+    np.save(tmp_path / "own" / "test.npy", patches[3:5])
+    assert (load_images("own", "test", tmp_path) == patches[3:5]).all()
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    assert (load_images("own", "train") == patches[:3]).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), np.uint8), np.zeros((2, 3, 8, 8), np.uint8)]
+)
+def test_an_array_of_another_kind_is_refused(wrong: npt.NDArray[np.generic], tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    np.save(tmp_path / "own" / "train.npy", wrong)
+    with pytest.raises(InputError, match=r"train.npy: expected uint8 \(N, H, W, 3\)"):
+        load_images("own", "train", tmp_path)
+
+
+def test_cifar10_is_read_as_its_authors_publish_it(patches: UInt8, tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for i, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        rows = patches[2 * i : 2 * i + 2].transpose(0, 3, 1, 2).reshape(2, -1)
+        (folder / name).write_bytes(pickle.dumps({b"data": rows}))
+    assert (load_images("cifar10", "train", tmp_path) == patches[:10]).all()
+    assert (load_images("cifar10", "test", tmp_path) == patches[10:12]).all()
+
+
+def test_a_folder_of_images_is_cut_into_patches(photo: UInt8, tmp_path: Path) -> None:
+    (tmp_path / "deeper").mkdir()
+    Image.fromarray(photo[:40, :70]).save(tmp_path / "a.png")
+    Image.fromarray(photo[:32, :32, 0]).save(tmp_path / "deeper" / "b.PNG")
+    (tmp_path / "c.txt").write_text("no image", encoding="utf-8")
+    found = load_images("any", "train", tmp_path)
+    grey = np.repeat(photo[:32, :32, :1], 3, 2)
+    assert (found == np.stack([photo[:32, :32], photo[:32, 32:64], grey])).all()
+    assert load_images("any", "train", tmp_path, patch=16).shape == (2 * 4 + 4, 16, 16, 3)
+    with pytest.raises(InputError, match="no images of at least 64 x 64"):
+        load_images("any", "train", tmp_path, patch=64)
+
+
+def test_images_that_training_would_spoil_are_refused_by_name(photo: UInt8, tmp_path: Path) -> None:
+    Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    with pytest.raises(InputError, match=r"deep\.png: it has more than 8 bits"):
+        load_images("any", "train", tmp_path)
+    (tmp_path / "deep.png").unlink()
+    Image.fromarray(photo).save(tmp_path / "short.png")
+    (tmp_path / "short.png").write_bytes((tmp_path / "short.png").read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"short\.png: damaged"):
+        load_images("any", "train", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("cifar10", "cs.toronto.edu"), ("own", "put train.npy")])
+def test_data_that_are_not_there_are_asked_for(name: str, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=remedy):
+        load_images(name, "train", tmp_path / "nothing")
+
+
+# As published.
+
+
+def noise(seed: int, height: int, width: int) -> UInt8:
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    return coarse.repeat(8, 0).repeat(8, 1)[:height, :width]
+
+
+def saved(path: Path, image: UInt8) -> UInt8:
+    """Saves an image as JPEG; what comes back of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, "JPEG", quality=95)
+    with Image.open(path) as back:
+        return np.asarray(back.convert("RGB"))
+
+
+def shrunk(image: UInt8) -> UInt8:
+    return np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> dict[str, UInt8]:
+    """Six aligned images and their partition; by name what the paper's protocol makes of them."""
+    out = {}
+    lines = ["000001.jpg 0", "000002.jpg 2", "000003.jpg 1", "000004.jpg 2", "000005.jpg 0", "000006.jpg 2"]
+    for i, line in enumerate(lines):
+        name = line.split(".")[0]
+        image = saved(tmp_path / "celeba" / "img_align_celeba" / f"{name}.jpg", noise(i, 218, 178))
+        box = Image.fromarray(image).crop((15, 40, 15 + 148, 40 + 148))
+        out[name] = np.asarray(box.resize((64, 64), Image.Resampling.BICUBIC))
+    (tmp_path / "celeba" / "list_eval_partition.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
+    return out
+
+
+def test_celeba_is_cut_as_in_the_paper(
+    faces: dict[str, UInt8], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = {name: faces[name] for name in ("000002", "000004", "000006")}
+    assert (load_images("celeba", "train", tmp_path) == np.stack([faces["000001"], faces["000005"]])).all()
+    found = load_named("celeba", "test", tmp_path)
+    assert found is not None
+    assert list(found) == list(test)
+    assert all((found[name] == test[name]).all() for name in test)
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    assert list(load_pictures("celeba")) == list(test)
+    np.save(tmp_path / "celeba" / "test.npy", np.stack(list(test.values())))
+    assert (np.stack(list(load_pictures("celeba").values())) == np.stack(list(test.values()))).all()
+
+
+def test_images_beyond_the_limit_are_not_opened(faces: dict[str, UInt8], tmp_path: Path) -> None:
+    broken = tmp_path / "celeba" / "img_align_celeba" / "000006.jpg"
+    broken.write_bytes(broken.read_bytes()[:400])
+    assert list(load_named("celeba", "test", tmp_path, 2) or ()) == ["000002", "000004"]
+    with pytest.raises(InputError, match=r"000006\.jpg: damaged"):
+        load_named("celeba", "test", tmp_path)
+
+
+def test_celeba_needs_its_partition_and_its_size(faces: dict[str, UInt8], tmp_path: Path) -> None:
+    partition = tmp_path / "celeba" / "list_eval_partition.txt"
+    Image.fromarray(noise(1, 64, 64)).save(tmp_path / "celeba" / "img_align_celeba" / "000002.jpg")
+    with pytest.raises(InputError, match=r"000002\.jpg: 64×64 pixels; the aligned images have 178×218"):
+        load_named("celeba", "test", tmp_path)
+    partition.rename(tmp_path / "celeba" / "Eval")
+    partition.write_text("one two three\n", encoding="ascii")
+    with pytest.raises(InputError, match=r"list_eval_partition\.txt: expected lines of"):
+        load_named("celeba", "test", tmp_path)
+    partition.unlink()
+    with pytest.raises(InputError, match=r"list_eval_partition\.txt: missing; .*https://mmlab"):
+        load_named("celeba", "test", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["imagenette64", "imagenette"])
+def test_imagenette_is_resized(name: str, tmp_path: Path) -> None:
+    root = tmp_path / "imagenette2-160"
+    first = saved(root / "val" / "n01440764" / "b.JPEG", noise(1, 160, 213))
+    grey = saved(root / "val" / "n01440764" / "a.JPEG", noise(2, 200, 160)[..., 0])
+    other = saved(root / "train" / "n02102040" / "c.JPEG", noise(3, 100, 100))
+    found = load_named(name, "test", tmp_path)
+    assert found is not None
+    assert list(found) == ["n01440764/a", "n01440764/b"]
+    assert (np.stack(list(found.values())) == np.stack([shrunk(grey), shrunk(first)])).all()
+    assert (load_images(name, "train", tmp_path) == shrunk(other)[None]).all()
+    (tmp_path / "imagenette").mkdir()
+    np.save(tmp_path / "imagenette" / "val.npy", shrunk(grey)[None])
+    assert (load_images(name, "test", tmp_path) == shrunk(grey)[None]).all()
+
+
+def test_damaged_batches_and_arrays_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "test_batch").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="test_batch: not a batch of CIFAR-10"):
+        load_images("cifar10", "test", tmp_path)
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "test.npy").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"test\.npy: not an array"):
+        load_images("cifar10", "test", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("cifar10", "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"),
+        ("celeba", "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"),
+        ("imagenette64", "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-160.tgz"),
+        ("kodak", "https://r0k.us/graphics/kodak/"),
+    ],
+)
+def test_public_sets_that_are_missing_are_asked_for(
+    name: str, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "nothing"))
+    with pytest.raises(InputError) as caught:
+        load_pictures(name)
+    assert url in str(caught.value)
+    assert str(tmp_path / "nothing") in str(caught.value)
+    assert "\n" not in str(caught.value)
