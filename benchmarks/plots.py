@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from selfcodec.benchmarks.coders import OWN
-from selfcodec.benchmarks.results import Point, Run
+from selfcodec.benchmarks.results import Run, Value, curves
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -32,23 +31,10 @@ LOG_RATIO = 10
 """Rates that span more than this factor are drawn on a logarithmic axis."""
 DPI = 200
 
-Value = Callable[[Point], float | None]
-
 
 def in_decibels(ms_ssim: float | None) -> float | None:
     """MS-SSIM as -10 log10(1 - m), in which differences near 1 show; None for 1 and for none."""
     return None if ms_ssim is None or ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
-
-
-def curves(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Key, bits per pixel and quality of every lossy coder with at least one point, rising in rate."""
-    for key, coder in run.coders.items():
-        if coder.lossless:
-            continue
-        points = [(p.bpp, y) for p in run.points() if p.coder == key and p.images and (y := value(p)) is not None]
-        if points:
-            rates, qualities = zip(*points, strict=True)
-            yield key, list(rates), list(qualities)
 
 
 def _rate_axis(axes: Axes, rates: list[float]) -> None:

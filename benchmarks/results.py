@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -202,3 +202,17 @@ class Run:
             return Run(report, report.pop("dataset"), coders, records)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a benchmark's results ({error})") from error
+
+
+Value = Callable[[Point], float | None]
+
+
+def curves(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Key, bits per pixel and quality of every lossy coder with at least one point, rising in rate."""
+    for key, coder in run.coders.items():
+        if coder.lossless:
+            continue
+        points = [(p.bpp, y) for p in run.points() if p.coder == key and p.images and (y := value(p)) is not None]
+        if points:
+            rates, qualities = zip(*points, strict=True)
+            yield key, list(rates), list(qualities)

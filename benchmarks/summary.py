@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from selfcodec.benchmarks.results import Point, Run
+from selfcodec.benchmarks.bd import bd_rate
+from selfcodec.benchmarks.results import Point, Run, curves
 from selfcodec.imageio import write_atomically
 
 SUMMARY = "summary.md"
+ANCHOR = "jpeg"
 MISSING = "–"
 _SPEED = ("encode MP/s", "decode MP/s")
 LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of PNG", *_SPEED, "MiB", "failures")
@@ -77,6 +79,17 @@ def lossy_table(run: Run) -> str:
     return markdown_table(LOSSY_HEADER, rows) if points else ""
 
 
+def bd_table(run: Run) -> str:
+    """How far every lossy coder is from ANCHOR; "" where that is not there, or nothing to compare with it."""
+    by_coder = {key: (rates, qualities) for key, rates, qualities in curves(run, lambda p: p.psnr)}
+    if ANCHOR not in by_coder:
+        return ""
+    deltas = {key: bd_rate(by_coder[ANCHOR], curve) for key, curve in by_coder.items() if key != ANCHOR}
+    rows = [(run.coders[key].title, f"{delta:+.1f} %") for key, delta in deltas.items() if delta is not None]
+    header = ("lossy coder", f"BD-rate against {run.coders[ANCHOR].title}")
+    return markdown_table(header, rows) if rows else ""
+
+
 def summary(run: Run) -> str:
     """The whole text, in Markdown."""
     about = run.provenance
@@ -91,6 +104,7 @@ def summary(run: Run) -> str:
         f"Models: {models}. Versions: {versions}.\n",
         f"{EXPLANATION}\n",
         lossless_table(run),
+        bd_table(run),
         lossy_table(run),
     ]
     if run.failures:

@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec.benchmarks import bench, coders, metrics, plots, runner
+from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.coders import PEERS, Coder
-from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run
+from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
 from selfcodec.benchmarks.runner import Journal, PeakMemory, measure, ms_ssim
 from selfcodec.benchmarks.summary import summary
 from selfcodec.cli.main import main
@@ -184,23 +185,24 @@ def test_peak_memory_sees_what_was_freed() -> None:
 
 def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png,jpeg", "-o", out)
+    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png,jpeg,webp", "-o", out)
     printed = run(*options).output
     found = results(out)
     assert found.dataset == "pictures"
     assert list(dict.fromkeys(r.image for r in found.records)) == ["a", "b", "c"]
-    assert len(found.records) == 3 * (4 * 2 + 1 + 1 + 10)
+    assert len(found.records) == 3 * (4 * 2 + 1 + 1 + 10 + 8)
     assert found.provenance["models"].keys() == {"tiny"}
     assert str(tmp_path) not in found.provenance["command"]
     text = (out / "summary.md").read_text(encoding="utf-8")
     assert text.strip() in printed
     assert "| tiny lossless |" in text
+    assert "BD-rate against JPEG" in text
     for name in ("psnr", "lossless"):
         with Image.open(out / f"{name}.png") as image:
             assert min(image.size) > 200
         assert "<svg" in (out / f"{name}.svg").read_text(encoding="utf-8")
     report = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    assert len(report["points"]) == 4 * 2 + 1 + 1 + 10
+    assert len(report["points"]) == 4 * 2 + 1 + 1 + 10 + 8
 
 
 def test_two_runs_give_the_same_figures(folder: Path, tmp_path: Path) -> None:
@@ -336,12 +338,36 @@ def test_curves_rise_in_rate() -> None:
     def quality(point: Point) -> float | None:
         return point.psnr
 
-    ((key, rates, qualities),) = plots.curves(Run({}, "here", infos, records), quality)
+    ((key, rates, qualities),) = curves(Run({}, "here", infos, records), quality)
     assert key == "b"
     assert rates == sorted(rates)
     assert qualities == [21.0, 22.0, 20.0]
     assert plots.in_decibels(0.99) == pytest.approx(20)
     assert plots.in_decibels(1.0) is None
+
+
+ANCHOR_CURVE = ([1.0, 2.0, 4.0, 8.0], [30.0, 33.0, 36.0, 39.0])
+
+
+@pytest.mark.parametrize("method", ["pchip", "akima", "cubic"])
+def test_bd_rate_of_a_scaled_curve_is_the_scale(method: str) -> None:
+    rates, qualities = ANCHOR_CURVE
+    assert bd_rate(ANCHOR_CURVE, ([0.8 * rate for rate in rates], qualities), method) == pytest.approx(-20)
+    assert bd_rate(ANCHOR_CURVE, ([1.5 * rate for rate in rates[::-1]], qualities[::-1]), method) == pytest.approx(50)
+    shifted = [quality + 3 for quality in qualities]  # 3 dB more are worth half the rate on this curve
+    assert bd_rate(ANCHOR_CURVE, (rates, shifted), method) == pytest.approx(-50)
+
+
+def test_curves_that_share_no_quality_have_no_bd_rate() -> None:
+    assert bd_rate(ANCHOR_CURVE, ([1.0, 2.0], [50.0, 53.0])) is None
+    assert bd_rate(ANCHOR_CURVE, ([1.0, 2.0, 4.0, 8.0], [38.5, 41.5, 44.5, 47.5])) is None
+    assert bd_rate(ANCHOR_CURVE, ([1.0], [35.0])) is None
+    assert bd_rate(ANCHOR_CURVE, ([1.0, 2.0, 3.0], [31.0, 34.0, 37.0]), "cubic") is None
+
+
+def test_points_that_get_worse_are_left_out() -> None:
+    bent = ([1.0, 1.5, 2.0, 4.0, 8.0], [30.0, 29.0, 33.0, 36.0, 39.0])
+    assert bd_rate(ANCHOR_CURVE, bent) == pytest.approx(0)
 
 
 def test_environment_names_versions() -> None:
