@@ -16,6 +16,7 @@ from selfcodec.errors import InputError
 from selfcodec.modes import Mode
 
 T = TypeVar("T")
+COMPARE_HELP = "Instead, show what changed from results A to B."
 
 
 def parsed(text: str, kind: Callable[[str], T], what: str) -> tuple[T, ...]:
@@ -44,8 +45,26 @@ def parse_names(context: click.Context, parameter: click.Parameter, value: str) 
     return parsed(value, str, "names")
 
 
+def compare_results(before: Path, after: Path) -> None:
+    """Shows what changed between two results; ends with exit status 1 if anything that lasts got worse."""
+    from selfcodec.benchmarks.compare import changes_table
+    from selfcodec.benchmarks.compare import compare as changes_between
+    from selfcodec.benchmarks.metrics import show
+    from selfcodec.benchmarks.results import Run
+
+    changes = changes_between(Run.load(before), Run.load(after))
+    if not changes:
+        click.echo("no changes")
+        return
+    show(changes_table(changes))
+    worse = sum(change.verdict < 0 and change.fails for change in changes)
+    if worse:
+        complain(f"{worse} figures got worse")
+    finish(worse)
+
+
 @click.command()
-@click.option("--dataset", metavar="NAME|DIR", required=True, help="cifar10, celeba, imagenette64, kodak, or a folder.")
+@click.option("--dataset", metavar="NAME|DIR", help="cifar10, celeba, imagenette64, kodak, or a folder.")
 @click.option(
     "--models", metavar="NAME,...", default="", callback=parse_names, help="Ours, or all.  [default: what suits]"
 )
@@ -62,10 +81,11 @@ def parse_names(context: click.Context, parameter: click.Parameter, value: str) 
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--compare", metavar="A B", nargs=2, type=click.Path(exists=True, path_type=Path), help=COMPARE_HELP)
 @folder_option("output", "Folder for the results.  [default: bench-DATASET]", "-o")
 @force_option
 def bench(
-    dataset: str,
+    dataset: str | None,
     models: tuple[str, ...],
     modes: tuple[Mode, ...],
     qualities: tuple[int, ...],
@@ -73,6 +93,7 @@ def bench(
     limit: int | None,
     seed: int | None,
     jobs: int,
+    compare: tuple[Path, Path] | None,
     output: Path | None,
     force: bool,
 ) -> None:
@@ -80,13 +101,19 @@ def bench(
 
     Codes every image as a file of its own with every model, mode, quality and other coder, decodes it and compares.
     Writes results.json, summary.md and plots. Goes on where it was stopped. Ends with exit status 1 if any
-    round trip failed.
+    round trip failed, or with --compare if files grew or images got worse.
 
     \b
     Examples:
       selfcodec bench --dataset kodak -j 2
       selfcodec bench --dataset photos/ --modes lossless --peers png,webp-lossless
+      selfcodec bench --compare bench-before bench-kodak
     """
+    if compare:
+        compare_results(*compare)
+        return
+    if dataset is None:
+        raise click.UsageError("Missing option '--dataset' or '--compare'.")
     from selfcodec.benchmarks.bench import Plan, run_plan
     from selfcodec.benchmarks.summary import SUMMARY, summary
 

@@ -20,6 +20,9 @@ from selfcodec.graph import PASS_THROUGH, Graph, Node
 
 MAX_FRACTION = 10
 """Most fraction bits of a hidden activation."""
+CLAMP_WEIGHT = 0.03
+"""Of squared errors by clamping against those by rounding, where formats are chosen: a rare outlier costs fewer bits
+than its error suggests (docs/decisions/0003-context.md)."""
 GATE_FRACTION = 8
 """Fraction bits of a sigmoid's result."""
 
@@ -120,7 +123,8 @@ class FloatGraph(nn.Module):
         self.formats: dict[str, int] = {}
         self._limits = graph.limits()
         self._initialising = False
-        self._peaks: dict[str, float] | None = None
+        self._observed: dict[str, Tensor] = {}
+        self._observing = False
         by_name = {node.name: node for node in graph.nodes}
         for node in graph.nodes:
             if node.op in ("conv", "deconv"):
@@ -236,9 +240,8 @@ class FloatGraph(nn.Module):
         for node in self.graph.nodes:
             if node.name not in values:
                 values[node.name] = self._run(node, [values[name] for name in node.inputs])
-            if self._peaks is not None:
-                peak = float(values[node.name].detach().abs().max())
-                self._peaks[node.name] = max(self._peaks.get(node.name, 0.0), peak)
+            if self._observing:
+                self._observe(node, values[node.name].detach())
         return values[self.graph.output.name]
 
     def initialising(self, on: bool) -> None:
@@ -246,14 +249,23 @@ class FloatGraph(nn.Module):
         self._initialising = on
 
     def observe(self, on: bool) -> None:
-        """Starts (forgetting what was seen) or stops recording every node's largest magnitude."""
+        """Starts (forgetting what was seen) or stops recording what clamping would do to every node's values."""
+        self._observing = on
         if on:
-            self._peaks = {}
-        else:
-            self._seen, self._peaks = self._peaks or {}, None
+            self._observed = {}
+
+    def _observe(self, node: Node, x: Tensor) -> None:
+        """Adds up, for every number of fraction bits, the squared error that clamping would make, and the values."""
+        limit, magnitude = self._limits[node.name], x.abs().float()
+        beyond = [(magnitude - limit * 2.0**-f).clamp_min(0).square().sum() for f in range(MAX_FRACTION + 1)]
+        found = torch.stack([*beyond, torch.tensor(float(x.numel()), device=x.device)]).double().cpu()
+        self._observed[node.name] = self._observed.get(node.name, 0) + found
 
     def calibrate(self) -> None:
-        """Chooses every node's fraction bits from the observed magnitudes, and rounds from now on."""
+        """Chooses every node's fraction bits for the least weighted error on what was observed; rounds from now on.
+
+        A few outliers may be clamped, so that all other values are rounded less.
+        """
         group: dict[str, str] = {}
 
         def find(name: str) -> str:
@@ -279,8 +291,6 @@ class FloatGraph(nn.Module):
             return PARAM_FRACTION
         if any(node.op == "sigmoid" for node in nodes):
             return GATE_FRACTION
-        fractions = []
-        for node in nodes:
-            peak = max(self._seen.get(node.name, 1.0), 2.0**-MAX_FRACTION)
-            fractions.append(math.floor(math.log2(self._limits[node.name] / peak)))
-        return min(MAX_FRACTION, min(fractions))
+        seen = sum((self._observed[node.name] for node in nodes), torch.zeros(MAX_FRACTION + 2, dtype=torch.double))
+        rounding = torch.tensor([2.0 ** (-2 * f) / 12 for f in range(MAX_FRACTION + 1)], dtype=torch.double)
+        return int((CLAMP_WEIGHT * seen[:-1] / seen[-1] + rounding).argmin())

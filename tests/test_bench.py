@@ -346,6 +346,41 @@ def test_curves_rise_in_rate() -> None:
     assert plots.in_decibels(1.0) is None
 
 
+def saved_run(folder: Path, *records: Record) -> Path:
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    folder.mkdir()
+    Run(about, "here", {"b": CoderInfo("B", "peer", False)}, list(records)).save(folder / "results.json")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("after", "shown", "worse"),
+    [
+        (record("b", "q=1", 1000, psnr=30.01), "no changes", 0),
+        (record("b", "q=1", 1010), "+1.0 % worse", 1),
+        (record("b", "q=1", 990), "-1.0 % better", 0),
+        (record("b", "q=1", 1000, psnr=29.5), "29.5", 1),
+        (record("b", "q=1", 1000, failure="x"), "failures", 1),
+        (replace(record("b", "q=1", 1000), encode_seconds=2.0), "-75.0 % worse", 0),
+    ],
+)
+def test_changes_are_found(after: Record, shown: str, worse: int, tmp_path: Path) -> None:
+    a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
+    b = saved_run(tmp_path / "b", after)
+    result = run("--compare", a, b / "results.json", code=worse)
+    assert shown in result.stdout
+    assert not worse or "1 figures got worse" in result.stderr
+
+
+def test_results_of_other_images_are_not_compared(tmp_path: Path) -> None:
+    a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
+    b = saved_run(tmp_path / "b", replace(record("b", "q=1", 1000), image="j"))
+    c = saved_run(tmp_path / "c", record("b", "q=2", 1000))
+    assert "different images" in run("--compare", a, b, code=1).stderr
+    assert "in common" in run("--compare", a, c, code=1).stderr
+    assert "--dataset" in run(code=2).stderr
+
+
 ANCHOR_CURVE = ([1.0, 2.0, 4.0, 8.0], [30.0, 33.0, 36.0, 39.0])
 
 
