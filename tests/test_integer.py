@@ -80,6 +80,23 @@ def trained(graph: Graph, seed: int, side: int = 8) -> FloatGraph:
     return net
 
 
+@pytest.mark.parametrize(("outliers", "fraction"), [(0, 7), (1, 4), (3000, 3)])
+def test_formats_spare_precision_from_rare_outliers(outliers: int, fraction: int) -> None:
+    """Values up to 6 of 65,536, and some of 100: a single one may be clamped to 64, many may not."""
+    b = GraphBuilder()
+    b.conv(b.conv(b.latent(1), 1, 1), 1, 1)
+    net = FloatGraph(b.build())
+    hidden = net.graph.nodes[1]
+    net.set_weights(hidden, torch.ones(1, 1, 1, 1), torch.zeros(1))
+    x = torch.linspace(-6, 6, 65536)
+    x[:outliers] = 100
+    net.observe(True)
+    net(x.view(1, 1, 256, 256))
+    net.observe(False)
+    net.calibrate()
+    assert net.formats[hidden.name] == fraction
+
+
 def exported(net: FloatGraph) -> tuple[dict[str, int], dict[str, Tensor]]:
     _, tensors = export_network("n", net)
     return net.formats, {key.removeprefix("n/"): tensor for key, tensor in tensors.items()}
