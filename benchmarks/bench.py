@@ -11,8 +11,10 @@ import numpy as np
 
 from selfcodec.benchmarks import runner
 from selfcodec.benchmarks.coders import Coder, choose_peers, own_coders
+from selfcodec.benchmarks.crops import matched_crops
 from selfcodec.benchmarks.metrics import environment
 from selfcodec.benchmarks.plots import save_plots
+from selfcodec.benchmarks.report import write_html
 from selfcodec.benchmarks.results import RESULTS, Run
 from selfcodec.benchmarks.runner import Journal, UInt8
 from selfcodec.benchmarks.sources import load_pictures
@@ -92,7 +94,7 @@ def run_plan(
     force: bool = False,
     progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> Run:
-    """Measures, and writes results, summary and plots into a folder.
+    """Measures, and writes results, summary, plots and a report into a folder.
 
     Args:
         plan: what to measure.
@@ -115,5 +117,6 @@ def run_plan(
     run = Run({"command": command, **about}, dataset, {key: coder.info for key, coder in coders.items()}, records)
     run.save(output / RESULTS)
     write_summary(run, output)
-    save_plots(run, output)
+    plots = save_plots(run, output)
+    write_html(run, plots, list(matched_crops(pictures, coders, run)), output)
     return run
