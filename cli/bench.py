@@ -100,8 +100,8 @@ def bench(
     """Measure rates and distortions on a data set, beside other coders.
 
     Codes every image as a file of its own with every model, mode, quality and other coder, decodes it and compares.
-    Writes results.json, summary.md and plots. Goes on where it was stopped. Ends with exit status 1 if any
-    round trip failed, or with --compare if files grew or images got worse.
+    Writes results.json, summary.md, plots and report.html. Goes on where it was stopped. Ends with exit status
+    1 if any round trip failed, or with --compare if files grew or images got worse.
 
     \b
     Examples:
