@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from selfcodec.errors import InputError
 
-OPTIMIZERS = ("adamax", "adam")
+OPTIMIZERS = ("adamax", "adam", "muon")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class TrainConfig:
     Attributes:
         dataset: name of the data set; several, joined by `+`, are taken together.
         patch: side of the patches that whole images are cut into.
-        optimizer: `adamax` (the paper's) or `adam`.
+        optimizer: `adamax` (the paper's), `adam` or `muon`; see `selfcodec.models.optimizers`.
         batch: images a step.
         learning_rate: the peak; it warms up over `warmup` steps, then follows a half cosine to `final_rate` times
             the peak over the time budget.

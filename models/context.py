@@ -1,4 +1,4 @@
-"""The local causal context in floating point, for training: what `selfcodec.context` computes in integers.
+"""The local causal context for training: what `selfcodec.context` computes; on a GPU the same in PyTorch.
 
 A head sees every neighbour as its distance from the *base*, the average of the nearest neighbours, divided by a power
 of two that follows the local *activity*; means and scales are relative to both. So one small network serves smooth and
@@ -7,12 +7,14 @@ busy places alike.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfcodec.context import gather
 from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.layout import (
     ACTIVITY_CHANNELS,
@@ -25,8 +27,10 @@ from selfcodec.layout import (
     BASE_NEIGHBOURS,
     CONTEXT_REACH,
     NEIGHBOURS,
+    context_inputs,
 )
 from selfcodec.models.distributions import Centre
+from selfcodec.parallel import mapped
 
 MOST = ACTIVATION_MAX / 2**INPUT_FRACTION
 """Largest input that the integer network takes."""
@@ -46,6 +50,45 @@ def _neighbours(x: Tensor) -> Tensor:
     return torch.stack([padded[:, r : r + height, c : c + width] for r, c in rows], 3)
 
 
+def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A head's inputs (B, H, W, N), the bases (B, H, W, C) and the activity (B, H, W, 1), in PyTorch."""
+    b, c, h, w = x.shape
+    inside = _inside(h, w, x.device) * (~withheld).float()[:, None, None, None, None]  # (B, H, W, N, 1)
+    values = _neighbours(x)  # (B, H, W, N, C)
+    near, known = values[:, :, :, BASE_NEIGHBOURS], inside[:, :, :, BASE_NEIGHBOURS]
+    count = known.sum(3)  # (B, H, W, 1)
+    average = torch.floor((2 * (near * known).sum(3) + count) / (2 * count).clamp_min(1))
+    base = torch.where(count > 0, average, fallback.permute(0, 2, 3, 1))  # (B, H, W, C)
+    distance = (values - base[:, :, :, None]) * inside
+    total = distance[:, :, :, ACTIVITY_NEIGHBOURS].abs().sum((3, 4)) * ACTIVITY_CHANNELS / c
+    digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
+    activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]
+    unit = torch.exp2(activity - ACTIVITY_UNIT)
+    scaled = (distance / unit[..., None]).clamp(-MOST, MOST).reshape(b, h, w, -1)
+    return torch.cat([scaled, (activity - 7) / 2, (base - 128) / 64, (count > 0).to(x.dtype)], 3), base, activity
+
+
+def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The same by the codec's own compiled loop, which takes a quarter of the time on a processor."""
+    b, c, h, w = x.shape
+    planes, fallbacks = (values.to(torch.uint8).contiguous().numpy() for values in (x, fallback))
+    places = np.stack(np.divmod(np.arange(h * w, dtype=np.int32), w), 1)
+    inputs = np.empty((b, h * w, context_inputs(c)), dtype=np.float32)
+    bases, activity = np.empty((b, h * w, c), dtype=np.int64), np.empty((b, h * w), dtype=np.int64)
+    tasks = [
+        partial(gather, plane, known, places, max(h, w), not hidden, *rows)
+        for plane, known, hidden, *rows in zip(
+            planes, fallbacks, withheld.tolist(), inputs, bases, activity, strict=True
+        )
+    ]
+    for _ in mapped(tasks):
+        pass
+    scaled = torch.from_numpy(inputs).mul_(2.0**-INPUT_FRACTION)
+    rows = (scaled, torch.from_numpy(bases).to(x.dtype), torch.from_numpy(activity).to(x.dtype))
+    seen, base, digits = (values.view(b, h, w, -1) for values in rows)
+    return seen, base, digits
+
+
 @torch.no_grad()
 def context_of(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Centre]:
     """A context head's inputs, and what its outputs are relative to.
@@ -58,20 +101,9 @@ def context_of(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, C
     Returns:
         (B, layout.context_inputs(C), H, W), and the centre.
     """
-    b, c, h, w = x.shape
-    inside = _inside(h, w, x.device) * (~withheld).float()[:, None, None, None, None]  # (B, H, W, N, 1)
-    values = _neighbours(x)  # (B, H, W, N, C)
-    near, known = values[:, :, :, BASE_NEIGHBOURS], inside[:, :, :, BASE_NEIGHBOURS]
-    count = known.sum(3)  # (B, H, W, 1)
-    average = torch.floor((2 * (near * known).sum(3) + count) / (2 * count).clamp_min(1))
-    base = torch.where(count > 0, average, fallback.permute(0, 2, 3, 1))  # (B, H, W, C)
-    distance = (values - base[:, :, :, None]) * inside
-    total = distance[:, :, :, ACTIVITY_NEIGHBOURS].abs().sum((3, 4)) * ACTIVITY_CHANNELS / c
-    digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
-    activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]  # (B, H, W, 1)
+    seen = _gathered if x.device.type == "cpu" else _seen
+    inputs, base, activity = seen(x, fallback, withheld)
     unit = torch.exp2(activity - ACTIVITY_UNIT)
-    scaled = (distance / unit[..., None]).clamp(-MOST, MOST).reshape(b, h, w, -1)
-    inputs = torch.cat([scaled, (activity - 7) / 2, (base - 128) / 64, (count > 0).to(x.dtype)], 3)
     centre = Centre(
         base.permute(0, 3, 1, 2),
         (ACTIVITY_MEAN_UNIT * unit).permute(0, 3, 1, 2),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec.errors import InputError
@@ -17,8 +18,12 @@ from selfcodec.transforms import get_transform
 
 HELD_OUT = 500
 """Training images at most that are kept for validation."""
-FLATTER_SHARE, GREY_SHARE = 0.25, 0.04
+FLATTER_SHARE, GREY_SHARE, COARSE_SHARE, NOISY_SHARE = 0.25, 0.04, 0.3, 0.35
 """Of augmented images."""
+NOISE = 2.5
+"""Largest standard deviation of added noise, grey levels."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue (ITU-R BT.601)."""
 
 
 def training_images(train: TrainConfig, data: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -45,15 +50,28 @@ def training_images(train: TrainConfig, data: Path | None = None) -> tuple[np.nd
     return np.concatenate(kept), np.concatenate(held_out)
 
 
+def coarse_colour(x: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in grey levels with colour at half the resolution, as JPEG files and photo CDs have it."""
+    luma = (x * x.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    return luma + F.interpolate(F.avg_pool2d(x - luma, 2), size=x.shape[2:], mode="bilinear")
+
+
 def augmented(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch (B, 3, H, H), uint8, at random transposed; some images darker and flatter, a few of them grey."""
+    """A batch (B, 3, H, H), uint8, at random transposed and varied image by image: photographs come in many kinds.
+
+    Some have their colour at half the resolution, are darker and flatter, or noisier; a few are grey.
+    """
     if torch.rand((), generator=generator) < 0.5:
         x = x.transpose(2, 3)
-    chance = torch.rand(3, len(x), 1, 1, 1, generator=generator).to(x.device)
-    gain = 1 - 0.5 * chance[1]
-    flatter = torch.floor(x * gain + 255 * (1 - gain) * chance[2] + 0.5).to(torch.uint8)
-    x = torch.where(chance[0] < FLATTER_SHARE, flatter, x)
-    return torch.where(chance[0] > 1 - GREY_SHARE, x[:, 1:2].expand_as(x), x)
+    chance = torch.rand(7, len(x), 1, 1, 1, generator=generator).to(x.device)
+    values = x.float()
+    values = torch.where(chance[0] < COARSE_SHARE, coarse_colour(values), values)
+    gain = 1 - 0.5 * chance[2]
+    values = torch.where(chance[1] < FLATTER_SHARE, values * gain + 255 * (1 - gain) * chance[3], values)
+    noise = NOISE * chance[5] * torch.randn(x.shape, generator=generator).to(x.device)
+    values = torch.where(chance[4] < NOISY_SHARE, values + noise, values)
+    values = torch.where(chance[6] < GREY_SHARE, values[:, 1:2], values)
+    return torch.floor(values + 0.5).clamp(0, 255).to(torch.uint8)
 
 
 def with_transformations(images: np.ndarray, transformation: str, levels: int) -> list[np.ndarray]:

@@ -18,8 +18,9 @@ from selfcodec.errors import InputError
 
 UInt8 = npt.NDArray[np.uint8]
 
-SCALES = (1.0, 0.7, 0.5)
-"""At which whole images are cut into patches; a photograph at half the size is a sharper one."""
+SCALES = (1.0, 1.4, 0.7, 0.5)
+"""At which whole images are cut into patches: a photograph at half the size is a sharper one, an enlarged one is as
+soft as cameras' own pixels, most of which are interpolated."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 SIDE = 64
 """Of CelebA's and Imagenette's images as the paper uses them (section 4.1), pixels."""

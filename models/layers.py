@@ -167,11 +167,21 @@ class FloatGraph(nn.Module):
 
     @torch.no_grad()
     def set_weights(self, node: Node, weight: Tensor, bias: Tensor) -> None:
-        """Makes these a convolution's effective weight and bias."""
-        self.weights[self._key(node)].copy_(weight)
-        self.biases[self._key(node)].copy_(bias)
+        """Makes these a convolution's effective weight and bias.
+
+        Of a narrower network's, channels that are new stay as they are, but nothing reads them: the function is the
+        narrower network's (Chen et al. 2016, Net2Net, https://arxiv.org/abs/1511.05641, with zeros instead of copies).
+        """
+        own = self.weights[self._key(node)]
+        rows, columns = weight.shape[:2]
+        if node.op == "deconv":
+            own[rows:, :columns] = 0
+        else:
+            own[:rows, columns:] = 0
+        own[:rows, :columns] = weight
+        self.biases[self._key(node)][: len(bias)] = bias
         if self.weight_norm:
-            self.gains[self._key(node)].copy_(self._norm(node, weight))
+            self.gains[self._key(node)].copy_(self._norm(node, own))
 
     def input_format(self, node: Node) -> tuple[int, int]:
         """(limit, fraction) of the first input of a node."""

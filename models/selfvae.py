@@ -172,6 +172,13 @@ class SelfVAE(nn.Module):
         for i, net in enumerate(getattr(self.prior, "couplings", ())):
             yield f"f_{i}", net
 
+    def pixel_networks(self) -> Iterator[tuple[str, FloatGraph]]:
+        """The networks of the pixel variables' likelihoods with their names: trunks and heads."""
+        steps = [f"p_{step.name}" for step in self.steps if step.target.kind == "pixels"]
+        for name, net in self.graphs():
+            if any(name == step or name.startswith(f"{step}_") for step in steps):
+                yield name, net
+
     # Inference.
 
     def posterior(self, step: Step, source: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -1,4 +1,4 @@
-"""Training within a time budget: AdaMax, warm-up and cosine decay, EMA, clipping, resumable checkpoints."""
+"""Training within a time budget: warm-up and cosine decay, EMA, clipping, resumable checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
+from selfcodec.graph import Graph
 from selfcodec.mixture import STEP_BITS
 from selfcodec.models.config import Recipe, parse_recipe_dict
 from selfcodec.models.data import ImageSet
+from selfcodec.models.optimizers import build_optimizer
 from selfcodec.models.selfvae import SelfVAE, Withheld
 from selfcodec.zoo import Model, find_model
 
@@ -27,9 +29,6 @@ LOG = "log.jsonl"
 CALIBRATION_BATCHES = 20
 SPIKE = 8.0
 """A gradient more than this many times as long as usual is not followed."""
-EPSILON = 1e-5
-"""Of Adam and AdaMax: far below the gradients of what matters. With their usual 1e-8, networks of a latent that carries
-nothing, whose gradients are noise of 1e-6, would walk at random in steps of full length, until the latent explodes."""
 _CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
 """What a checkpoint holds."""
 
@@ -76,6 +75,23 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
+def widens(graph: Graph, narrower: Graph) -> bool:
+    """Whether a network is another one, but perhaps for hidden channels added to convolutions and sums."""
+    if graph == narrower:
+        return True
+    if len(graph.nodes) != len(narrower.nodes):
+        return False
+    fixed = {node.name for node in (*graph.inputs, graph.output)}
+    return all(
+        replace(node, channels=old.channels) == old
+        and (
+            node.channels == old.channels
+            or (node.channels > old.channels and node.name not in fixed and node.op in ("conv", "deconv", "add"))
+        )
+        for node, old in zip(graph.nodes, narrower.nodes, strict=True)
+    ) and all(node.op in ("pixels", "latent", "conv", "deconv", "add") for node in graph.nodes)
+
+
 class Trainer:
     """One training run in one folder: `checkpoint.pt`, `log.jsonl`, pictures."""
 
@@ -86,8 +102,7 @@ class Trainer:
         torch.backends.cudnn.allow_tf32 = False
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
-        kind = {"adamax": torch.optim.Adamax, "adam": torch.optim.Adam}[recipe.train.optimizer]
-        self.optimizer = kind(self.model.parameters(), lr=recipe.train.learning_rate, eps=EPSILON)
+        self.optimizer = build_optimizer(recipe.train.optimizer, self.model, recipe.train.learning_rate)
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
         self.step = 0
         self.elapsed = 0.0
@@ -97,12 +112,12 @@ class Trainer:
         self._usual_norm: float | None = None
 
     def start_from(self, source: Model) -> None:
-        """Takes the weights of an exported model; ModelError where it is of another shape."""
+        """Takes the weights of an exported model, which may be narrower; ModelError where it is of another shape."""
         if source.spec.shape != self.model.shape:
             raise ModelError(f"training cannot start from {source.where}: its variables are not this recipe's")
         for name, net in self.model.graphs():
             other = source.nets.get(name)
-            if other is None or other.graph != net.graph:
+            if other is None or not widens(net.graph, other.graph):
                 raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
             for node in net.graph.nodes:
                 if node.op in ("conv", "deconv"):
@@ -154,7 +169,8 @@ class Trainer:
     def load(self) -> None:
         """Continues from this folder's checkpoint; ModelError where it is of another model."""
         state = read_checkpoint(self.out / CHECKPOINT)
-        if state["recipe"]["model"] != asdict(self.recipe)["model"]:
+        theirs, ours = state["recipe"], asdict(self.recipe)
+        if (theirs["model"], theirs["train"]["optimizer"]) != (ours["model"], ours["train"]["optimizer"]):
             raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])

@@ -22,7 +22,7 @@ from selfcodec.imageio import from_image
 from selfcodec.integer import Runtime
 from selfcodec.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
 from selfcodec.models.config import Recipe
-from selfcodec.models.context import context_of
+from selfcodec.models.context import _gathered, _seen, context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
 from selfcodec.modes import Mode
 from selfcodec.rows import RowNetwork
@@ -91,6 +91,18 @@ def test_the_codec_sees_what_the_trainer_sees(channels: int, shown: bool, noise:
     assert (centre.base[0].permute(1, 2, 0).flatten(0, 1).numpy() == bases).all()
     assert isinstance(centre.unit, torch.Tensor)
     assert (centre.unit.flatten().numpy() == 2.0 ** (activity - 3)).all()
+
+
+@pytest.mark.parametrize("noise", [0, 2, 300])
+def test_the_trainer_s_two_ways_agree(noise: int) -> None:
+    """Compiled on a processor, in PyTorch on a GPU; but for the rounding of distances finer than the codec's inputs."""
+    random = torch.Generator().manual_seed(noise)
+    x = (100 + noise * torch.randn(3, 3, 12, 17, generator=random)).floor().clamp(0, 255)
+    fallback, withheld = 255 - x, torch.tensor([False, True, False])
+    compiled, torch_s = (way(x, fallback, withheld) for way in (_gathered, _seen))
+    assert (compiled[0] - torch_s[0]).abs().max() <= 2.0 ** -(INPUT_FRACTION + 1)
+    assert torch.equal(compiled[1], torch_s[1])
+    assert torch.equal(compiled[2], torch_s[2])
 
 
 def test_pixels_to_come_and_other_blocks_are_not_looked_at() -> None:

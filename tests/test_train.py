@@ -18,7 +18,7 @@ from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models import train
-from selfcodec.models.config import Recipe
+from selfcodec.models.config import OPTIMIZERS, Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.layers import FloatGraph
@@ -167,8 +167,10 @@ def test_a_run_stopped_half_way_goes_on(recipe: Recipe, small: ImageSet, tmp_pat
     assert steps == list(range(21, 31))
 
 
-def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path: Path, optimizer: str) -> None:
     """The next step of the resumed run is the next step of the run that went on."""
+    recipe = replace(recipe, train=replace(recipe.train, optimizer=optimizer))
     first = Trainer(recipe, tmp_path, CPU)
     batches = small.random_batches(recipe.train.batch, first.generator)
     for _ in range(6):
@@ -198,6 +200,8 @@ def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path:
 def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     Trainer(recipe, tmp_path, CPU).save()
     Trainer(replace(recipe, train=replace(recipe.train, minutes=1.0)), tmp_path, CPU).load()
+    with pytest.raises(ModelError, match="another recipe"):
+        Trainer(replace(recipe, train=replace(recipe.train, optimizer="muon")), tmp_path, CPU).load()
     with pytest.raises(ModelError, match="another recipe"):
         Trainer(replace(recipe, model=replace(recipe.model, width=6)), tmp_path, CPU).load()
 
@@ -462,8 +466,9 @@ def of_context(patches: UInt8) -> ImageSet:
     return ImageSet.build(patches[64:96, :16, :16], "downscale4", 1, flip=False, device=CPU, augment=True)
 
 
-def test_a_model_in_context_learns(in_context: Recipe, of_context: ImageSet, tmp_path: Path) -> None:
-    optimised = replace(in_context, train=replace(in_context.train, optimizer="adam", learning_rate=5e-3))
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_model_in_context_learns(in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str) -> None:
+    optimised = replace(in_context, train=replace(in_context.train, optimizer=optimizer, learning_rate=5e-3))
     trainer = Trainer(optimised, tmp_path, CPU)
     before = sum(evaluate(trainer.model, of_context).values())
     batches = of_context.random_batches(8, trainer.generator)
@@ -496,6 +501,40 @@ def test_training_starts_from_a_model_s_weights(
     for name, net in second.ema.graphs():
         net.formats = dict(source.nets[name].formats)
     assert Model(export_model(in_context, second.ema, None)).nets["p_x"].bounds == source.nets["p_x"].bounds
+
+
+@pytest.mark.parametrize("changes", [{"width_head": 11}, {"width_head": 9, "finest": 7}])
+def test_a_wider_model_starts_as_the_narrower_one(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    """Also what nothing reads yet can be learned from: it is not zero."""
+    first = Trainer(in_context, tmp_path / "run", CPU)
+    source = write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
+    model = replace(in_context.model, **changes)
+    settings = replace(in_context.train, start=str(tmp_path / "first"), seed=9, optimizer="muon")
+    second = Trainer(replace(in_context, model=model, train=settings), tmp_path / "2", CPU)
+    assert sum(p.numel() for p in second.model.parameters()) > sum(p.numel() for p in first.model.parameters())
+    same = Trainer(replace(in_context, train=settings), tmp_path / "3", CPU)
+    rates = [evaluate(trainer.model, of_context) for trainer in (same, second)]
+    assert rates[1] == pytest.approx(rates[0], rel=1e-4)
+    head, old = dict(second.model.graphs())["p_x_0"], source.nets["p_x_0"]
+    node = next(n for n in head.graph.nodes if n.op == "conv" and n.channels > old.constants(n.name)[0].shape[0])
+    new = head.weight(node).detach()[old.constants(node.name)[0].shape[0] :]
+    assert float(new.abs().amax((1, 2, 3)).min()) > 0
+    for batch in range(3):
+        second.train_step(of_context.batch(torch.arange(8) + 8 * batch))
+    assert all(bool(torch.isfinite(p).all()) for p in second.model.parameters())
+
+
+@pytest.mark.parametrize("changes", [{"width_head": 7}, {"blocks_head": 2}, {"mixtures": 3}])
+def test_training_starts_from_no_wider_or_deeper_model(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    first = Trainer(in_context, tmp_path / "run", CPU)
+    write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
+    other = replace(in_context, model=replace(in_context.model, **changes))
+    with pytest.raises(ModelError, match=r"network 'p_\w+' is not this recipe's"):
+        Trainer(replace(other, train=replace(other.train, start=str(tmp_path / "first"))), tmp_path, CPU)
 
 
 def test_training_starts_from_no_other_kind_of_model(in_context: Recipe, tiny_model_dir: Path, tmp_path: Path) -> None:
