@@ -188,10 +188,13 @@ def make_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be created: {error.strerror or error}") from error
 
 
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Writes a report as JSON."""
-    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, text.encode())
+def write_report(path: Path, report: dict[str, Any], rows: Sequence[str] = ()) -> None:
+    """Writes a report as JSON, indented, but for lists under the names in `rows`: of those every item takes a line."""
+    text = json.dumps({**report, **dict.fromkeys(rows)}, indent=1, allow_nan=False)
+    for name in rows:
+        lines = ",\n  ".join(json.dumps(row, allow_nan=False) for row in report[name])
+        text = text.replace(f'\n "{name}": null', f'\n "{name}": [\n  {lines}\n ]')
+    write_atomically(path, f"{text}\n".encode())
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from selfcodec.benchmarks.coders import OWN
+from selfcodec.benchmarks.published import PublishedCurve, published_curves
 from selfcodec.benchmarks.results import Run, Value, curves
 
 STYLE: dict[Any, Any] = {
@@ -23,8 +26,8 @@ STYLE: dict[Any, Any] = {
 """The salt makes equal plots equal files."""
 OWN_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/)."""
-PEER_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-PEER_GREY = "#777777"
+PEER_COLOURS = ("#444444", "#8c564b", "#7f7f1f", "#5f7f7f", "#9467bd")
+PUBLISHED_COLOURS = ("#bbbbbb", "#999999", "#c49c94", "#b5b55a", "#8fb8b8", "#c5b0d5", "#aaaaaa", "#dba57a")
 MARKERS = {"rs1": "o", "rs2": "s", "cg": "D", "cr": "^"}
 """By mode; colours are by model."""
 LOG_RATIO = 10
@@ -37,6 +40,32 @@ def in_decibels(ms_ssim: float | None) -> float | None:
     return None if ms_ssim is None or ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A quality on the vertical axis.
+
+    Attributes:
+        name: of the plot's files.
+        label: of the axis.
+        value: of a point; None where unknown.
+        published: of a curve that others have published; empty where unknown.
+    """
+
+    name: str
+    label: str
+    value: Value
+    published: Callable[[PublishedCurve], Sequence[float]]
+
+
+PSNR = Measure("psnr", "PSNR, dB", lambda p: p.psnr, lambda curve: curve.psnr)
+MS_SSIM = Measure(
+    "ms-ssim",
+    "MS-SSIM, dB",
+    lambda p: in_decibels(p.ms_ssim),
+    lambda curve: [decibels for m in curve.ms_ssim if (decibels := in_decibels(m)) is not None],
+)
+
+
 def _rate_axis(axes: Axes, rates: list[float]) -> None:
     axes.set_xlabel("bits per pixel, of whole files")
     if max(rates) > LOG_RATIO * min(rates):
@@ -47,12 +76,12 @@ def _rate_axis(axes: Axes, rates: list[float]) -> None:
     axes.grid(visible=True, linewidth=0.4, alpha=0.5)
 
 
-def rate_distortion(run: Run, value: Value, label: str) -> Figure | None:
-    """One curve a coder, ours in colour; None where nothing is lossy or the measure is unknown."""
-    found = list(curves(run, value))
+def rate_distortion(run: Run, measure: Measure) -> Figure | None:
+    """One curve a coder, ours with markers, published ones dashed; None where nothing is lossy or none is measured."""
+    found = list(curves(run, measure.value))
     if not found:
         return None
-    figure = Figure(figsize=(6.4, 3.9), layout="constrained")
+    figure = Figure(figsize=(6.8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     models: list[str] = []
     peers = 0
@@ -64,13 +93,17 @@ def rate_distortion(run: Run, value: Value, label: str) -> Figure | None:
             colour = OWN_COLOURS[models.index(model) % len(OWN_COLOURS)]
             axes.plot(rates, qualities, color=colour, marker=MARKERS[mode], markersize=4.5, label=title, zorder=3)
         else:
-            shade = PEER_STYLES[peers % len(PEER_STYLES)]
-            axes.plot(rates, qualities, color=PEER_GREY, linestyle=shade, linewidth=1.0, label=title)
+            axes.plot(rates, qualities, color=PEER_COLOURS[peers % len(PEER_COLOURS)], linewidth=1.0, label=title)
             peers += 1
-    axes.set_ylabel(label)
+    for i, curve in enumerate(published_curves(run.dataset)):
+        if known := measure.published(curve):
+            colour = PUBLISHED_COLOURS[i % len(PUBLISHED_COLOURS)]
+            title = f"{curve.title}, published"
+            axes.plot(curve.bpp, known, color=colour, linestyle="--", linewidth=0.9, label=title, zorder=1)
+    axes.set_ylabel(measure.label)
     axes.set_title(f"{run.dataset}, {len({r.image for r in run.records})} images", loc="left", fontsize=9)
     _rate_axis(axes, [rate for _, rates, _ in found for rate in rates])
-    figure.legend(loc="outside right center", frameon=False, fontsize=7)
+    figure.legend(loc="outside right center", frameon=False, fontsize=6.5)
     return figure
 
 
@@ -96,8 +129,7 @@ def save_plots(run: Run, folder: Path) -> list[Path]:
     written = []
     with rc_context(STYLE):
         for name, figure in (
-            ("psnr", rate_distortion(run, lambda p: p.psnr, "PSNR, dB")),
-            ("ms-ssim", rate_distortion(run, lambda p: in_decibels(p.ms_ssim), "MS-SSIM, dB")),
+            *((measure.name, rate_distortion(run, measure)) for measure in (PSNR, MS_SSIM)),
             ("lossless", lossless_rates(run)),
         ):
             if figure is None:

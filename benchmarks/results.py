@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from selfcodec.benchmarks.metrics import read_report, write_report
 from selfcodec.errors import InputError
 
 RESULTS = "results.json"
-FORMAT = 1
+FORMAT = 2
+"""In version 1 every record named its fields, which made files three times as large."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Run:
         return sorted(points, key=lambda p: (order.index(p.coder), math.inf if math.isnan(p.bpp) else p.bpp))
 
     def save(self, path: Path) -> None:
-        """Writes the run as JSON, the points beside the records for readers who only want those."""
+        """Writes the run as JSON, a line a record, and beside them the points for readers who only want those."""
         points = [
             {name: None if value != value else value for name, value in asdict(point).items()}  # NaN is no JSON
             for point in self.points()
@@ -184,9 +185,10 @@ class Run:
             "dataset": self.dataset,
             "coders": {key: asdict(coder) for key, coder in self.coders.items()},
             "points": points,
-            "records": [asdict(record) for record in self.records],
+            "columns": [field.name for field in fields(Record)],
+            "records": [list(astuple(record)) for record in self.records],
         }
-        write_report(path, report)
+        write_report(path, report, rows=("records",))
 
     @staticmethod
     def load(path: Path) -> Run:
@@ -197,10 +199,11 @@ class Run:
             if report.pop("format") != FORMAT:
                 raise InputError(f"{path}: results of another version of selfcodec")
             del report["points"]
-            records = [Record(**record) for record in report.pop("records")]
+            columns = report.pop("columns")
+            records = [Record(**dict(zip(columns, row, strict=True))) for row in report.pop("records")]
             coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}
             return Run(report, report.pop("dataset"), coders, records)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: not a benchmark's results ({error})") from error
 
 

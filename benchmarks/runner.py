@@ -25,6 +25,7 @@ from selfcodec.benchmarks.coders import Coder
 from selfcodec.benchmarks.metrics import psnr
 from selfcodec.benchmarks.results import Record
 from selfcodec.errors import InputError
+from selfcodec.imageio import write_atomically
 
 UInt8 = npt.NDArray[np.uint8]
 Coders = Mapping[str, Coder]
@@ -157,9 +158,12 @@ def _measured(tasks: Sequence[tuple[str, UInt8, Wanted]], coders: Coders, jobs: 
 class Journal:
     """The records in a folder that a stopped run has left, and those that come.
 
+    Records of a model that has changed since are forgotten, those of other models and coders stay.
+
     Args:
         folder: which is made.
-        what: what is run: data set, models, versions. Records of anything else do not mix with it.
+        what: what is run: data set, models with their digests, versions. Records of other images or versions do not
+            mix with it.
         force: forget what is there.
 
     Raises:
@@ -176,15 +180,20 @@ class Journal:
         first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
         remedy = "choose another folder, or begin anew with --force"
         try:
-            if json.loads(first) != what:
-                raise InputError(f"{self.path}: holds records of another data set, model or version: {remedy}")
+            before = json.loads(first)
+            models = before.pop("models")
+            if {**before, "models": what["models"]} != what:
+                raise InputError(f"{self.path}: holds records of another data set or version: {remedy}")
             complete = lines if not lines or self.path.read_bytes().endswith(b"\n") else lines[:-1]
-            for record in (Record(**json.loads(line)) for line in complete):
-                self.records[record.key] = record
-        except (ValueError, TypeError) as error:
+            records = [Record(**json.loads(line)) for line in complete]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error
+        changed = {Path(name).name for name, digest in what["models"].items() if models.get(name, digest) != digest}
+        kept = [record for record in records if record.coder.rpartition(" ")[0] not in changed]
+        self.records = {record.key: record for record in kept}
+        header = json.dumps({**what, "models": models | what["models"]})
         text = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())
-        self.path.write_text(f"{first}\n{text}", encoding="utf-8")  # without a last line that was cut short
+        write_atomically(self.path, f"{header}\n{text}".encode())  # without a last line that was cut short
 
     def add(self, records: Sequence[Record]) -> None:
         """Keeps records, on disk before anything else happens."""

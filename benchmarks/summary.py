@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from selfcodec.benchmarks.bd import bd_rate
+from selfcodec.benchmarks.published import published_curves
 from selfcodec.benchmarks.results import Point, Run, curves
 from selfcodec.imageio import write_atomically
 
@@ -80,14 +81,23 @@ def lossy_table(run: Run) -> str:
 
 
 def bd_table(run: Run) -> str:
-    """How far every lossy coder is from ANCHOR; "" where that is not there, or nothing to compare with it."""
+    """How far every lossy coder is from ANCHOR, published ones too; "" where that is not there, or nothing else."""
     by_coder = {key: (rates, qualities) for key, rates, qualities in curves(run, lambda p: p.psnr)}
-    if ANCHOR not in by_coder:
+    anchor = by_coder.pop(ANCHOR, None)
+    if anchor is None:
         return ""
-    deltas = {key: bd_rate(by_coder[ANCHOR], curve) for key, curve in by_coder.items() if key != ANCHOR}
-    rows = [(run.coders[key].title, f"{delta:+.1f} %") for key, delta in deltas.items() if delta is not None]
+    others = [(run.coders[key].title, curve) for key, curve in by_coder.items()]
+    others += [(f"{c.title}, published", (list(c.bpp), list(c.psnr))) for c in published_curves(run.dataset)]
+    deltas = [(title, bd_rate(anchor, curve)) for title, curve in others]
+    rows = [(title, f"{delta:+.1f} %") for title, delta in deltas if delta is not None]
     header = ("lossy coder", f"BD-rate against {run.coders[ANCHOR].title}")
     return markdown_table(header, rows) if rows else ""
+
+
+def sources(run: Run) -> str:
+    """Where published curves come from; "" where there are none."""
+    lines = [f"- {curve.title}: <{curve.source}>" for curve in published_curves(run.dataset)]
+    return "\n".join(["Published curves, as their authors measured them:\n", *lines, ""]) if lines else ""
 
 
 def summary(run: Run) -> str:
@@ -106,6 +116,7 @@ def summary(run: Run) -> str:
         lossless_table(run),
         bd_table(run),
         lossy_table(run),
+        sources(run),
     ]
     if run.failures:
         rows = ((r.image, run.coders[r.coder].title, r.setting, r.failure.replace("|", "\\|")) for r in run.failures)

@@ -19,6 +19,7 @@ from PIL import Image
 from selfcodec.benchmarks import bench, coders, crops, metrics, plots, report, runner
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.coders import PEERS, Coder
+from selfcodec.benchmarks.published import published_curves
 from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
 from selfcodec.benchmarks.runner import Journal, PeakMemory, measure, ms_ssim
 from selfcodec.benchmarks.summary import summary
@@ -27,7 +28,7 @@ from selfcodec.errors import InputError
 from selfcodec.zoo import Model
 
 UInt8 = npt.NDArray[np.uint8]
-WHAT = {"dataset": "here"}
+WHAT: dict[str, Any] = {"dataset": "here", "models": {}}
 
 
 def run(*arguments: object, code: int = 0) -> Result:
@@ -252,13 +253,28 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest
 def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, WHAT)
     assert Journal(tmp_path, WHAT).records == {}
-    with pytest.raises(InputError, match=r"another data set, model or version: choose another folder"):
-        Journal(tmp_path, {"dataset": "there"})
+    with pytest.raises(InputError, match=r"another data set or version: choose another folder"):
+        Journal(tmp_path, WHAT | {"dataset": "there"})
     for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n'):
         (tmp_path / "records.jsonl").write_bytes(damaged)
         with pytest.raises(InputError, match="begin anew with --force"):
             Journal(tmp_path, WHAT)
     Journal(tmp_path, WHAT, force=True)
+
+
+def test_a_model_that_changed_is_measured_again_and_nothing_else(tmp_path: Path) -> None:
+    what = WHAT | {"models": {"a": "1", "elsewhere/b": "2"}}
+    journal = Journal(tmp_path, what)
+    records = [record(coder, "", 5) for coder in ("a lossless", "b lossless", "a b lossless", "png")]
+    journal.add(records)
+    assert list(Journal(tmp_path, what | {"models": {"c": "3"}}).records.values()) == records
+    assert list(Journal(tmp_path, what).records.values()) == records
+    changed = what | {"models": {"a": "4"}}
+    assert list(Journal(tmp_path, changed).records.values()) == records[1:]
+    changed = what | {"models": {"elsewhere/b": "5"}}
+    assert list(Journal(tmp_path, changed).records.values()) == records[2:]
+    header = json.loads((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert header["models"] == {"a": "4", "elsewhere/b": "5", "c": "3"}
 
 
 @pytest.mark.parametrize(
@@ -322,7 +338,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     written.save(tmp_path / "results.json")
     assert Run.load(tmp_path) == written
     assert "a \\| b" in summary(written)
-    for text in ("{}", '{"format": 2}', "[]", "no", '{"format": 1, "points": [], "records": [{}]}'):
+    for text in ("{}", '{"format": 1}', "[]", "no", '{"format": 2, "points": [], "columns": [], "records": [[3]]}'):
         (tmp_path / "results.json").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=r"results\.json"):
             Run.load(tmp_path)
@@ -330,7 +346,7 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_plots_of_nothing_are_none() -> None:
     empty = Run({}, "here", {"b": CoderInfo("B", "peer", False)}, [record("b", "", 0, failure="x")])
-    assert plots.rate_distortion(empty, lambda p: p.psnr, "PSNR") is None
+    assert plots.rate_distortion(empty, plots.PSNR) is None
     assert plots.lossless_rates(empty) is None
 
 
@@ -406,6 +422,50 @@ def test_curves_that_share_no_quality_have_no_bd_rate() -> None:
 def test_points_that_get_worse_are_left_out() -> None:
     bent = ([1.0, 1.5, 2.0, 4.0, 8.0], [30.0, 29.0, 33.0, 36.0, 39.0])
     assert bd_rate(ANCHOR_CURVE, bent) == pytest.approx(0)
+
+
+def published(path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    return {curve["title"]: (curve["bpp"], curve["psnr"]) for curve in json.loads(path.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize(("codec", "expected"), [("QRes-VAE 34 M", -3.95), ("QARV", -6.54)])
+def test_bd_rates_are_those_that_were_published(codec: str, expected: float) -> None:
+    """Against VTM 18.0, the mean over Kodak, CLIC 2022 and Tecnick, from their authors' curves and README.
+
+    https://github.com/duanzhiihao/lossy-vae; QARV's is the figure published with these curves, which a later version
+    of the README replaced by that of a retrained model.
+    """
+    here = Path(__file__).parent / "data"
+    sets = [published(here / f"published-{name}.json") for name in ("clic2022-test", "tecnick-rgb-1200")]
+    sets.append({curve.title: (list(curve.bpp), list(curve.psnr)) for curve in published_curves("kodak")})
+    deltas = [bd_rate(curves["VTM 18.0"], curves[codec], "cubic") for curves in sets]
+    assert all(delta is not None for delta in deltas)
+    assert sum(delta or 0 for delta in deltas) / 3 == pytest.approx(expected, abs=0.015)
+
+
+def test_published_curves_rise_and_have_a_source() -> None:
+    found = published_curves("kodak")
+    assert len(found) == len({curve.title for curve in found}) == 8
+    for curve in found:
+        assert curve.source.startswith("https://")
+        for values in (curve.bpp, curve.psnr, curve.ms_ssim):
+            assert list(values) == sorted(set(values))
+            assert len(values) in (0, len(curve.bpp))
+    assert published_curves("no such data set") == ()
+
+
+def test_published_curves_are_drawn_and_named() -> None:
+    infos = {"jpeg": CoderInfo("JPEG", "peer", False)}
+    records = [record("jpeg", f"q={i}", size, psnr=20.0 + i) for i, size in enumerate((100, 400, 900, 1600))]
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    figure = plots.rate_distortion(Run(about, "kodak", infos, records), plots.PSNR)
+    assert figure is not None
+    styles = {line.get_label(): line.get_linestyle() for line in figure.axes[0].lines}
+    assert styles["JPEG"] == "-"
+    assert styles["VTM 18.0, published"] == "--"
+    text = summary(Run(about, "kodak", infos, records))
+    assert "- QARV: <https://github.com/duanzhiihao/lossy-vae/" in text
+    assert "lossy-vae" not in summary(Run(about, "elsewhere", infos, records))
 
 
 class Page(HTMLParser):
