@@ -117,6 +117,13 @@ def stages(pixels: Image.Image, model: Model, repeat: int) -> dict[str, dict[str
     return {name: found | {f"total, threads: {threads}": together[name]} for name, found in best.items()}
 
 
+def start_up(model: str | None) -> float:
+    """Seconds until a new process has loaded the program and a model."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", START, model or ""], check=True)
+    return time.perf_counter() - start
+
+
 def command_memory(*arguments: str) -> tuple[float, float]:
     """Seconds, and peak resident memory in MiB, of one run of the command line; SelfcodecError where it fails."""
     start = time.perf_counter()
@@ -173,9 +180,7 @@ def main(
     report: dict[str, Any] = provenance(click.get_current_context(), model)
     report |= {"width": pixels.width, "height": pixels.height, "threads": torch.get_num_threads()}
     if not only_memory:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", START, model_name or ""], check=True)
-        report["start_up_seconds"] = time.perf_counter() - start
+        report["start_up_seconds"] = start_up(model_name)
         report["stages"] = best = stages(pixels, model, repeat)
         table = Table(title=f"{pixels.width} × {pixels.height}, {model.spec.name}, one thread")
         table.add_column("seconds")

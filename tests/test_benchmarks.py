@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import click
 import numpy as np
@@ -19,7 +20,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec import codec, decode
-from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips, speed
+from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips, scaling, speed
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.errors import InputError, SelfcodecError
@@ -565,3 +566,22 @@ def test_speed_tells_where_the_time_goes(tiny_model: Model, photo: UInt8, tmp_pa
     assert list(figures["memory"]) == ["encode", "decode"]
     assert all(measured["peak_mib"] > 50 for measured in figures["memory"].values())
     assert figures["start_up_seconds"] > 0
+
+
+def test_scaling_measures_sizes_and_batches(tiny_model: Model, tmp_path: Path) -> None:
+    options = ("--model", "tiny", "--megapixels", "0.002,0.01", "--batches", "2")
+    with patch.object(scaling, "BATCH_MEGAPIXELS", 0.01):
+        result = run(scaling.main, *options, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "out" / "scaling.json").read_text(encoding="utf-8"))
+    assert [(size["width"], size["height"]) for size in figures["sizes"]] == [(56, 37), (123, 82)]
+    for size in figures["sizes"]:
+        for verb in ("encode", "decode"):
+            assert size[verb]["peak_mib"] > 50
+            assert size[verb]["megapixels_per_second"] > 0
+    (batch,) = figures["batches"]
+    assert (batch["batch"], batch["encode"] > 0, batch["decode"] > 0) == (2, True, True)
+    for kind in ("png", "svg"):
+        assert (tmp_path / "out" / f"scaling.{kind}").stat().st_size > 1000
+    for wrong in ("0", "much", "-1,2"):
+        assert run(scaling.main, "--megapixels", wrong, "-o", tmp_path).exit_code == 2
