@@ -29,7 +29,8 @@ from selfcodec.zoo import CARD, MANIFEST, SPEC_VERSION, WEIGHTS, Model, Spec, pa
 TILE = 512
 """Side of a tile: smaller ones can be decoded side by side, larger ones have fewer edges."""
 CONTEXT_BLOCK = 256
-"""Side of a context's block: larger ones cost the decoder steps, smaller ones cost context."""
+"""Side of a context's block, and of the tiles of models that have one: larger ones cost the decoder steps, smaller ones
+cost context, and blocks do not see each other anyway."""
 
 
 def _table(net: FloatGraph, node: Node) -> Tensor:
@@ -126,7 +127,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         phases=recipe.model.phases,
         mixtures=recipe.model.mixtures,
         known_sum=model.known_sum,
-        tile=TILE,
+        tile=CONTEXT_BLOCK if recipe.model.context else TILE,
         steps=steps,
         base={"logits": logits, "means": means, "log_scales": log_scales},
         couplings=sum(name.startswith("f_") for name in graphs),

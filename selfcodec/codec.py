@@ -9,6 +9,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from selfcodec import imageio, sidedata
@@ -89,15 +90,15 @@ def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
     ]
 
 
-def _batches(boxes: Sequence[Box], runtime: Runtime) -> Iterator[list[Box]]:
-    """Tiles of equal size together, as many as may run at once."""
+def _batches(boxes: Sequence[Box], runtime: Runtime, workers: int = 1) -> Iterator[list[Box]]:
+    """Tiles of equal size together, as many as may run at once, but in at least `workers` parts where that goes."""
 
     def size(box: Box) -> tuple[int, int]:
         return box.height, box.width
 
     for (height, width), group in groupby(sorted(boxes, key=size), key=size):
         same = list(group)
-        count = max(1, min(runtime.batch, PIXELS_AT_ONCE // (height * width)))
+        count = max(1, min(runtime.batch, PIXELS_AT_ONCE // (height * width), -(-len(same) // workers)))
         for start in range(0, len(same), count):
             yield same[start : start + count]
 
@@ -319,8 +320,9 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
         for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
             box.of(planes)[...] = tile
 
-    tasks = [partial(decode_batch, batch) for batch in _batches(boxes, runtime)]
-    for _ in mapped(tasks, MOST_BATCHES):
+    workers = min(MOST_BATCHES, torch.get_num_threads())
+    tasks = [partial(decode_batch, batch) for batch in _batches(boxes, runtime, workers)]
+    for _ in mapped(tasks, workers):
         pass
     return planes
 

@@ -298,3 +298,21 @@ def test_words_beyond_the_image_are_refused(models: dict[str, Model], photo: UIn
     longer = pack(replace(container, streams=(*sections, (np.concatenate([last, last[:1]]),))))
     with pytest.raises(FormatError, match="does not end"):
         decode_file(longer)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "workers", "sizes"),
+    [
+        (96, 64, 1, [6]),
+        (96, 64, 2, [3, 3]),
+        (96, 64, 4, [2, 2, 2]),
+        (70, 32, 2, [1, 1, 1]),
+        (32, 32, 4, [1]),
+    ],
+)
+def test_tiles_are_shared_out_among_workers(width: int, height: int, workers: int, sizes: list[int]) -> None:
+    boxes = codec.tile_boxes(width, height, 32)
+    batches = list(codec._batches(boxes, Runtime(), workers))
+    assert [len(batch) for batch in batches] == sizes
+    assert sorted(box.index for batch in batches for box in batch) == list(range(len(boxes)))
+    assert all(len({(box.height, box.width) for box in batch}) == 1 for batch in batches)
