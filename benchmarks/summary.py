@@ -80,18 +80,22 @@ def lossy_table(run: Run) -> str:
     return markdown_table(LOSSY_HEADER, rows) if points else ""
 
 
-def bd_table(run: Run) -> str:
-    """How far every lossy coder is from ANCHOR, published ones too; "" where that is not there, or nothing else."""
+def bd_rates(run: Run) -> dict[str, float]:
+    """By how many per cent every lossy coder's rate lies above ANCHOR's at equal PSNR, published ones too, by title."""
     by_coder = {key: (rates, qualities) for key, rates, qualities in curves(run, lambda p: p.psnr)}
     anchor = by_coder.pop(ANCHOR, None)
     if anchor is None:
-        return ""
+        return {}
     others = [(run.coders[key].title, curve) for key, curve in by_coder.items()]
     others += [(f"{c.title}, published", (list(c.bpp), list(c.psnr))) for c in published_curves(run.dataset)]
-    deltas = [(title, bd_rate(anchor, curve)) for title, curve in others]
-    rows = [(title, f"{delta:+.1f} %") for title, delta in deltas if delta is not None]
-    header = ("lossy coder", f"BD-rate against {run.coders[ANCHOR].title}")
-    return markdown_table(header, rows) if rows else ""
+    deltas = {title: bd_rate(anchor, curve) for title, curve in others}
+    return {title: delta for title, delta in deltas.items() if delta is not None}
+
+
+def bd_table(run: Run) -> str:
+    """The same as a table; "" where there is nothing to compare."""
+    rows = [(title, f"{delta:+.1f} %") for title, delta in bd_rates(run).items()]
+    return markdown_table(("lossy coder", f"BD-rate against {run.coders[ANCHOR].title}"), rows) if rows else ""
 
 
 def sources(run: Run) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from selfcodec.benchmarks import bench, coders, crops, metrics, plots, report, runner
+from selfcodec.benchmarks import bench, coders, collect, crops, metrics, plots, report, runner
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.coders import PEERS, Coder
 from selfcodec.benchmarks.published import published_curves
@@ -527,3 +528,48 @@ def test_crops_show_where_there_is_detail() -> None:
 
 def test_environment_names_versions() -> None:
     assert {"selfcodec", "python", "torch", "imagecodecs"} <= set(metrics.environment()["versions"])
+
+
+# Published runs.
+
+PUBLISHED = sorted((Path(__file__).parents[1] / "benchmarks" / "results").glob("*"))
+
+
+def test_runs_are_collected(folder: Path, tmp_path: Path) -> None:
+    out, gathered = tmp_path / "out", tmp_path / "gathered"
+    run("--dataset", folder, "--models", "tiny", "--qualities", 50, "--peers", "png,jpeg", "-o", out)
+    result = CliRunner().invoke(collect.main, [str(out), "-o", str(gathered)])
+    assert result.exit_code == 0, result.output
+    text = (gathered / "README.md").read_text(encoding="utf-8")
+    assert text == collect.readme([Run.load(gathered / "pictures")])
+    assert text.count("**") == 2 * (1 + ("BD-rate" in text))
+    for name in ("results.json", "summary.md", "psnr.png", "lossless.svg"):
+        assert (gathered / "pictures" / name).read_bytes() == (out / name).read_bytes()
+    assert not list(gathered.rglob("*.html"))
+    shown = re.findall(r"\]\((.*?)\)", text)
+    assert len(shown) > 2
+    assert all((gathered / name).is_file() for name in shown)
+    again = CliRunner().invoke(collect.main, [str(out), str(out), "-o", str(gathered)])
+    assert again.exit_code == 1
+    assert "two runs are of one data set" in again.stderr
+
+
+def test_figures_of_several_runs_stand_side_by_side() -> None:
+    def of(run: Run) -> dict[str, float]:
+        return {"a": {"A": 2.0, "B": 1.0}, "b": {"C": 4.0, "A": 3.0}, "c": {}}[run.dataset]
+
+    runs = [Run({}, name, {}, []) for name in "abc"]
+    lines = collect.across(runs, of, "what", 1).splitlines()
+    assert lines[0] == "| what | a | b | c |"
+    assert lines[2:] == ["| B | **1.0** | – | – |", "| A | 2.0 | **3.0** | – |", "| C | – | 4.0 | – |"]
+    assert collect.across(runs[2:], of, "what", 1) == ""
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda path: path.name)
+def test_published_readmes_are_made_from_their_results(folder: Path) -> None:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    runs = {run.dataset: run for run in map(Run.load, sorted(p.parent for p in folder.glob("*/results.json")))}
+    order = re.findall(r"^## (.*): \d+ images$", text, re.MULTILINE)
+    assert set(order) == set(runs)
+    assert text == collect.readme([runs[name] for name in order], sorted(p.name for p in folder.glob("*.png")))
+    assert not any(run.failures for run in runs.values())
