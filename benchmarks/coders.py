@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from selfcodec import imageio
-from selfcodec.benchmarks import payload
+from selfcodec.benchmarks import learned, payload
 from selfcodec.benchmarks.metrics import coding_modes
 from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import Settings, decode_file, encode_picture, open_file
@@ -124,6 +124,16 @@ PEERS: dict[str, Coder] = {
 """Other coders by key: lossless ones, then lossy ones with a sweep of quality."""
 
 
+def _learned(name: str, qualities: int) -> Coder:
+    encode, decode = partial(learned.encode, name=name), partial(learned.decode, name=name)
+    settings = _sweep("q", tuple(range(1, qualities + 1)), "quality")
+    return Coder(CoderInfo(name, PEER, False), "CompressAI", settings, encode, decode, learned.payload)
+
+
+LEARNED = {name: _learned(name, qualities) for name, qualities in learned.QUALITIES.items()}
+"""CompressAI's models, which are measured where they are asked for by name."""
+
+
 def _encode_own(image: UInt8, options: Options, *, model: str, mode: Mode) -> bytes:
     picture = imageio.from_image(Image.fromarray(image))
     return encode_picture(picture, Settings(mode, **options), find_model(model), verify=False).data
@@ -169,11 +179,8 @@ def own_coders(name: str, modes: tuple[Mode, ...] = (), qualities: tuple[int, ..
 
 
 def choose_peers(names: str) -> dict[str, Coder]:
-    """`all`, `none`, or keys of PEERS with commas between them; InputError for others."""
-    if names == "all":
-        return dict(PEERS)
-    wanted = [] if names == "none" else names.split(",")
-    unknown = [name for name in wanted if name not in PEERS]
-    if unknown:
-        raise InputError(f"no coder {unknown[0]!r} to compare with; there are {', '.join(PEERS)}, all and none")
-    return {name: PEERS[name] for name in PEERS if name in wanted}
+    """`none`, or keys of PEERS and LEARNED with commas between them, `all` for all of PEERS; InputError for others."""
+    known, wanted = PEERS | LEARNED, dict.fromkeys([] if names == "none" else names.split(","))
+    if unknown := [name for name in wanted if name not in known and name != "all"]:
+        raise InputError(f"no coder {unknown[0]!r} to compare with; there are {', '.join(known)}, all and none")
+    return {name: coder for name, coder in known.items() if name in wanted or ("all" in wanted and name in PEERS)}

@@ -77,7 +77,7 @@ def compare_results(before: Path, after: Path) -> None:
     callback=parse_qualities,
     help="Of the lossy modes.",
 )
-@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders; or `none`.")
+@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or `none`.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
