@@ -13,6 +13,8 @@ from selfcodec.imageio import write_atomically
 SUMMARY = "summary.md"
 ANCHOR = "jpeg"
 MISSING = "–"
+EACH = 50
+"""Images at most that are listed one by one."""
 _SPEED = ("encode MP/s", "decode MP/s")
 LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of PNG", *_SPEED, "MiB", "failures")
 LOSSY_HEADER = ("lossy coder", "setting", "bits/pixel", "bytes", "PSNR (dB)", "MS-SSIM", "worst", *_SPEED, "failures")
@@ -58,6 +60,24 @@ def lossless_table(run: Run) -> str:
             for p in points
         ),
     )
+
+
+def image_table(run: Run) -> str:
+    """Bits per dimension of every image with every lossless coder, the smallest in bold; "" for many images or none."""
+    coders = [key for key, coder in run.coders.items() if coder.lossless]
+    rates: dict[str, dict[str, float]] = {}
+    for record in run.records:
+        if record.coder in coders and not record.failure:
+            rates.setdefault(record.image, {})[record.coder] = record.bpd
+    if not 0 < len(rates) <= EACH:
+        return ""
+    rows = []
+    for image, found in rates.items():
+        least = min(found.values())
+        cells = [number(found.get(key), 3) for key in coders]
+        bold = [found.get(key) == least for key in coders]
+        rows.append((image, *(f"**{cell}**" if best else cell for cell, best in zip(cells, bold, strict=True))))
+    return markdown_table(("bits/dim", *(run.coders[key].title for key in coders)), rows)
 
 
 def lossy_table(run: Run) -> str:
@@ -118,6 +138,7 @@ def summary(run: Run) -> str:
         f"Models: {models}. Versions: {versions}.\n",
         f"{EXPLANATION}\n",
         lossless_table(run),
+        image_table(run),
         bd_table(run),
         lossy_table(run),
         sources(run),

@@ -20,7 +20,7 @@ from selfcodec.benchmarks import bench, coders, crops, metrics, plots, report, r
 from selfcodec.benchmarks.coders import PEERS, Coder
 from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
 from selfcodec.benchmarks.runner import Journal, PeakMemory, measure, ms_ssim
-from selfcodec.benchmarks.summary import summary
+from selfcodec.benchmarks.summary import image_table, summary
 from selfcodec.cli.main import main
 from selfcodec.errors import InputError
 from selfcodec.zoo import Model
@@ -340,6 +340,20 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
         (tmp_path / "results.json").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=r"results\.json"):
             Run.load(tmp_path)
+
+
+def test_few_images_are_listed_one_by_one() -> None:
+    infos = {
+        "a": CoderInfo("A", "selfcodec", True),
+        "b": CoderInfo("B", "peer", True),
+        "c": CoderInfo("C", "peer", False),
+    }
+    records = [record("a", "", 75), record("b", "", 150), record("c", "q=1", 10)]
+    records += [replace(record(coder, "", 75, failure="x" * (coder == "b")), image="j") for coder in "ab"]
+    table = image_table(Run({}, "here", infos, records))
+    assert table.splitlines()[2:] == ["| i | **1.000** | 2.000 |", "| j | **1.000** | – |"]
+    assert image_table(Run({}, "here", infos, [replace(records[0], image=str(i)) for i in range(51)])) == ""
+    assert image_table(Run({}, "here", infos, records[2:3])) == ""
 
 
 def test_plots_of_nothing_are_none() -> None:
