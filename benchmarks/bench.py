@@ -63,6 +63,8 @@ def choose_coders(plan: Plan) -> dict[str, Coder]:
     if models == (ALL,):
         models = tuple(available_models())
     coders: dict[str, Coder] = {}
+    if len({Path(name).name for name in models}) < len(models):
+        raise InputError("two of the models have one name")
     for name in models:
         coders |= own_coders(name, plan.modes, plan.qualities)
     coders |= choose_peers(plan.peers)
@@ -82,8 +84,9 @@ def choose_pictures(dataset: str, limit: int | None, seed: int | None) -> dict[s
 
 
 def models_of(coders: Mapping[str, Coder]) -> dict[str, str]:
-    """SHA-256 of every model that coders use, by name."""
-    return {coder.model: find_model(coder.model).digest for coder in coders.values() if coder.model is not None}
+    """SHA-256 of every model that coders use, by the name that is part of their keys."""
+    used = {coder.model for coder in coders.values() if coder.model is not None}
+    return {Path(model).name: find_model(model).digest for model in sorted(used)}
 
 
 def run_plan(

@@ -30,6 +30,10 @@ QUALITIES = (25, 50, 75)
 """Of our lossy modes, where none are asked for."""
 
 
+def _nothing(options: Options) -> None:
+    """Prepares nothing."""
+
+
 @dataclass(frozen=True)
 class Coder:
     """From an image (H, W, 3) to a file and back.
@@ -41,6 +45,7 @@ class Coder:
         encode: image and options to a file.
         decode: back.
         payload: bytes of a file without its header, as far as the format tells them apart.
+        prepare: called with the options before `encode`, outside the time that is measured.
         model: name or folder of the model, of our own coders.
     """
 
@@ -50,6 +55,7 @@ class Coder:
     encode: Callable[[UInt8, Options], bytes]
     decode: Callable[[bytes], UInt8]
     payload: Callable[[bytes], int]
+    prepare: Callable[[Options], None] = _nothing
     model: str | None = None
 
 
@@ -127,7 +133,8 @@ PEERS: dict[str, Coder] = {
 def _learned(name: str, qualities: int) -> Coder:
     encode, decode = partial(learned.encode, name=name), partial(learned.decode, name=name)
     settings = _sweep("q", tuple(range(1, qualities + 1)), "quality")
-    return Coder(CoderInfo(name, PEER, False), "CompressAI", settings, encode, decode, learned.payload)
+    prepare = partial(learned.prepare, name=name)
+    return Coder(CoderInfo(name, PEER, False), "CompressAI", settings, encode, decode, learned.payload, prepare)
 
 
 LEARNED = {name: _learned(name, qualities) for name, qualities in learned.QUALITIES.items()}
@@ -166,7 +173,7 @@ def _own(name: str, model: Model, mode: Mode, qualities: tuple[int, ...]) -> Cod
         partial(_encode_own, model=name, mode=mode),
         partial(_decode_own, model=name),
         partial(_payload_own, model=name),
-        name,
+        model=name,
     )
 
 
@@ -183,4 +190,7 @@ def choose_peers(names: str) -> dict[str, Coder]:
     known, wanted = PEERS | LEARNED, dict.fromkeys([] if names == "none" else names.split(","))
     if unknown := [name for name in wanted if name not in known and name != "all"]:
         raise InputError(f"no coder {unknown[0]!r} to compare with; there are {', '.join(known)}, all and none")
+    for name in LEARNED:
+        if name in wanted:
+            learned.network(name, 1)  # fails here rather than at every image
     return {name: coder for name, coder in known.items() if name in wanted or ("all" in wanted and name in PEERS)}

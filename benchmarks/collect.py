@@ -88,19 +88,23 @@ def has_plot(run: Run, plot: str) -> bool:
 
 
 @click.command("collect", cls=BenchmarkCommand)
-@click.argument("sources", metavar="RUN...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "sources", metavar="RUN...", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path)
+)
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder.")
 def main(sources: tuple[Path, ...], output: Path) -> None:
     """Copy the results, summaries and plots of RUNs, and write a README about all of them."""
     runs = [Run.load(source) for source in sources]
     if len({run.dataset for run in runs}) < len(runs):
         raise InputError("two runs are of one data set")
+    if any(run.provenance["machine"] != runs[0].provenance["machine"] for run in runs):
+        raise InputError("the runs are of several machines: collect those of one")
     for run, source in zip(runs, sources, strict=True):
         folder = output / run.dataset
         make_folder(folder)
-        names = [RESULTS, SUMMARY, *(plot + suffix for plot in PLOTS for suffix in SUFFIXES)]
-        for name in names:
-            if (source / name).is_file() and source.resolve() != folder.resolve():
+        plots = [plot + suffix for plot in PLOTS if has_plot(run, plot) for suffix in SUFFIXES]
+        for name in (RESULTS, SUMMARY, *plots):
+            if source.resolve() != folder.resolve():
                 shutil.copyfile(source / name, folder / name)
     extra = sorted(path.name for path in output.glob("*.png"))
     write_atomically(output / README, readme(runs, extra).encode())

@@ -56,6 +56,11 @@ def network(name: str, quality: int) -> Network:
     return loaded
 
 
+def prepare(options: Any, *, name: str) -> None:
+    """Loads what `encode` needs."""
+    network(name, options["quality"])
+
+
 def encode(image: UInt8, options: Any, *, name: str) -> bytes:
     """An image (H, W, 3) to a file, with the quality among `options`."""
     quality, (height, width) = options["quality"], image.shape[:2]

@@ -33,7 +33,7 @@ from selfcodec.zoo import Model
 UInt8 = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
-PACKAGES = ("constriction", "imagecodecs", "numpy", "pillow", "torch")
+PACKAGES = ("compressai", "constriction", "imagecodecs", "numpy", "pillow", "torch")
 """Distributions whose versions a report names."""
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from selfcodec.benchmarks.coders import OWN
-from selfcodec.benchmarks.published import PublishedCurve, published_curves
+from selfcodec.benchmarks.published import PublishedCurve, published_beside
 from selfcodec.benchmarks.results import Run, Value, curves
 
 STYLE: dict[Any, Any] = {
@@ -95,7 +95,7 @@ def rate_distortion(run: Run, measure: Measure) -> Figure | None:
         else:
             axes.plot(rates, qualities, color=PEER_COLOURS[peers % len(PEER_COLOURS)], linewidth=1.0, label=title)
             peers += 1
-    for i, curve in enumerate(published_curves(run.dataset)):
+    for i, curve in enumerate(published_beside(run)):
         if known := measure.published(curve):
             colour = PUBLISHED_COLOURS[i % len(PUBLISHED_COLOURS)]
             title = f"{curve.title}, published"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from selfcodec.benchmarks.results import Run, curves
+
 FOLDER = "published"
 
 
@@ -18,6 +20,7 @@ class PublishedCurve:
     Attributes:
         title: the codec.
         source: where the figures are.
+        images: how many the data set has; nothing else is to be compared with part of it.
         bpp: bits per pixel.
         psnr: dB over RGB samples.
         ms_ssim: 0..1; empty where not published.
@@ -25,9 +28,18 @@ class PublishedCurve:
 
     title: str
     source: str
+    images: int
     bpp: Sequence[float]
     psnr: Sequence[float]
     ms_ssim: Sequence[float] = ()
+
+
+def published_beside(run: Run) -> tuple[PublishedCurve, ...]:
+    """The published curves that a run's own can be compared with; none where it has no curves, or other images."""
+    images = len({record.image for record in run.records})
+    if not any(curves(run, lambda p: p.psnr)):
+        return ()
+    return tuple(curve for curve in published_curves(run.dataset) if curve.images == images)
 
 
 @cache

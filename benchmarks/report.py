@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
 from selfcodec.benchmarks.coders import OWN
-from selfcodec.benchmarks.published import published_curves
+from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.results import Point, Run
 from selfcodec.benchmarks.summary import EXPLANATION, number
 from selfcodec.imageio import write_atomically
@@ -109,7 +109,7 @@ def html(run: Run, plots: Sequence[Path], crops: Sequence[Crop]) -> str:
         images=len({record.image for record in run.records}),
         explanation=EXPLANATION,
         plots=[(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in plots],
-        published=published_curves(run.dataset),
+        published=published_beside(run),
         headings=HEADINGS,
         rows=[_row(run, point) for point in run.points()],
         pictures=[(image, list(group)) for image, group in groupby(crops, key=lambda crop: crop.image)],

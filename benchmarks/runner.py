@@ -93,6 +93,8 @@ def measure(name: str, image: UInt8, key: str, coder: Coder, setting: str) -> Re
     start = middle = end = time.perf_counter()
     with PeakMemory() as memory:
         try:
+            coder.prepare(coder.settings[setting])
+            start = time.perf_counter()
             data = coder.encode(image, coder.settings[setting])
             middle = end = time.perf_counter()
             size = len(data)
@@ -162,7 +164,7 @@ class Journal:
 
     Args:
         folder: which is made.
-        what: what is run: data set, models with their digests, versions. Records of other images or versions do not
+        what: what is run: data set, models' digests by name, versions. Records of another data set or version do not
             mix with it.
         force: forget what is there.
 
@@ -177,23 +179,23 @@ class Journal:
         if force or not self.path.exists():
             self.path.write_text(json.dumps(what) + "\n", encoding="utf-8")
             return
-        first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
         remedy = "choose another folder, or begin anew with --force"
         try:
+            text = self.path.read_text(encoding="utf-8")
+            first, *lines = text.splitlines() or [""]
             before = json.loads(first)
-            models = before.pop("models")
+            models = dict(before.pop("models"))
             if {**before, "models": what["models"]} != what:
                 raise InputError(f"{self.path}: holds records of another data set or version: {remedy}")
-            complete = lines if not lines or self.path.read_bytes().endswith(b"\n") else lines[:-1]
-            records = [Record(**json.loads(line)) for line in complete]
+            records = [Record(**json.loads(line)) for line in (lines if text.endswith("\n") else lines[:-1])]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error
-        changed = {Path(name).name for name, digest in what["models"].items() if models.get(name, digest) != digest}
+        changed = {name for name, digest in what["models"].items() if models.get(name, digest) != digest}
         kept = [record for record in records if record.coder.rpartition(" ")[0] not in changed]
         self.records = {record.key: record for record in kept}
         header = json.dumps({**what, "models": models | what["models"]})
-        text = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())
-        write_atomically(self.path, f"{header}\n{text}".encode())  # without a last line that was cut short
+        rest = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())
+        write_atomically(self.path, f"{header}\n{rest}".encode())  # without a last line that was cut short
 
     def add(self, records: Sequence[Record]) -> None:
         """Keeps records, on disk before anything else happens."""

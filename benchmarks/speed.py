@@ -1,6 +1,6 @@
 """Where the time goes: start-up, encoding and decoding of one image by stage, and peak memory.
 
-Run as `python -m selfcodec.benchmarks.speed [IMAGE] [--megapixels N] [--memory]`.
+Run as `python -m selfcodec.benchmarks.speed [IMAGE] [--width N] [--height N] [--memory]`.
 """
 
 from __future__ import annotations

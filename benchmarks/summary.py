@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from selfcodec.benchmarks.bd import bd_rate
-from selfcodec.benchmarks.published import published_curves
+from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.results import Point, Run, curves
 from selfcodec.imageio import write_atomically
 
@@ -107,7 +107,7 @@ def bd_rates(run: Run) -> dict[str, float]:
     if anchor is None:
         return {}
     others = [(run.coders[key].title, curve) for key, curve in by_coder.items()]
-    others += [(f"{c.title}, published", (list(c.bpp), list(c.psnr))) for c in published_curves(run.dataset)]
+    others += [(f"{c.title}, published", (list(c.bpp), list(c.psnr))) for c in published_beside(run)]
     deltas = {title: bd_rate(anchor, curve) for title, curve in others}
     return {title: delta for title, delta in deltas.items() if delta is not None}
 
@@ -120,7 +120,7 @@ def bd_table(run: Run) -> str:
 
 def sources(run: Run) -> str:
     """Where published curves come from; "" where there are none."""
-    lines = [f"- {curve.title}: <{curve.source}>" for curve in published_curves(run.dataset)]
+    lines = [f"- {curve.title}: <{curve.source}>" for curve in published_beside(run)]
     return "\n".join(["Published curves, as their authors measured them:\n", *lines, ""]) if lines else ""
 
 

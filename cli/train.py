@@ -150,9 +150,7 @@ def train(
         raise InputError(f"{out / CHECKPOINT}: exists; --resume continues it, another -o starts anew")
     if threads is not None:
         torch.set_num_threads(threads)
-    trainer = Trainer(recipe, out, choose_device(device), minutes)
-    if resume:
-        trainer.load()
+    trainer = Trainer(recipe, out, choose_device(device), minutes, resume=resume)
     images, held_out = _image_sets(recipe, data, trainer.device)
     _check_sizes(trainer, images)
     out.mkdir(parents=True, exist_ok=True)

@@ -89,8 +89,8 @@ class TrainConfig:
             decoders learn to read latents before latents are made to be cheap.
         quantise_share: last share of the time, trained with the integer network's rounding.
         flip: whether images are mirrored at random.
-        augment: whether whole images are also taken at smaller scales, and patches at random transposed, made darker,
-            flatter or grey.
+        augment: whether whole images are also taken at other scales (which makes four times as many patches), and
+            patches at random transposed, made darker, flatter, noisier, grey, or coarser in colour.
         seed: of weights and data order.
     """
 

@@ -15,7 +15,10 @@ nothing, whose gradients are noise of 1e-6, would walk at random in steps of ful
 
 
 def _matrix(weight: Tensor) -> Tensor:
-    """A convolution's weight (O, I, k, k), channels last in memory, as the matrix (O, k k I); no copy."""
+    """A convolution's weight (O, I, k, k), channels last in memory, as the matrix (O, k k I); no copy.
+
+    Of a transposed one, (I, O, k, k), as (I, k k O).
+    """
     return weight.detach().permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
@@ -25,10 +28,13 @@ class Muon:
     Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes a matrix' momentum orthogonal before
     following it, scaled so that Adam's learning rates fit (https://arxiv.org/abs/2502.16982). It follows a gradient of
     mere noise at full length, too; so latents, which may carry nothing, are left to Adam.
+
+    Raises:
+        ValueError: the model is not channels last in memory.
     """
 
     def __init__(self, model: SelfVAE, learning_rate: float) -> None:
-        pixels = {id(p) for name, net in model.pixel_networks() for p in net.weights.values()}
+        pixels = {id(p) for net in model.pixel_networks() for p in net.weights.values()}
         self._weights = [p for p in model.parameters() if id(p) in pixels]
         self._matrices = [nn.Parameter(_matrix(weight)) for weight in self._weights]
         for matrix, weight in zip(self._matrices, self._weights, strict=True):
@@ -41,8 +47,8 @@ class Muon:
         )
         self.param_groups = [*self._adam.param_groups, *self._muon.param_groups]
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        self._adam.zero_grad(set_to_none)
+    def zero_grad(self) -> None:
+        self._adam.zero_grad()
         for weight in self._weights:
             weight.grad = None
 

@@ -172,12 +172,12 @@ class SelfVAE(nn.Module):
         for i, net in enumerate(getattr(self.prior, "couplings", ())):
             yield f"f_{i}", net
 
-    def pixel_networks(self) -> Iterator[tuple[str, FloatGraph]]:
-        """The networks of the pixel variables' likelihoods with their names: trunks and heads."""
+    def pixel_networks(self) -> Iterator[FloatGraph]:
+        """The networks of the pixel variables' likelihoods: trunks and heads."""
         steps = [f"p_{step.name}" for step in self.steps if step.target.kind == "pixels"]
         for name, net in self.graphs():
             if any(name == step or name.startswith(f"{step}_") for step in steps):
-                yield name, net
+                yield net
 
     # Inference.
 
@@ -349,7 +349,9 @@ class SelfVAE(nn.Module):
                 continue
             if self.config.context:
                 blank = torch.zeros(batch, step.target.channels, h, w, device=device)
-                params, at = self.context_parameters(step, values, blank, torch.ones(batch, dtype=torch.bool))
+                params, at = self.context_parameters(
+                    step, values, blank, torch.ones(batch, dtype=torch.bool, device=device)
+                )
                 values[step.name] = (dmol_sample if draw else dmol_mean)(params, at, self.layout(step))
                 continue
             features = self._net(f"p_{step.name}")(*self._inputs(step, values))

@@ -93,9 +93,19 @@ def widens(graph: Graph, narrower: Graph) -> bool:
 
 
 class Trainer:
-    """One training run in one folder: `checkpoint.pt`, `log.jsonl`, pictures."""
+    """One training run in one folder: `checkpoint.pt`, `log.jsonl`, pictures.
 
-    def __init__(self, recipe: Recipe, out: Path, device: torch.device, minutes: float | None = None) -> None:
+    Args:
+        recipe: what is trained, and how.
+        out: the folder.
+        device: where.
+        minutes: time budget; None for the recipe's.
+        resume: go on from the folder's checkpoint.
+    """
+
+    def __init__(
+        self, recipe: Recipe, out: Path, device: torch.device, minutes: float | None = None, *, resume: bool = False
+    ) -> None:
         self.recipe, self.out, self.device = recipe, out, device
         self.budget = 60 * (recipe.train.minutes if minutes is None else minutes)
         torch.manual_seed(recipe.train.seed)
@@ -106,7 +116,9 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
         self.step = 0
         self.elapsed = 0.0
-        if recipe.train.start:
+        if resume:
+            self.load()
+        elif recipe.train.start:
             self.start_from(find_model(recipe.train.start))
         self._on_log: Callable[[], None] | None = None
         self._usual_norm: float | None = None
@@ -167,7 +179,7 @@ class Trainer:
         os.replace(temporary, self.out / CHECKPOINT)
 
     def load(self) -> None:
-        """Continues from this folder's checkpoint; ModelError where it is of another model."""
+        """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer."""
         state = read_checkpoint(self.out / CHECKPOINT)
         theirs, ours = state["recipe"], asdict(self.recipe)
         if (theirs["model"], theirs["train"]["optimizer"]) != (ours["model"], ours["train"]["optimizer"]):
@@ -232,7 +244,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
             rates: dict[str, Tensor] = self.model(ys, withheld)
         dims = ys[0][0].numel()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         (self._objective(rates, withheld) / (dims * math.log(2))).backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
         if self._is_usual(float(norm)):

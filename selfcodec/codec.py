@@ -91,7 +91,7 @@ def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
 
 
 def _batches(boxes: Sequence[Box], runtime: Runtime, workers: int = 1) -> Iterator[list[Box]]:
-    """Tiles of equal size together, as many as may run at once, but in at least `workers` parts where that goes."""
+    """Tiles of equal size together, as many as may run at once, but shared out among `workers`."""
 
     def size(box: Box) -> tuple[int, int]:
         return box.height, box.width

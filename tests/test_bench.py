@@ -253,7 +253,8 @@ def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     assert Journal(tmp_path, WHAT).records == {}
     with pytest.raises(InputError, match=r"another data set or version: choose another folder"):
         Journal(tmp_path, WHAT | {"dataset": "there"})
-    for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n'):
+    shapeless, no_text = json.dumps(WHAT | {"models": 3}).encode() + b"\n", b"\xff\n"
+    for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n', shapeless, no_text):
         (tmp_path / "records.jsonl").write_bytes(damaged)
         with pytest.raises(InputError, match="begin anew with --force"):
             Journal(tmp_path, WHAT)
@@ -261,7 +262,7 @@ def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_changed_is_measured_again_and_nothing_else(tmp_path: Path) -> None:
-    what = WHAT | {"models": {"a": "1", "elsewhere/b": "2"}}
+    what = WHAT | {"models": {"a": "1", "b": "2"}}
     journal = Journal(tmp_path, what)
     records = [record(coder, "", 5) for coder in ("a lossless", "b lossless", "a b lossless", "png")]
     journal.add(records)
@@ -269,10 +270,22 @@ def test_a_model_that_changed_is_measured_again_and_nothing_else(tmp_path: Path)
     assert list(Journal(tmp_path, what).records.values()) == records
     changed = what | {"models": {"a": "4"}}
     assert list(Journal(tmp_path, changed).records.values()) == records[1:]
-    changed = what | {"models": {"elsewhere/b": "5"}}
+    changed = what | {"models": {"b": "5"}}
     assert list(Journal(tmp_path, changed).records.values()) == records[2:]
     header = json.loads((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert header["models"] == {"a": "4", "elsewhere/b": "5", "c": "3"}
+    assert header["models"] == {"a": "4", "b": "5", "c": "3"}
+
+
+def test_a_model_is_known_by_its_name_wherever_it_lies(folder: Path, tiny_model_dir: Path, tmp_path: Path) -> None:
+    chosen = bench.choose_coders(plan_of(str(tiny_model_dir / "tiny")))
+    assert bench.models_of(chosen) == bench.models_of(bench.choose_coders(plan_of("tiny")))
+    assert list(bench.models_of(chosen)) == ["tiny"]
+    with pytest.raises(InputError, match="two of the models have one name"):
+        bench.choose_coders(plan_of("tiny", str(tiny_model_dir / "tiny")))
+
+
+def plan_of(*models: str) -> bench.Plan:
+    return bench.Plan("here", models, (), (50,), "none", None, None, 1)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from PIL import Image
 from selfcodec import codec, decode
 from selfcodec.benchmarks import card, demo, figure1, ladder, metrics, rates, roundtrips, scaling, speed
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.codec import PIXELS_AT_ONCE, decode_file, encode_picture, open_file
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.imageio import from_image
 from selfcodec.models.config import Recipe
@@ -575,13 +575,18 @@ def test_scaling_measures_sizes_and_batches(tiny_model: Model, tmp_path: Path) -
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "out" / "scaling.json").read_text(encoding="utf-8"))
     assert [(size["width"], size["height"]) for size in figures["sizes"]] == [(56, 37), (123, 82)]
+    start = figures["start_up_seconds"]
     for size in figures["sizes"]:
         for verb in ("encode", "decode"):
             assert size[verb]["peak_mib"] > 50
-            assert size[verb]["megapixels_per_second"] > 0
+            rest, speed = size[verb]["seconds"] - start, size[verb]["megapixels_per_second"]
+            if rest > scaling.SHARE * start:
+                assert speed * rest == pytest.approx(size["width"] * size["height"] / 1e6)
+            else:
+                assert speed is None
     (batch,) = figures["batches"]
-    assert (batch["batch"], batch["encode"] > 0, batch["decode"] > 0) == (2, True, True)
+    assert (batch["batch"], batch["together"]) == (2, min(2, PIXELS_AT_ONCE // tiny_model.spec.tile**2))
     for kind in ("png", "svg"):
         assert (tmp_path / "out" / f"scaling.{kind}").stat().st_size > 1000
-    for wrong in ("0", "much", "-1,2"):
-        assert run(scaling.main, "--megapixels", wrong, "-o", tmp_path).exit_code == 2
+    for option, wrong in (("megapixels", "0"), ("megapixels", "much"), ("megapixels", ""), ("batches", "0.5,1")):
+        assert run(scaling.main, f"--{option}", wrong, "-o", tmp_path).exit_code == 2

@@ -21,6 +21,7 @@ from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.imageio import from_image
 from selfcodec.integer import Runtime
 from selfcodec.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
+from selfcodec.models import context as trainers
 from selfcodec.models.config import Recipe
 from selfcodec.models.context import _gathered, _seen, context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
@@ -77,11 +78,14 @@ def gathered(x: UInt8, fallback: UInt8, block: int, *, shown: bool) -> tuple[npt
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shown", [True, False])
 @pytest.mark.parametrize("noise", [0, 1, 8, 300])
-def test_the_codec_sees_what_the_trainer_sees(channels: int, shown: bool, noise: int) -> None:
+def test_the_codec_sees_what_the_trainer_sees(
+    channels: int, shown: bool, noise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = np.random.default_rng(noise)
     smooth = np.add.outer(np.arange(11) * 3, np.arange(13) * 2)[None] + 60 * np.arange(channels)[:, None, None]
     x = (smooth + random.normal(0, noise, (channels, 11, 13))).clip(0, 255).astype(np.uint8)
     fallback = random.integers(0, 256, x.shape).astype(np.uint8)
+    monkeypatch.setattr(trainers, "_gathered", _seen)  # in PyTorch, as on a GPU
     real, centre = context_of(
         torch.from_numpy(x[None]).float(), torch.from_numpy(fallback[None]).float(), torch.tensor([not shown])
     )

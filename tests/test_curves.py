@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,7 @@ def test_published_curves_are_drawn_and_named() -> None:
         Record("i", 10, 20, "jpeg", f"q={i}", size, size, 20.0 + i, None, 9, 0.5, 0.25, None, "")
         for i, size in enumerate((100, 400, 900, 1600))
     ]
+    records = [replace(record, image=str(image)) for record in records for image in range(24)]
     about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
     figure = plots.rate_distortion(Run(about, "kodak", infos, records), plots.PSNR)
     assert figure is not None
@@ -92,6 +94,9 @@ def test_published_curves_are_drawn_and_named() -> None:
     text = summary(Run(about, "kodak", infos, records))
     assert "- QARV: <https://github.com/duanzhiihao/lossy-vae/" in text
     assert "lossy-vae" not in summary(Run(about, "elsewhere", infos, records))
+    assert "lossy-vae" not in summary(Run(about, "kodak", infos, [r for r in records if r.image < "5"]))
+    lossless = [replace(record, psnr=None, max_error=0, setting="") for record in records[:24]]
+    assert "lossy-vae" not in summary(Run(about, "kodak", {"jpeg": CoderInfo("JPEG", "peer", True)}, lossless))
 
 
 # Published runs.
@@ -109,13 +114,20 @@ def test_runs_are_collected(photo: UInt8, tiny_model: Model, tmp_path: Path) -> 
     assert result.exit_code == 0, result.output
     text = (gathered / "README.md").read_text(encoding="utf-8")
     assert text == collect.readme([Run.load(gathered / "pictures")])
-    assert text.count("**") == 2 * (1 + ("BD-rate" in text))
+    assert "BD-rate" not in text  # an untrained model reaches no quality of JPEG's
+    assert text.count("**") == 2
     for name in ("results.json", "summary.md", "psnr.png", "lossless.svg"):
         assert (gathered / "pictures" / name).read_bytes() == (out / name).read_bytes()
     assert not list(gathered.rglob("*.html"))
     shown = re.findall(r"\]\((.*?)\)", text)
     assert len(shown) > 2
     assert all((gathered / name).is_file() for name in shown)
+    other = Run.load(out)
+    moved = replace(other, dataset="b", provenance=other.provenance | {"machine": {"cpu": "another", "cores": 1}})
+    (tmp_path / "moved").mkdir()
+    moved.save(tmp_path / "moved" / "results.json")
+    refused = CliRunner().invoke(collect.main, [str(out), str(tmp_path / "moved"), "-o", str(tmp_path / "x")])
+    assert (refused.exit_code, "several machines" in refused.stderr) == (1, True)
     again = CliRunner().invoke(collect.main, [str(out), str(out), "-o", str(gathered)])
     assert again.exit_code == 1
     assert "two runs are of one data set" in again.stderr

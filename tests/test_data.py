@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from selfcodec.errors import InputError
+from selfcodec.models import data
 from selfcodec.models.config import TrainConfig, load_recipe
 from selfcodec.models.data import LUMA, ImageSet, augmented, coarse_colour, training_images
 from selfcodec.transforms import get_transform
@@ -89,10 +90,28 @@ def test_augmented_images_keep_what_is_natural(patches: UInt8) -> None:
     x = torch.from_numpy(patches.transpose(0, 3, 1, 2).copy())
     varied = augmented(x, torch.Generator().manual_seed(0))
     assert (varied.shape, varied.dtype) == (x.shape, x.dtype)
-    same = max((varied == turned).flatten(1).all(1).float().mean() for turned in (x, x.transpose(2, 3)))
     grey = (varied[:, :1] == varied).flatten(1).all(1).float().mean()
-    assert 0.2 < same < 0.5
     assert 0.005 < grey < 0.15
+
+
+@pytest.mark.parametrize("kind", ["FLATTER_SHARE", "GREY_SHARE", "COARSE_SHARE", "NOISY_SHARE"])
+def test_every_kind_of_variation_happens_as_often_as_said(
+    kind: str, patches: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in ("FLATTER_SHARE", "GREY_SHARE", "COARSE_SHARE", "NOISY_SHARE"):
+        monkeypatch.setattr(data, other, 0.4 if other == kind else 0.0)
+    x = torch.from_numpy(patches.transpose(0, 3, 1, 2).copy())
+    varied = augmented(x, torch.Generator().manual_seed(0))
+    turned = x if float((varied == x).float().mean()) > 0.3 else x.transpose(2, 3)
+    same = (varied == turned).flatten(1).all(1)
+    assert 0.5 < float(same.float().mean()) < 0.7
+    change = (varied.float() - turned.float())[~same]
+    if kind == "NOISY_SHARE":
+        deviations = change.std((1, 2, 3))  # uniform from 0, and a little from rounding
+        assert float(deviations.max()) < 1.1 * data.NOISE
+        assert float(deviations.mean()) == pytest.approx(data.NOISE / 2, rel=0.2)
+    if kind == "FLATTER_SHARE":
+        assert (varied.float().std((1, 2, 3)) <= turned.float().std((1, 2, 3)) + 0.5).all()
 
 
 def test_coarse_colour_keeps_brightness(patches: UInt8) -> None:

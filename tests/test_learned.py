@@ -5,8 +5,11 @@ A stand-in with the interface of its models codes every second pixel, since thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +71,7 @@ def test_damaged_files_are_refused(photo: UInt8) -> None:
         learned.decode(data + b"\0", name=NAME)
 
 
+@pytest.mark.usefixtures("_stand_in")
 def test_they_are_measured_where_they_are_asked_for() -> None:
     assert not set(choose_peers("all")) & set(LEARNED)
     chosen = choose_peers("all,mbt2018-mean")
@@ -76,9 +80,40 @@ def test_they_are_measured_where_they_are_asked_for() -> None:
     assert choose_peers("none") == {}
 
 
-def test_a_missing_package_is_named(photo: UInt8, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "compressai.zoo", None)
+@pytest.fixture
+def _forgotten() -> Iterator[None]:
     learned.network.cache_clear()
+    yield
+    learned.network.cache_clear()
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_a_missing_package_is_named_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "compressai.zoo", None)
     with pytest.raises(InputError, match=r"pip install 'selfcodec\[compressai\]'"):
-        learned.network(NAME, 1)
-    assert "selfcodec[compressai]" in measure("a", photo, NAME, LEARNED[NAME], "q=1").failure
+        choose_peers(NAME)
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_weights_that_cannot_be_fetched_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise URLError("no connection")
+
+    zoo = SimpleNamespace(image_models={NAME: fail})
+    monkeypatch.setitem(sys.modules, "compressai", SimpleNamespace(zoo=zoo))
+    monkeypatch.setitem(sys.modules, "compressai.zoo", zoo)
+    with pytest.raises(InputError, match=f"the weights of {NAME} cannot be fetched: .*no connection"):
+        choose_peers(f"png,{NAME}")
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_models_are_loaded_before_the_clock_starts(photo: UInt8, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def network(name: str, quality: int) -> EverySecondPixel:
+        asked.append((name, quality))
+        return EverySecondPixel()
+
+    monkeypatch.setattr(learned, "network", network)
+    LEARNED[NAME].prepare(LEARNED[NAME].settings["q=4"])
+    assert asked == [(NAME, 4)]
