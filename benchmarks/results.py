@@ -12,6 +12,8 @@ from selfcodec.benchmarks.metrics import read_report, write_report
 from selfcodec.errors import InputError
 
 RESULTS = "results.json"
+PROVENANCE = ("command", "date", "machine", "versions", "models")
+"""What every run says of its own making."""
 FORMAT = 2
 """In version 1 every record named its fields, which made files three times as large."""
 
@@ -199,6 +201,8 @@ class Run:
             if report.pop("format") != FORMAT:
                 raise InputError(f"{path}: results of another version of selfcodec")
             del report["points"]
+            if missing := [key for key in PROVENANCE if key not in report]:
+                raise InputError(f"{path}: does not tell its {missing[0]}")
             columns = report.pop("columns")
             records = [Record(**dict(zip(columns, row, strict=True))) for row in report.pop("records")]
             coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}

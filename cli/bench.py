@@ -77,7 +77,7 @@ def compare_results(before: Path, after: Path) -> None:
     callback=parse_qualities,
     help="Of the lossy modes.",
 )
-@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or `none`.")
+@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or none.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
@@ -101,7 +101,8 @@ def bench(
 
     Codes every image as a file of its own with every model, mode, quality and other coder, decodes it and compares.
     Writes results.json, summary.md, plots and report.html. Goes on where it was stopped. Ends with exit status
-    1 if any round trip failed, or with --compare if files grew or images got worse.
+    1 if any round trip failed, or with --compare if files grew or images got worse. Peers beyond `all` are CompressAI's
+    models by name, such as mbt2018-mean, where its package is installed.
 
     \b
     Examples:

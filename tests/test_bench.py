@@ -349,7 +349,14 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     written.save(tmp_path / "results.json")
     assert Run.load(tmp_path) == written
     assert "a \\| b" in summary(written)
-    for text in ("{}", '{"format": 1}', "[]", "no", '{"format": 2, "points": [], "columns": [], "records": [[3]]}'):
+    for text in (
+        "{}",
+        '{"format": 1}',
+        "[]",
+        "no",
+        '{"format": 2, "points": [], "columns": [], "records": [[3]]}',
+        '{"format": 2, "points": []}',
+    ):
         (tmp_path / "results.json").write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=r"results\.json"):
             Run.load(tmp_path)
