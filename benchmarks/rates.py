@@ -37,10 +37,11 @@ from selfcodec.benchmarks.metrics import (
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import decode_file, encode_picture
 from selfcodec.errors import InputError, SelfcodecError
+from selfcodec.models.checkpoint import load_trained
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_network
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.models.train import evaluate, load_trained
+from selfcodec.models.train import evaluate
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model, read_contents
 

@@ -76,8 +76,8 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
     Example:
       selfcodec export runs/mine -o my-models/mine
     """
+    from selfcodec.models.checkpoint import CHECKPOINT, load_trained
     from selfcodec.models.export import export_model, write_model
-    from selfcodec.models.train import CHECKPOINT, load_trained
     from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
 
     if (output / WEIGHTS).exists() and not force:

@@ -138,9 +138,10 @@ def train(
     """
     import torch
 
+    from selfcodec.models.checkpoint import CHECKPOINT
     from selfcodec.models.config import load_recipe
     from selfcodec.models.pictures import write_progress
-    from selfcodec.models.train import CHECKPOINT, LOG, Trainer
+    from selfcodec.models.train import LOG, Trainer
 
     recipe = load_recipe(recipe_name)
     if start is not None:

@@ -15,22 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcodec.errors import InputError, ModelError
+from selfcodec.errors import ModelError
 from selfcodec.graph import Graph
 from selfcodec.mixture import STEP_BITS
-from selfcodec.models.config import Recipe, parse_recipe_dict
+from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
+from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.optimizers import build_optimizer
 from selfcodec.models.selfvae import SelfVAE, Withheld
 from selfcodec.zoo import Model, find_model
 
-CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 CALIBRATION_BATCHES = 20
 SPIKE = 8.0
 """A gradient more than this many times as long as usual is not followed."""
-_CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
-"""What a checkpoint holds."""
 
 
 @dataclass
@@ -339,27 +337,3 @@ def calibrate(model: SelfVAE, images: ImageSet, generator: torch.Generator, batc
     for net in nets:
         net.observe(False)
         net.calibrate()
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint; InputError where there is none, ModelError where it is damaged."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint")
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise ModelError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or not set(state) >= _CONTENTS:
-        raise ModelError(f"{path}: not a checkpoint of selfcodec")
-    return state
-
-
-def load_trained(path: Path) -> tuple[Recipe, SelfVAE, dict[str, Any]]:
-    """The averaged model of a checkpoint with its recipe, and the checkpoint's other contents."""
-    state = read_checkpoint(path)
-    recipe = parse_recipe_dict(state["recipe"], str(path))
-    model = SelfVAE(recipe.model)
-    model.load_state_dict(state["ema"])
-    for name, net in model.graphs():
-        net.formats = dict(state["formats"][name])
-    return recipe, model.eval().requires_grad_(False), state

@@ -25,10 +25,11 @@ from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import PIXELS_AT_ONCE, decode_file, encode_picture, open_file
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.imageio import from_image
+from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
-from selfcodec.models.train import CHECKPOINT, Trainer
+from selfcodec.models.train import Trainer
 from selfcodec.modes import Mode
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model
 

@@ -20,9 +20,10 @@ from PIL import Image
 
 from selfcodec.cli.main import main
 from selfcodec.codec import sample_images
+from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.pictures import GAP, grid
-from selfcodec.models.train import CHECKPOINT, LOG, Trainer
+from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
 
 UInt8 = npt.NDArray[np.uint8]

@@ -68,9 +68,11 @@ MODELS_LAYERS = {
     "selfcodec.models.networks": 1,
     "selfcodec.models.priors": 2,
     "selfcodec.models.selfvae": 3,
-    "selfcodec.models.train": 4,
-    "selfcodec.models.export": 5,
-    "selfcodec.models.pictures": 5,
+    "selfcodec.models.checkpoint": 4,
+    "selfcodec.models.optimizers": 4,
+    "selfcodec.models.train": 5,
+    "selfcodec.models.export": 6,
+    "selfcodec.models.pictures": 6,
 }
 
 LAYERS = CORE_LAYERS | MODELS_LAYERS

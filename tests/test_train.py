@@ -18,21 +18,19 @@ from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models import train
+from selfcodec.models.checkpoint import CHECKPOINT, load_trained, read_checkpoint
 from selfcodec.models.config import OPTIMIZERS, Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.selfvae import Withheld
 from selfcodec.models.train import (
-    CHECKPOINT,
     LOG,
     Progress,
     Trainer,
     bits_per_dim,
     calibrate,
     evaluate,
-    load_trained,
-    read_checkpoint,
 )
 from selfcodec.zoo import Model
 
