@@ -19,7 +19,9 @@ from selfcodec.models.config import (
     recipe_directory,
 )
 from selfcodec.models.selfvae import SelfVAE
+from selfcodec.models.train import widens
 from selfcodec.modes import schedule_order
+from selfcodec.zoo import find_model
 
 RECIPES = sorted(recipe_directory().glob("*.toml"))
 TEXT = load_recipe("cifar10-downscale")
@@ -169,6 +171,15 @@ def check_training(recipe: Recipe) -> None:
     assert t.minutes > 0
     for share in (t.final_rate, t.free_share, t.generated_share, t.latent_warmup, t.quantise_share, t.ema):
         assert 0 <= share <= 1
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_fits_the_model_that_it_starts_from(path: Path) -> None:
+    recipe = load_recipe(path.stem)
+    if recipe.train.start:
+        source, model = find_model(recipe.train.start), SelfVAE(recipe.model)
+        assert source.spec.shape == model.shape
+        assert all(widens(net.graph, source.nets[name].graph) for name, net in model.graphs())
 
 
 def test_every_recipe_says_which_command_runs_it() -> None:
