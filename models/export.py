@@ -70,7 +70,7 @@ def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tens
     same noise variance. Of u the deviation is taken in the base space, where the grid lies.
     """
     if model.config.posterior == "uniform":
-        return {name: width.exp() for name, width in model.log_widths.items()}
+        return {name: model.width(name) for name in model.log_widths}
     if images is None:
         raise InputError("the grids of a Gaussian posterior are measured on images: give --data")
     ys = images.batch(torch.arange(min(256, len(images)), device=images.ys[0].device))

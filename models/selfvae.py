@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import InputError
+from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.context import context_of
@@ -29,6 +30,9 @@ from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
 
+MOST_WIDTH = ACTIVATION_MAX / 2**INPUT_FRACTION
+"""Of a uniform posterior, so that its noise stays inside what integer networks take. Without a bound the width of a
+latent that carries nothing grows for ever, and its readers learn from noise that no file will show them."""
 Values = dict[str, Tensor]
 
 _LEAST = {
@@ -189,6 +193,10 @@ class SelfVAE(nn.Module):
         mean, raw = out.chunk(2, 1)
         return mean, latent_log_scale(raw)
 
+    def width(self, name: str) -> Tensor:
+        """A latent's uniform posterior's width by channel, (C,), at most MOST_WIDTH."""
+        return self.log_widths[name].exp().clamp_max(MOST_WIDTH)
+
     def prior_parameters(self, step: Step, values: Values) -> tuple[Tensor, Tensor]:
         """Mean and log-scale of p(z_k | parents) (paper eq. 15)."""
         mean, raw = self._net(f"p_{step.name}")(*self._inputs(step, values)).float().chunk(2, 1)
@@ -202,7 +210,7 @@ class SelfVAE(nn.Module):
         assert step.inferred_from is not None
         mean, log_scale = self.posterior(step, values[f"true {step.inferred_from}"])
         if log_scale is None:
-            width = self.log_widths[step.name].exp()[:, None, None]
+            width = self.width(step.name)[:, None, None]
             noise = width * (torch.rand_like(mean) - 0.5)
             if not step.parents:
                 v = self.prior.inverse_map(mean)[0] + noise

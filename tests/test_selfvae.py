@@ -17,7 +17,7 @@ from selfcodec.layout import WINDOW
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.data import with_transformations
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean, gaussian_log_prob, window_start
-from selfcodec.models.selfvae import SelfVAE, Values, Withheld
+from selfcodec.models.selfvae import MOST_WIDTH, SelfVAE, Values, Withheld
 from selfcodec.modes import schedule_order
 from selfcodec.schedule import Step
 
@@ -220,6 +220,19 @@ def test_objective_with_a_transformation_bounds_the_integral_over_u_and_z(transf
     log_joint = (log_u + log_z - y_rate - x_rate).double()
     exact = float(torch.logsumexp(log_joint, 0)) + 2 * math.log(float(axis[1] - axis[0]))
     check_bound(log_weights(model, [x, y], 20000), exact)
+
+
+def test_a_uniform_posterior_s_noise_stays_inside_what_networks_take() -> None:
+    model = build(posterior="uniform")
+    ys = images(model, 32)
+    values = {"true x": ys[0], "u": torch.zeros(32, 2, 2, 2), "y1": ys[1]}
+    step = step_of(model, "z1")
+    mean = model.posterior(step, ys[0])[0]
+    with torch.no_grad():
+        for width, most in ((1.0, 0.5), (1e6, MOST_WIDTH / 2)):
+            model.log_widths["z1"].fill_(math.log(width))
+            noise = (model._latent(step, values)[0] - mean).abs()
+            assert 0.9 * most < float(noise.max()) <= most * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2])
