@@ -7,6 +7,7 @@ is one compiled pass. The results are `IntegerGraph`'s, bit by bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from selfcodec.exact import LEAKY_SLOPE
 from selfcodec.graph import Node
 from selfcodec.integer import IntegerGraph
 
+ROWS_AT_ONCE = 1 << 11
+"""So that what one step of a network leaves is still in a processor's cache at the next."""
 _HALF = np.float32(0.5)
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
 
@@ -95,6 +98,12 @@ class RowNetwork:
 
     def __call__(self, *inputs: Reals) -> Reals:
         """float32 integers (N, C) for each input node to (N, C'), in units of 2**-10."""
+        starts = range(0, max(1, len(inputs[0])), ROWS_AT_ONCE)
+        parts = [self._run([x[start : start + ROWS_AT_ONCE] for x in inputs]) for start in starts]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run(self, inputs: Sequence[Reals]) -> Reals:
+        """The same of a few rows."""
         values: dict[str, Reals] = {}
         for (name, limit), x in zip(self._inputs, inputs, strict=True):
             values[name] = np.clip(x, -limit, limit)

@@ -291,7 +291,7 @@ def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
 # Heads run on rows.
 
 
-def test_rows_give_what_the_network_gives(model: Model) -> None:
+def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, head in model.heads.items():
         net, random = model.nets[name], np.random.default_rng(1)
         rows = [
@@ -302,6 +302,11 @@ def test_rows_give_what_the_network_gives(model: Model) -> None:
         expected = net(*columns, runtime=Runtime())[0, :, :, 0].t().numpy()
         assert (head(*rows) == expected).all()
         assert np.abs(expected).max() > 0
+        for count in (1, 100, 300, 301):
+            monkeypatch.setattr("selfcodec.rows.ROWS_AT_ONCE", count)
+            assert (head(*rows) == expected).all()
+        monkeypatch.undo()
+        assert head(*(row[:0] for row in rows)).shape == (0, expected.shape[1])
 
 
 def test_a_network_that_looks_around_runs_on_no_rows(model: Model) -> None:
