@@ -74,10 +74,10 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
         InputError: there are no such images.
     """
     made = {"scikit-image": _photographs, "synthetic": _drawings}
-    folder = Path(dataset) if Path(dataset).is_dir() else data_root() / dataset
+    folders = (f for f in (Path(dataset), data_root() / dataset) if f.is_dir() and any(map(is_image, f.iterdir())))
     if dataset in made:
         found = dict(islice(made[dataset](), limit))
-    elif folder.is_dir() and any(map(is_image, folder.iterdir())):
+    elif folder := next(folders, None):
         found = dict(islice(_files(folder), limit))
     else:
         named = load_named(dataset, "test", data_root(), limit)

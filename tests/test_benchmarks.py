@@ -532,6 +532,17 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
         load_pictures("nothing")
 
 
+def test_a_folder_without_images_does_not_hide_a_data_set(
+    images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as that of results, named after the data set, in the current folder."""
+    (tmp_path / "data" / "own").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "data" / "own" / "a.png")
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert list(load_pictures("own")) == ["a"]
+
+
 def test_rates_of_images_of_several_sizes(
     images: UInt8, tiny_model: Model, nothing_stored: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
