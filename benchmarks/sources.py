@@ -63,27 +63,32 @@ def _files(folder: Path) -> Iterator[tuple[str, UInt8]]:
         yield path.stem, read_image(path)
 
 
+def _has_images(folder: Path) -> bool:
+    return folder.is_dir() and any(map(is_image, folder.iterdir()))
+
+
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     """The first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
     Args:
-        dataset: `scikit-image` (photographs that come with it), `synthetic` (drawings made here), a folder of image
-            files or the name of one below the data root, or a data set with a test split.
+        dataset: `scikit-image` (photographs that come with it), `synthetic` (drawings made here), a folder of images
+            below the data root, a data set with a test split, or any folder of images; the first of these that exists,
+            since results in the current folder may be called like their data set.
 
     Raises:
         InputError: there are no such images.
     """
     made = {"scikit-image": _photographs, "synthetic": _drawings}
-    folders = (f for f in (Path(dataset), data_root() / dataset) if f.is_dir() and any(map(is_image, f.iterdir())))
     if dataset in made:
         found = dict(islice(made[dataset](), limit))
-    elif folder := next(folders, None):
-        found = dict(islice(_files(folder), limit))
-    else:
-        named = load_named(dataset, "test", data_root(), limit)
-        if named is None:
-            raise not_there(dataset, "test", data_root())
+    elif _has_images(data_root() / dataset):
+        found = dict(islice(_files(data_root() / dataset), limit))
+    elif (named := load_named(dataset, "test", data_root(), limit)) is not None:
         found = named
+    elif _has_images(Path(dataset)):
+        found = dict(islice(_files(Path(dataset)), limit))
+    else:
+        raise not_there(dataset, "test", data_root())
     if not found:
         raise InputError(f"data set {dataset!r}: no test images")
     return found

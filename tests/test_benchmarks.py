@@ -532,15 +532,20 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
         load_pictures("nothing")
 
 
-def test_a_folder_without_images_does_not_hide_a_data_set(
-    images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("plots", [False, True])
+def test_a_folder_of_results_does_not_hide_the_data_set_of_its_name(
+    images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plots: bool
 ) -> None:
-    """Such as that of results, named after the data set, in the current folder."""
     (tmp_path / "data" / "own").mkdir()
     Image.fromarray(images[0]).save(tmp_path / "data" / "own" / "a.png")
-    (tmp_path / "own").mkdir()
+    for name in ("own", "cifar10", "elsewhere"):
+        (tmp_path / name).mkdir()
+        if plots or name == "elsewhere":
+            Image.fromarray(images[0]).save(tmp_path / name / "psnr.png")
     monkeypatch.chdir(tmp_path)
     assert list(load_pictures("own")) == ["a"]
+    assert len(load_pictures("cifar10")) == COUNT
+    assert list(load_pictures("elsewhere")) == ["psnr"]
 
 
 def test_rates_of_images_of_several_sizes(
