@@ -14,7 +14,7 @@ import click
 
 from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder
 from selfcodec.benchmarks.results import RESULTS, Run
-from selfcodec.benchmarks.summary import EXPLANATION, SUMMARY, bd_rates, markdown_table, number
+from selfcodec.benchmarks.summary import EXPLANATION, SUMMARY, bd_rates, markdown_table, marked
 from selfcodec.errors import InputError
 from selfcodec.imageio import write_atomically
 
@@ -40,12 +40,11 @@ def across(runs: Sequence[Run], figures: Figures, what: str, digits: int) -> str
     titles = dict.fromkeys(title for column in columns for title in sorted(column, key=lambda t: column[t]))
     if not titles:
         return ""
-    best = [min(column.values(), default=None) for column in columns]
-    rows = []
-    for title in titles:
-        cells = [number(column.get(title), digits) for column in columns]
-        bold = [title in column and column[title] == least for column, least in zip(columns, best, strict=True)]
-        rows.append((title, *(f"**{cell}**" if strong else cell for cell, strong in zip(cells, bold, strict=True))))
+    least = [min(column.values(), default=None) for column in columns]
+    rows = [
+        (title, *(marked(column.get(title), digits, best) for column, best in zip(columns, least, strict=True)))
+        for title in titles
+    ]
     return markdown_table((what, *(run.dataset for run in runs)), rows)
 
 

@@ -34,6 +34,12 @@ def number(value: float | None, digits: int) -> str:
     return MISSING if value is None or value != value else f"{value:,.{digits}f}"
 
 
+def marked(value: float | None, digits: int, least: float | None) -> str:
+    """A figure, in bold where it is the least."""
+    text = number(value, digits)
+    return f"**{text}**" if value is not None and value == least else text
+
+
 def _speed(point: Point) -> list[str]:
     return [f"{value:.3g}" for value in (point.encode_speed, point.decode_speed)] if point.images else [MISSING] * 2
 
@@ -74,9 +80,7 @@ def image_table(run: Run) -> str:
     rows = []
     for image, found in rates.items():
         least = min(found.values())
-        cells = [number(found.get(key), 3) for key in coders]
-        bold = [found.get(key) == least for key in coders]
-        rows.append((image, *(f"**{cell}**" if best else cell for cell, best in zip(cells, bold, strict=True))))
+        rows.append((image, *(marked(found.get(key), 3, least) for key in coders)))
     return markdown_table(("bits/dim", *(run.coders[key].title for key in coders)), rows)
 
 

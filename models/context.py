@@ -69,7 +69,7 @@ def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor
 
 
 def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The same by the codec's own compiled loop, which takes a quarter of the time on a processor."""
+    """The same by the codec's own compiled loop, which is faster on a processor (docs/decisions/0005)."""
     b, c, h, w = x.shape
     planes, fallbacks = (values.to(torch.uint8).contiguous().numpy() for values in (x, fallback))
     places = np.stack(np.divmod(np.arange(h * w, dtype=np.int32), w), 1)

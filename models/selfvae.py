@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import InputError
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
 from selfcodec.models.config import ModelConfig
-from selfcodec.models.context import context_of
+from selfcodec.models.context import MOST, context_of
 from selfcodec.models.distributions import (
     Centre,
     dmol_log_prob,
@@ -30,7 +29,7 @@ from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
 
-MOST_WIDTH = ACTIVATION_MAX / 2**INPUT_FRACTION
+MOST_WIDTH = MOST
 """Of a uniform posterior, so that its noise stays inside what integer networks take. Without a bound the width of a
 latent that carries nothing grows for ever, and its readers learn from noise that no file will show them."""
 Values = dict[str, Tensor]

@@ -81,13 +81,11 @@ def widens(graph: Graph, narrower: Graph) -> bool:
         return False
     fixed = {node.name for node in (*graph.inputs, graph.output)}
     return all(
-        replace(node, channels=old.channels) == old
-        and (
-            node.channels == old.channels
-            or (node.channels > old.channels and node.name not in fixed and node.op in ("conv", "deconv", "add"))
-        )
+        node.op in ("pixels", "latent", "conv", "deconv", "add")
+        and replace(node, channels=old.channels) == old
+        and (node.channels == old.channels or (node.channels > old.channels and node.name not in fixed))
         for node, old in zip(graph.nodes, narrower.nodes, strict=True)
-    ) and all(node.op in ("pixels", "latent", "conv", "deconv", "add") for node in graph.nodes)
+    )
 
 
 class Trainer:
