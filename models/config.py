@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from selfcodec.errors import InputError
 
 OPTIMIZERS = ("adamax", "adam", "muon")
+NETWORKS = ("all", "pixels")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class TrainConfig:
             the peak over the time budget.
         minutes: default time budget.
         start: name or folder of an exported model whose weights training starts from; empty: from random ones.
+        networks: what is trained: `all`, or the `pixels`' likelihoods alone, where the latents' networks of the model that
+            training starts from shall stay as they are.
         ema: decay of the exponential moving average of the weights.
         clip: largest gradient norm.
         free_share: share of images for which contexts are withheld, so that (y, z) alone stay informative.
@@ -103,6 +106,7 @@ class TrainConfig:
     warmup: int
     minutes: float
     start: str
+    networks: str
     ema: float
     clip: float
     free_share: float
@@ -131,6 +135,7 @@ def _check(t: TrainConfig, where: str) -> None:
         (t.batch >= 1, f"batch must be at least 1, not {t.batch}"),
         (t.patch >= 1, f"patch must be at least 1, not {t.patch}"),
         (t.optimizer in OPTIMIZERS, f"unknown optimizer {t.optimizer!r}"),
+        (t.networks in NETWORKS, f"unknown networks {t.networks!r}; known: {', '.join(NETWORKS)}"),
         (0 < t.learning_rate < math.inf, f"learning_rate must be above 0, not {t.learning_rate}"),
         (0 < t.minutes < math.inf, f"minutes must be above 0, not {t.minutes}"),
         (t.warmup >= 0, f"warmup must be at least 0, not {t.warmup}"),

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcodec.errors import ModelError
+from selfcodec.errors import InputError, ModelError
 from selfcodec.graph import Graph
 from selfcodec.mixture import STEP_BITS
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
@@ -108,6 +108,12 @@ class Trainer:
         torch.backends.cudnn.allow_tf32 = False
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
+        if recipe.train.networks == "pixels":
+            if not recipe.train.start:
+                raise InputError(f"recipe {recipe.name}: to train the pixels' networks alone, start from a model (--from)")
+            self.model.requires_grad_(False)
+            for net in self.model.pixel_networks():
+                net.requires_grad_(True)
         self.optimizer = build_optimizer(recipe.train.optimizer, self.model, recipe.train.learning_rate)
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
         self.step = 0

@@ -523,6 +523,25 @@ def test_a_wider_model_starts_as_the_narrower_one(
     assert all(bool(torch.isfinite(p).all()) for p in second.model.parameters())
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_pixels_alone_can_be_trained(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str
+) -> None:
+    settings = replace(in_context.train, networks="pixels", optimizer=optimizer)
+    with pytest.raises(InputError, match=r"start from a model \(--from\)$"):
+        Trainer(replace(in_context, train=settings), tmp_path, CPU)
+    first = Trainer(in_context, tmp_path / "run", CPU)
+    write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
+    start = replace(settings, start=str(tmp_path / "first"))
+    second = Trainer(replace(in_context, train=start), tmp_path / "2", CPU)
+    before = {name: p.detach().clone() for name, p in second.model.named_parameters()}
+    for batch in range(2):
+        second.train_step(of_context.batch(torch.arange(8) + 8 * batch))
+    pixels = {id(p) for net in second.model.pixel_networks() for p in net.parameters()}
+    for name, p in second.model.named_parameters():
+        assert torch.equal(p, before[name]) == (id(p) not in pixels), name
+
+
 @pytest.mark.parametrize("changes", [{"width_head": 7}, {"blocks_head": 2}, {"mixtures": 3}])
 def test_training_starts_from_no_wider_or_deeper_model(
     in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, int]
