@@ -20,6 +20,7 @@ import constriction
 import numpy as np
 import numpy.typing as npt
 
+from selfcodec.compiled import compiled
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.layout import DIGIT, WINDOW
 from selfcodec.mixture import IntArray, Mixture
@@ -55,16 +56,24 @@ def _digit_weights(mixture: Mixture, start: IntArray, width: int, count: int = D
     return (np.diff(mixture.cumulative(edges), axis=-1) + 1).astype(np.float64)
 
 
-def _bits(weights: Weights, digits: Digits) -> npt.NDArray[np.float64]:
-    """-log2 of the digits' probabilities, rounded to multiples of 2**-24 as constriction does, by image, (B,)."""
-    free = 2**PRECISION - weights.shape[-1]
-    edges = np.floor(
-        np.cumsum(weights, -1, dtype=np.float64) * (free / weights.sum(-1, keepdims=True, dtype=np.float64))
-    )
-    edges[..., -1] = free
-    widths = np.diff(edges, axis=-1, prepend=0.0) + 1
-    bits: npt.NDArray[np.float64] = PRECISION - np.log2(np.take_along_axis(widths, digits[..., None], -1)[..., 0])
-    return bits.sum(-1)
+@compiled
+def _bits(weights: Weights, digits: Digits) -> float:
+    """-log2 of the probabilities of digits (N,), which are multiples of 2**-24, from weights (N, count).
+
+    Constriction gives a digit what lies between two rounded sums of weights, and one more unit.
+    """
+    total, (_, count) = 0.0, weights.shape
+    free = 2.0**PRECISION - count
+    for i in range(len(weights)):
+        below, whole = 0.0, 0.0
+        for d in range(count):
+            if d < digits[i]:
+                below += weights[i, d]
+            whole += weights[i, d]
+        scale = free / whole
+        above = free if digits[i] == count - 1 else np.floor((below + weights[i, digits[i]]) * scale)
+        total += PRECISION - np.log2(above - np.floor(below * scale) + 1)
+    return total
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ Notes = tuple[Digits, Weights]
 
 def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Digits, Weights, npt.NDArray[np.float64]]:
     digits, weights = evaluate()
-    return digits, weights, _bits(weights, digits)
+    return digits, weights, np.array([_bits(w, d) for w, d in zip(weights, digits, strict=True)])
 
 
 class Encoder:

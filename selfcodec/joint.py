@@ -38,6 +38,9 @@ _LOG_SCALE_OFFSET = _LOG_SCALE_UNIT // 2 - round(PIXEL_LOG_SCALES[0] * 2**PARAM_
 _LOG_SCALE_LAST = round((PIXEL_LOG_SCALES[1] - PIXEL_LOG_SCALES[0]) / LOG_SCALE_STEP) - 1
 _CDF_DROP = INVERSE_BITS + PIXEL_BITS - CDF_STEP_BITS - INTERPOLATION_BITS
 _CDF_HALF = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
+_CDF_LAST = 2 * _CDF_HALF - 1
+_CDF_FAR = _CDF_HALF << _CDF_DROP
+"""A distance from which on the CDF does not change, as at most of a digit's edges."""
 _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
@@ -45,9 +48,9 @@ _EDGE = 1 << PIXEL_BITS
 
 
 @compiled
-def _cdf(table: Ints, edge: int, mean: int, inverse: int) -> int:
-    t = ((edge - mean) * inverse) >> _CDF_DROP
-    t = min(max(t, -_CDF_HALF), _CDF_HALF - 1) + _CDF_HALF
+def _cdf(table: Ints, distance: int) -> int:
+    """The logistic's CDF in 2**-CDF_BITS; distance from the mean in scales, in 2**-(INVERSE_BITS + PIXEL_BITS)."""
+    t = min(max((distance >> _CDF_DROP) + _CDF_HALF, 0), _CDF_LAST)
     index = t >> INTERPOLATION_BITS
     low = table[index]
     return low + (((table[index + 1] - low) * (t & _CDF_MASK)) >> INTERPOLATION_BITS)
@@ -60,7 +63,7 @@ def _byte_cdf(table: Ints, byte: int, mean: int, inverse: int) -> int:
         return 0
     if byte >= 256:
         return 1 << CDF_BITS
-    return _cdf(table, _EDGE * byte - _EDGE // 2, mean, inverse)
+    return _cdf(table, (_EDGE * byte - _EDGE // 2 - mean) * inverse)
 
 
 @compiled
@@ -96,11 +99,22 @@ def _components(
 def _digit(table: Ints, weights: Ints, means: Ints, inverses: Ints, start: int, width: int, out: Ints) -> None:
     """Sets the weights (16,) of the digits of `width` bytes each from byte `start`; their sum is below 2**16 + 16."""
     out[:] = 0
+    lowest, highest = table[0], _cdf(table, _CDF_FAR)
     for m in range(len(weights)):
+        distance, step = (_EDGE * start - _EDGE // 2 - means[m]) * inverses[m], _EDGE * width * inverses[m]
         below = _byte_cdf(table, start, means[m], inverses[m])
         for d in range(DIGIT):
-            above = _byte_cdf(table, start + (d + 1) * width, means[m], inverses[m])
-            out[d] += weights[m] * (above - below)
+            distance += step
+            if d == DIGIT - 1 and start + DIGIT * width == 256:
+                above = 1 << CDF_BITS
+            elif distance <= -_CDF_FAR:
+                above = lowest
+            elif distance >= _CDF_FAR:
+                above = highest
+            else:
+                above = _cdf(table, distance)
+            if above != below:
+                out[d] += weights[m] * (above - below)
             below = above
     drop = max(0, bit_length(out.sum()) - WEIGHT_BITS)
     for d in range(DIGIT):
