@@ -79,8 +79,8 @@ class TrainConfig:
             the peak over the time budget.
         minutes: default time budget.
         start: name or folder of an exported model whose weights training starts from; empty: from random ones.
-        networks: what is trained: `all`, or the `pixels`' likelihoods alone, where the latents' networks of the model that
-            training starts from shall stay as they are.
+        networks: what is trained: `all`, or the `pixels`' likelihoods alone, which leaves the latents of the model that
+            training starts from as they are.
         ema: decay of the exponential moving average of the weights.
         clip: largest gradient norm.
         free_share: share of images for which contexts are withheld, so that (y, z) alone stay informative.

@@ -72,11 +72,12 @@ def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Te
     """The same by the codec's own compiled loop, which is faster on a processor (docs/decisions/0005)."""
     b, c, h, w = x.shape
     planes, fallbacks = (values.to(torch.uint8).contiguous().numpy() for values in (x, fallback))
-    places = np.stack(np.divmod(np.arange(h * w, dtype=np.int32), w), 1)
+    places = np.insert(np.stack(np.divmod(np.arange(h * w, dtype=np.int32), w), 1), 0, 0, axis=1)
     inputs = np.empty((b, h * w, context_inputs(c)), dtype=np.float32)
     bases, activity = np.empty((b, h * w, c), dtype=np.int64), np.empty((b, h * w), dtype=np.int64)
+    widths, features = np.array([w]), np.empty((1, h, w, 0), dtype=np.int16)
     tasks = [
-        partial(gather, plane, known, places, max(h, w), not hidden, *rows)
+        partial(gather, plane[None], widths, known[None], features, places, max(h, w), not hidden, *rows)
         for plane, known, hidden, *rows in zip(
             planes, fallbacks, withheld.tolist(), inputs, bases, activity, strict=True
         )

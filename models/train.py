@@ -110,7 +110,9 @@ class Trainer:
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         if recipe.train.networks == "pixels":
             if not recipe.train.start:
-                raise InputError(f"recipe {recipe.name}: to train the pixels' networks alone, start from a model (--from)")
+                raise InputError(
+                    f"recipe {recipe.name}: to train the pixels' networks alone, start from a model (--from)"
+                )
             self.model.requires_grad_(False)
             for net in self.model.pixel_networks():
                 net.requires_grad_(True)

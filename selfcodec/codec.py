@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from selfcodec import imageio, sidedata
-from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean, Sampler, Words
+from selfcodec.coder import Decoder, Encoder, Mean, Sampler, Words
 from selfcodec.container import DEFAULT_QUALITY, Container, Header, cut, pack, unpack
 from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.imageio import Picture
@@ -22,15 +22,17 @@ from selfcodec.mixture import IntArray
 from selfcodec.modes import Mode, default_level, sent_variables
 from selfcodec.parallel import mapped
 from selfcodec.transforms import get_transform
-from selfcodec.walk import Walk
+from selfcodec.walk import Walk, run_together
 from selfcodec.zoo import Model, find_model, model_by_id
 
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_RUNTIME = Runtime()
 PIXELS_AT_ONCE = 1 << 18
 """Pixels of one batch of tiles at most, which bounds memory."""
-MOST_BATCHES = 4
-"""Batches at most that are decoded at the same time, likewise."""
+MOST_SHARES = 4
+"""Shares of an image's tiles at most that are decoded at the same time, likewise."""
+TILE_MULTIPLE = 16
+"""Tiles' sides are multiples of it, so that y seldom has a cell that is cut off. Part of the format."""
 _GREY_MODES = ("L", "LA")
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
@@ -83,24 +85,45 @@ class Encoded:
 
 
 def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
-    """Tiles in row-major order; those at the right and lower edge may be smaller."""
-    corners = [(top, left) for top in range(0, height, tile) for left in range(0, width, tile)]
+    """Tiles in row-major order, as few as sides up to `tile` allow, and about equally large."""
+    tops, lefts = range(0, height, _side(height, tile)), range(0, width, _side(width, tile))
+    corners = [(top, left) for top in tops for left in lefts]
     return [
-        Box(i, top, left, min(tile, height - top), min(tile, width - left)) for i, (top, left) in enumerate(corners)
+        Box(i, top, left, min(tops.step, height - top), min(lefts.step, width - left))
+        for i, (top, left) in enumerate(corners)
     ]
 
 
-def _batches(boxes: Sequence[Box], runtime: Runtime, workers: int = 1) -> Iterator[list[Box]]:
-    """Tiles of equal size together, as many as may run at once, but shared out among `workers`."""
+def _side(extent: int, tile: int) -> int:
+    """Side of all tiles but the last, which has the rest, along an image's height or width."""
+    count = -(-extent // tile)
+    return min(tile, -(-extent // (TILE_MULTIPLE * count)) * TILE_MULTIPLE)
+
+
+def _by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
+    """Tiles of equal size together, as many as may run at once."""
 
     def size(box: Box) -> tuple[int, int]:
         return box.height, box.width
 
     for (height, width), group in groupby(sorted(boxes, key=size), key=size):
         same = list(group)
-        count = max(1, min(runtime.batch, PIXELS_AT_ONCE // (height * width), -(-len(same) // workers)))
+        count = max(1, min(most, PIXELS_AT_ONCE // (height * width)))
         for start in range(0, len(same), count):
             yield same[start : start + count]
+
+
+def _shares(boxes: Sequence[Box], most: int, workers: int) -> list[list[Box]]:
+    """Tiles that are decoded together, shared out evenly: for every worker some, and not too many at once."""
+    pixels = sum(box.height * box.width for box in boxes)
+    count = min(len(boxes), max(workers, -(-pixels // PIXELS_AT_ONCE), -(-len(boxes) // most)))
+    shares: list[list[Box]] = [[] for _ in range(count)]
+    filled = [0] * count
+    for box in sorted(boxes, key=lambda box: -box.height * box.width):
+        least = filled.index(min(filled))
+        shares[least].append(box)
+        filled[least] += box.height * box.width
+    return shares
 
 
 def _model_of(model_id: bytes, given: Model | None) -> Model:
@@ -181,7 +204,7 @@ def encode_picture(
     boxes = tile_boxes(width, height, model.spec.tile)
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
-    for batch in _batches(boxes, runtime):
+    for batch in _by_size(boxes, runtime.batch):
         tiles = [np.asarray(box.of(planes), dtype=np.uint8) for box in batch]
         coded, batch_bits = _encode_batch(model, tiles, settings, sent, grey, runtime)
         for box, stream in zip(batch, coded, strict=True):
@@ -305,23 +328,28 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
     whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
     planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
 
-    def decode_batch(batch: list[Box]) -> None:
-        words = [np.concatenate([section[box.index] for section in container.streams]) for box in batch]
-        decoder = Decoder(words)
-        fill: ByteCoder = Mean()
-        if header.seed is not None:
-            fill = Sampler([(header.seed << 32) + box.index for box in batch])
-        grey = header.image_mode in _GREY_MODES
-        size = (batch[0].height, batch[0].width)
-        sent = frozenset(container.variables)
-        x = Walk(model, size, len(batch), sent, decoder, fill, header.quality, grey, runtime).run()
+    sent, grey = frozenset(container.variables), header.image_mode in _GREY_MODES
+
+    def decode_share(share: list[Box]) -> None:
+        batches = list(_by_size(share, runtime.batch))
+        ordered = [box for batch in batches for box in batch]
+        decoder = Decoder([np.concatenate([section[box.index] for section in container.streams]) for box in ordered])
+        mean, seed, walks, start = Mean(), header.seed, list[Walk](), 0
+        sampler = None if seed is None else Sampler([(seed << 32) + box.index for box in ordered])
+        for batch in batches:
+            part, size = slice(start, start + len(batch)), (batch[0].height, batch[0].width)
+            fill = mean if sampler is None else sampler.part(part)
+            walks.append(Walk(model, size, len(batch), sent, decoder.part(part), fill, header.quality, grey, runtime))
+            start = part.stop
+        images = run_together(walks, decoder, sampler or mean)
         if whole and header.mode is Mode.LOSSLESS:
             decoder.finish()
-        for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
-            box.of(planes)[...] = tile
+        for batch, x in zip(batches, images, strict=True):
+            for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
+                box.of(planes)[...] = tile
 
-    workers = min(MOST_BATCHES, torch.get_num_threads())
-    tasks = [partial(decode_batch, batch) for batch in _batches(boxes, runtime, workers)]
+    workers = min(MOST_SHARES, torch.get_num_threads())
+    tasks = [partial(decode_share, share) for share in _shares(boxes, runtime.batch, workers)]
     for _ in mapped(tasks, workers):
         pass
     return planes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -151,62 +152,89 @@ class Encoder:
         return streams
 
 
+class _Source:
+    """One image's words, in reading order, as digits."""
+
+    def __init__(self, words: Words) -> None:
+        try:
+            self.coder = constriction.stream.stack.AnsCoder(np.ascontiguousarray(words[::-1], dtype=np.uint32))
+        except ValueError as error:
+            raise FormatError(f"an entropy-coded stream is damaged: {error}") from error
+
+    def decode(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+        digits: npt.NDArray[np.int32] = self.coder.decode(_MODEL, weights)
+        return digits
+
+
+class _RandomSource(_Source):
+    """Random words without end."""
+
+    REFILL = 1 << 12
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.Philox(key=seed)
+        super().__init__(self._words(self.REFILL))
+
+    def _words(self, count: int) -> Words:
+        words = (self._random.random_raw(count) & 0xFFFFFFFF).astype(np.uint32)
+        words[0] |= 1  # the word read first, the top of the ANS coder's stack, must not be 0
+        return words
+
+    def decode(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+        if self.coder.num_words() < len(weights) + STATE_WORDS:  # a digit takes 24 bits at most
+            super().__init__(self._words(self.REFILL + len(weights)))
+        return super().decode(weights)
+
+
 class Decoder:
     """Reads bytes back from each image's words, in reading order."""
 
     def __init__(self, streams: Sequence[Words]) -> None:
-        self._coders = [self._coder(words) for words in streams]
+        self._sources: Sequence[_Source] = [_Source(words) for words in streams]
 
-    @staticmethod
-    def _coder(words: Words) -> constriction.stream.stack.AnsCoder:
-        try:
-            return constriction.stream.stack.AnsCoder(np.ascontiguousarray(words[::-1], dtype=np.uint32))
-        except ValueError as error:
-            raise FormatError(f"an entropy-coded stream is damaged: {error}") from error
+    def part(self, images: slice) -> Decoder:
+        """A decoder of some of the images, which reads on in the same streams."""
+        part = copy(self)
+        part._sources = self._sources[images]
+        return part
 
     def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
         out = np.empty(mixture.shape, dtype=np.int64)
         for start in range(0, mixture.shape[1], CHUNK):
             part = mixture.part(start, start + CHUNK)
             if part.window is not None:
-                bytes_ = part.window + self.digits(_digit_weights(part, part.window, 1, WINDOW))
+                bytes_ = part.window + self._digits(_digit_weights(part, part.window, 1, WINDOW))
             else:
-                high = self.digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
-                bytes_ = DIGIT * high + self.digits(_digit_weights(part, DIGIT * high, 1))
+                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
+                bytes_ = DIGIT * high + self._digits(_digit_weights(part, DIGIT * high, 1))
             out[:, start : start + CHUNK] = bytes_
         return out
 
-    def digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
-        """The next digits (B, N), given their weights (B, N, count)."""
-        pairs = zip(self._coders, weights, strict=True)
-        return np.stack([coder.decode(_MODEL, np.ascontiguousarray(w)) for coder, w in pairs]).astype(np.int64)
+    def _digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
+        """As many digits of each image, (B, N), given their weights (B, N, count)."""
+        batch, n, count = weights.shape
+        return self.digits(weights.reshape(batch * n, count), [n] * batch).reshape(batch, n)
+
+    def digits(self, weights: npt.NDArray[np.float64], counts: Sequence[int]) -> IntArray:
+        """The next digits (N,), given their weights (N, count); `counts` tells how many are each image's."""
+        digits, start = np.empty(len(weights), dtype=np.int64), 0
+        for source, count in zip(self._sources, counts, strict=True):
+            if count:
+                digits[start : start + count] = source.decode(weights[start : start + count])
+                start += count
+        return digits
 
     def finish(self) -> None:
         """TruncatedError unless every stream is spent exactly."""
-        if not all(coder.is_empty() for coder in self._coders):
+        if not all(source.coder.is_empty() for source in self._sources):
             raise TruncatedError("an entropy-coded stream does not end where its image does")
 
 
 class Sampler(Decoder):
     """Draws bytes by decoding random words; the same seeds give the same bytes on every machine."""
 
-    REFILL = 1 << 12
-
     def __init__(self, seeds: Sequence[int]) -> None:
-        self._random = [np.random.Philox(key=seed) for seed in seeds]
-        super().__init__([self._words(random, self.REFILL) for random in self._random])
-
-    @staticmethod
-    def _words(random: np.random.Philox, count: int) -> Words:
-        words = (random.random_raw(count) & 0xFFFFFFFF).astype(np.uint32)
-        words[0] |= 1  # the word read first, the top of the ANS coder's stack, must not be 0
-        return words
-
-    def digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
-        for i, random in enumerate(self._random):
-            if self._coders[i].num_words() < weights.shape[1] + STATE_WORDS:  # a digit takes 24 bits at most
-                self._coders[i] = self._coder(self._words(random, self.REFILL + weights.shape[1]))
-        return super().digits(weights)
+        self._sources = [_RandomSource(seed) for seed in seeds]
 
 
 class Mean:

@@ -5,7 +5,8 @@ Both sides run the same integer network on the same neighbours, which is why the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from selfcodec import context, joint
 from selfcodec.coder import Decoder, Encoder, Notes
-from selfcodec.context import Wavefront, wavefront
+from selfcodec.context import Features, Wavefront, wavefront
 from selfcodec.layout import CONTEXT_FOLD, DIGIT, PixelLayout, context_inputs
 from selfcodec.mixture import IntArray
 from selfcodec.rows import RowNetwork
@@ -36,49 +37,59 @@ class Rows:
 
 @dataclass(frozen=True)
 class ContextCoder:
-    """One pixel variable of a batch of images.
+    """One pixel variable of a batch of images, which need not be of one size.
 
     Attributes:
         head: the network from features and context to mixture parameters.
         layout: of its outputs.
-        features: (B, h, w, F), integers in the units of a network's input; more rows and columns may follow.
-        fallback: (B, C, h, w), the base where no neighbour is known.
+        sizes: (height, width) of each of the B images.
+        features: (B, h, w, F), integers in the units of a network's input; h and w are at least the largest image's.
+        fallback: (B, C, H, W), the base where no neighbour is known; H and W are the largest image's.
         block: side of the blocks that do not see each other.
         grey: the channels are equal, and only the first is coded.
     """
 
     head: RowNetwork
     layout: PixelLayout
-    features: npt.NDArray[np.int16]
+    sizes: tuple[tuple[int, int], ...]
+    features: Features
     fallback: UInt8
     block: int
     grey: bool
+
+    @staticmethod
+    def joined(coders: Sequence[ContextCoder]) -> ContextCoder:
+        """All batches of one variable as one, each image in the upper left corner of its place."""
+        if len(coders) == 1:
+            return coders[0]
+        height, width = (max(c.fallback.shape[axis] for c in coders) for axis in (2, 3))
+        batch, first = sum(len(c.sizes) for c in coders), coders[0]
+        features = np.zeros((batch, height, width, first.features.shape[3]), dtype=np.int16)
+        fallback = np.zeros((batch, first.layout.channels, height, width), dtype=np.uint8)
+        start = 0
+        for c in coders:
+            own, (_, _, h, w) = slice(start, start + len(c.sizes)), c.fallback.shape
+            features[own, :h, :w], fallback[own, :, :h, :w] = c.features[:, :h, :w], c.fallback
+            start = own.stop
+        sizes = tuple(size for c in coders for size in c.sizes)
+        return replace(first, sizes=sizes, features=features, fallback=fallback)
 
     @property
     def _coded(self) -> int:
         return 1 if self.grey else self.layout.channels
 
-    @property
-    def _size(self) -> tuple[int, int, int]:
-        return self.fallback.shape[0], self.fallback.shape[2], self.fallback.shape[3]
-
-    def _order(self) -> Wavefront:
-        return wavefront(self._size[1], self._size[2], self.block)
-
     def _rows(self, plane: UInt8, places: context.Places, *, shown: bool) -> Rows:
-        """The context of the same n places of every image, B n rows."""
-        batch, count, channels = len(plane), len(places), self.layout.channels
-        inputs = np.empty((batch, count, context_inputs(channels)), dtype=np.float32)
-        bases, activity = np.empty((batch, count, channels), dtype=np.int64), np.empty((batch, count), dtype=np.int64)
-        for b in range(batch):
-            context.gather(plane[b], self.fallback[b], places, self.block, shown, inputs[b], bases[b], activity[b])
-        features = self.features[:, places[:, 0], places[:, 1]].reshape(batch * count, -1).astype(np.float32)
-        params = self.head(features, inputs.reshape(batch * count, -1))
-        return Rows(params, bases.reshape(-1, channels), activity.reshape(-1))
+        """The context of some places, (n, 3), of the images' planes."""
+        count, channels = len(places), self.layout.channels
+        inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
+        bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
+        widths = np.array([width for _, width in self.sizes])
+        context.gather(plane, widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
+        return Rows(self.head(inputs), bases, activity)
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
-        """Notes all values (B, C, h, w), step after step."""
-        order, first = self._order(), 0
+        """Notes all values (B, C, H, W) of images of one size, step after step."""
+        order, first = wavefront(self.sizes[:1], self.block), 0
         while first < len(order.starts) - 1:
             last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + PIXELS_AT_ONCE, "right")) - 1)
             coder.defer(partial(self._notes, truth, order, first, last))
@@ -86,19 +97,18 @@ class ContextCoder:
 
     def _notes(self, truth: UInt8, order: Wavefront, first: int, last: int) -> Notes:
         """The digits of steps first..last - 1 with their weights."""
-        tables, coded = load_tables(), self._coded
-        places, starts = order.places[order.starts[first] : order.starts[last]], order.starts[first : last + 1]
-        rows, count = self._rows(truth, places, shown=True), len(places)
-        digits = np.empty((len(truth), 2 * coded * count), dtype=np.uint8)
-        weights = np.empty((len(truth), 2 * coded * count, DIGIT), dtype=np.uint16)
+        tables, coded, starts = load_tables(), self._coded, order.starts[first : last + 1]
+        places = order.places[starts[0] : starts[-1]].copy()
+        digits = np.empty((len(truth), 2 * coded * len(places)), dtype=np.uint8)
+        weights = np.empty((len(truth), 2 * coded * len(places), DIGIT), dtype=np.uint16)
         for b, image in enumerate(truth):
-            part = slice(b * count, (b + 1) * count)
-            values = image[:, places[:, 0], places[:, 1]].T.astype(np.int64, order="C")
+            places[:, 0] = b
+            rows = self._rows(truth, places, shown=True)
             joint.digits_of(
-                rows.params[part],
-                rows.bases[part],
-                rows.activity[part],
-                values,
+                rows.params,
+                rows.bases,
+                rows.activity,
+                image[:, places[:, 1], places[:, 2]].T.astype(np.int64, order="C"),
                 coded,
                 self.layout.mixtures,
                 tables.logistic,
@@ -111,17 +121,14 @@ class ContextCoder:
         return digits, weights
 
     def decode(self, coder: Decoder) -> UInt8:
-        """Reads all values (B, C, h, w)."""
-        batch, height, width = self._size
-        tables, order, channels, mixtures = load_tables(), self._order(), self.layout.channels, self.layout.mixtures
-        plane = np.zeros((batch, channels, height, width), dtype=np.uint8)
-        for start, stop in zip(order.starts[:-1], order.starts[1:], strict=True):
+        """Reads all values (B, C, H, W), 0 beyond an image's size."""
+        tables, order = load_tables(), wavefront(self.sizes, self.block)
+        plane, mixtures = np.zeros_like(self.fallback), self.layout.mixtures
+        for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
             places = order.places[start:stop]
-            rows, count = self._rows(plane, places, shown=True), batch * len(places)
-            values = np.empty((count, channels), dtype=np.int64)
-            state = np.empty((count, 3, mixtures), dtype=np.int64)
-            weights = np.empty((count, DIGIT))
-            split = (batch, len(places), DIGIT)
+            rows, n = self._rows(plane, places, shown=True), len(places)
+            values = np.empty((n, self.layout.channels), dtype=np.int64)
+            state, weights = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, DIGIT))
             for channel in range(self._coded):
                 joint.high_weights(
                     rows.params,
@@ -135,24 +142,22 @@ class ContextCoder:
                     state,
                     weights,
                 )
-                high = coder.digits(weights.reshape(split)).reshape(-1)
+                high = coder.digits(weights, counts)
                 joint.low_weights(high, tables.logistic, state, weights)
-                values[:, channel] = DIGIT * high + coder.digits(weights.reshape(split)).reshape(-1)
+                values[:, channel] = DIGIT * high + coder.digits(weights, counts)
             if self.grey:
                 values[:, 1:] = values[:, :1]
-            self._write(plane, places, values)
+            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
         return plane
 
     def expect(self) -> UInt8:
-        """The mixtures' means (B, C, h, w) where nothing of the variable is known."""
-        batch, height, width = self._size
-        tables, channels = load_tables(), self.layout.channels
-        plane = np.zeros((batch, channels, height, width), dtype=np.uint8)
-        order = np.stack(np.divmod(np.arange(height * width, dtype=np.int32), width), 1)
+        """The mixtures' means (B, C, H, W) where nothing of the variable is known."""
+        tables, plane = load_tables(), np.zeros_like(self.fallback)
+        order = wavefront(self.sizes, self.block).places
         for start in range(0, len(order), PIXELS_AT_ONCE):
             places = order[start : start + PIXELS_AT_ONCE]
             rows = self._rows(plane, places, shown=False)
-            values = np.empty((batch * len(places), channels), dtype=np.int64)
+            values = np.empty((len(places), self.layout.channels), dtype=np.int64)
             joint.expected(
                 rows.params,
                 rows.bases,
@@ -163,16 +168,11 @@ class ContextCoder:
                 tables.weight,
                 values,
             )
-            self._write(plane, places, values)
+            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
         return plane
 
-    @staticmethod
-    def _write(plane: UInt8, places: context.Places, values: IntArray) -> None:
-        shaped = values.reshape(len(plane), len(places), -1).transpose(0, 2, 1)
-        plane[:, :, places[:, 0], places[:, 1]] = shaped
 
-
-def feature_rows(trunk: Tensor) -> npt.NDArray[np.int16]:
+def feature_rows(trunk: Tensor) -> Features:
     """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
     b, depth, h, w = trunk.shape
     fold = CONTEXT_FOLD

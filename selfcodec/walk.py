@@ -6,7 +6,7 @@ coder, any other is filled in. Whether values come from an image, a stream or ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -180,18 +180,22 @@ class Walk:
         features = self.model.nets[f"p_{step.name}"].floats(*self._inputs(step), runtime=self.runtime)
         return requantise_(features, PARAM_FRACTION - INPUT_FRACTION, ACTIVATION_MAX)
 
-    def _in_context(self, step: Step) -> IntArray:
-        """The same, pixel by pixel in the context of neighbours."""
+    def in_context(self, step: Step) -> ContextCoder:
+        """What codes a pixel variable in the context of neighbours."""
         fallback = self._base(step, extent(self.size, step.target), 1)
-        coding = ContextCoder(
+        return ContextCoder(
             self.model.heads[f"p_{step.name}_0"],
             self.model.layout(step),
+            (extent(self.size, step.target),) * self.batch,
             feature_rows(self._features(step)),
             fallback.astype(np.uint8),
             self.model.spec.block,
             self.grey and step.target.channels > 1,
         )
-        coder = self.coder if step.name in self.sent else self.fill
+
+    def _in_context(self, step: Step) -> IntArray:
+        """int64 (B, C, h, w), pixel by pixel."""
+        coding, coder = self.in_context(step), self.coder if step.name in self.sent else self.fill
         if isinstance(coder, Decoder):
             return coding.decode(coder).astype(np.int64)
         if isinstance(coder, Encoder):
@@ -266,3 +270,26 @@ class Walk:
     def _rows(p: IntArray) -> IntArray:
         """(B, M, h, w) to (B, h w, M)."""
         return np.ascontiguousarray(p.reshape(p.shape[0], p.shape[1], -1).transpose(0, 2, 1))
+
+
+def run_together(walks: Sequence[Walk], coder: ByteCoder, fill: ByteCoder) -> list[IntArray]:
+    """All steps of several batches, images of different sizes; returns every batch's x, int64 (B, 3, H, W).
+
+    What is read in context takes one wavefront for all of them.
+
+    Args:
+        walks: batches of one model with the same variables sent.
+        coder, fill: of all images of all batches, in order; each walk has its part of them.
+    """
+    model, sent = walks[0].model, walks[0].sent
+    for step in model.steps:
+        reader = coder if step.name in sent else fill
+        if not (step.target.kind == "pixels" and model.spec.block and isinstance(reader, Decoder)):
+            for walk in walks:
+                walk.step(step)
+            continue
+        values = ContextCoder.joined([walk.in_context(step) for walk in walks]).decode(reader).astype(np.int64)
+        for walk in walks:
+            h, w = extent(walk.size, step.target)
+            walk.values[step.name], values = values[: walk.batch, :, :h, :w], values[walk.batch :]
+    return [walk.values["x"] for walk in walks]

@@ -44,35 +44,61 @@ def model(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPath
 # Order.
 
 
-@given(height=st.integers(1, 20), width=st.integers(1, 20), block=st.integers(1, 12))
-def test_a_wavefront_visits_every_pixel_after_its_neighbours(height: int, width: int, block: int) -> None:
-    order = wavefront(height, width, block)
-    step = np.empty((height, width), dtype=int)
-    for t, (start, stop) in enumerate(pairwise(order.starts)):
-        assert stop > start
-        step[order.places[start:stop, 0], order.places[start:stop, 1]] = t
-    assert len({(r, c) for r, c in order.places.tolist()}) == height * width == len(order.places)
-    for row in range(height):
-        for column in range(width):
-            for r, c in ((row + dr, column + dc) for dr, dc in NEIGHBOURS):
-                inside = row // block * block <= r and column // block * block <= c < (column // block + 1) * block
-                if inside and c < width:
-                    assert step[r, c] < step[row, column]
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=3), block=st.integers(1, 12)
+)
+def test_a_wavefront_visits_every_pixel_after_its_neighbours(sizes: list[tuple[int, int]], block: int) -> None:
+    order = wavefront(tuple(sizes), block)
+    assert len({tuple(place) for place in order.places.tolist()}) == len(order.places)
+    for plane, (height, width) in enumerate(sizes):
+        step = np.full((height, width), -1)
+        for t, (start, stop) in enumerate(pairwise(order.starts)):
+            of_step = order.places[start:stop]
+            assert (np.diff(of_step[:, 0]) >= 0).all()
+            assert (of_step[:, 0] == plane).sum() == order.counts[t, plane]
+            assert stop > start
+            own = of_step[of_step[:, 0] == plane]
+            step[own[:, 1], own[:, 2]] = t
+        assert (step >= 0).all()
+        for row in range(height):
+            for column in range(width):
+                for r, c in ((row + dr, column + dc) for dr, dc in NEIGHBOURS):
+                    inside = row // block * block <= r and column // block * block <= c < (column // block + 1) * block
+                    if inside and c < width:
+                        assert step[r, c] < step[row, column]
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=3), block=st.integers(1, 12)
+)
+def test_planes_are_coded_together_as_they_are_alone(sizes: list[tuple[int, int]], block: int) -> None:
+    order = wavefront(tuple(sizes), block)
+    for plane, size in enumerate(sizes):
+        together = order.places[order.places[:, 0] == plane]
+        assert (together[:, 1:] == wavefront((size,), block).places[:, 1:]).all()
 
 
 # Neighbours: the trainer's floating point and the codec's integers.
 
 
 def gathered(x: UInt8, fallback: UInt8, block: int, *, shown: bool) -> tuple[npt.NDArray[np.float32], ...]:
+    """Of x in the middle of two planes, in row-major order; the features, two of 7, are checked and left out."""
     channels, height, width = x.shape
-    places = wavefront(height, width, block).places
-    inputs = np.full((len(places), context_inputs(channels)), np.nan, dtype=np.float32)
+    planes, fallbacks = (np.zeros((2, channels, height + 1, width + 2), dtype=np.uint8) for _ in range(2))
+    planes[1, :, :height, :width], fallbacks[1, :, :height, :width] = x, fallback
+    planes[1, :, :, width:] = 255  # beyond the plane's width, and not to be seen
+    features = np.full((2, height + 3, width + 2, 2), 7, dtype=np.int16)
+    places = wavefront(((height, width),), block).places
+    places = places + np.array([1, 0, 0], dtype=np.int32)
+    inputs = np.full((len(places), 2 + context_inputs(channels)), np.nan, dtype=np.float32)
     bases = np.empty((len(places), channels), dtype=np.int64)
     activity = np.empty(len(places), dtype=np.int64)
-    context.gather(x, fallback, places, block, shown, inputs, bases, activity)
+    widths = np.array([width, width])
+    context.gather(planes, widths, fallbacks, features, places, block, shown, inputs, bases, activity)
     back = np.empty(len(places), dtype=np.int64)
-    back[places[:, 0].astype(int) * width + places[:, 1]] = np.arange(len(places))
-    return inputs[back], bases[back], activity[back]
+    back[places[:, 1].astype(int) * width + places[:, 2]] = np.arange(len(places))
+    assert (inputs[:, :2] == 7).all()
+    return inputs[back, 2:], bases[back], activity[back]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -300,13 +326,13 @@ def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.Monk
         ]
         columns = [torch.from_numpy(x.T.copy())[None, :, :, None] for x in rows]
         expected = net(*columns, runtime=Runtime())[0, :, :, 0].t().numpy()
-        assert (head(*rows) == expected).all()
+        assert (head(np.concatenate(rows, 1)) == expected).all()
         assert np.abs(expected).max() > 0
         for count in (1, 100, 300, 301):
             monkeypatch.setattr("selfcodec.rows.ROWS_AT_ONCE", count)
-            assert (head(*rows) == expected).all()
+            assert (head(np.concatenate(rows, 1)) == expected).all()
         monkeypatch.undo()
-        assert head(*(row[:0] for row in rows)).shape == (0, expected.shape[1])
+        assert head(np.concatenate(rows, 1)[:0]).shape == (0, expected.shape[1])
 
 
 def test_a_network_that_looks_around_runs_on_no_rows(model: Model) -> None:

@@ -524,9 +524,7 @@ def test_a_wider_model_starts_as_the_narrower_one(
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_pixels_alone_can_be_trained(
-    in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str
-) -> None:
+def test_pixels_alone_can_be_trained(in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str) -> None:
     settings = replace(in_context.train, networks="pixels", optimizer=optimizer)
     with pytest.raises(InputError, match=r"start from a model \(--from\)$"):
         Trainer(replace(in_context, train=settings), tmp_path, CPU)
