@@ -159,7 +159,7 @@ def _limitations(manifest: Json) -> Iterator[str]:
     items = [
         f"Made for images like its training set (measured at {width} × {height}). Any size and content is coded without"
         " loss, but images of another kind take more bytes than they need to.",
-        "Where the model would need more bytes than a PNG or the raw samples, the file holds those instead:"
+        "Where the model would need more bytes than a PNG, a WebP or the raw samples, the file holds those instead:"
         f" {rates['stored']:,} of {rates['images']:,} test images.",
         "`rs1`, `rs2`, `cg` and `cr` invent what they do not send: do not take details in their images for facts.",
         f"What {dataset} shows rarely or one-sidedly, the model codes and reconstructs worse.",

@@ -21,6 +21,7 @@ from selfcodec.integer import Runtime
 from selfcodec.mixture import IntArray
 from selfcodec.modes import Mode, default_level, sent_variables
 from selfcodec.parallel import mapped
+from selfcodec.stored import unpack_stored
 from selfcodec.transforms import get_transform
 from selfcodec.walk import Walk, run_together
 from selfcodec.zoo import Model, find_model, model_by_id
@@ -231,7 +232,7 @@ def encode_picture(
 
 
 def _stored(picture: Picture) -> bytes:
-    """The fallback: the image's own samples or PNG, smaller for tiny and for synthetic images."""
+    """The fallback: the image's own samples, PNG or WebP, smaller for tiny and for synthetic images."""
     height, width = picture.planes.shape[:2]
     header = Header(Mode.STORED, picture.mode, width, height)
     return pack(Container(header, metadata=picture.metadata, stored=picture.stored))
@@ -306,7 +307,7 @@ def decode_file(
     container = open_file(data, allow_truncated=allow_truncated, model=model)
     header = container.header
     if header.mode is Mode.STORED:
-        image = sidedata.unpack_stored(container.stored, header.image_mode, header.width, header.height)
+        image = unpack_stored(container.stored, header.image_mode, header.width, header.height)
         sidedata.apply_metadata(image, container.metadata)
         return image
     model = _model_of(header.model_id, model)

@@ -23,7 +23,8 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from selfcodec.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
 from selfcodec.errors import FormatError, InputError
-from selfcodec.sidedata import apply_metadata, pack_metadata, pack_stored, stored_size
+from selfcodec.sidedata import apply_metadata, pack_metadata
+from selfcodec.stored import pack_stored, stored_size
 
 UInt8 = npt.NDArray[np.uint8]
 Path = str | os.PathLike[str]

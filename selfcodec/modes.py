@@ -33,7 +33,7 @@ class Mode(enum.IntEnum):
     CR = 3
     LOSSLESS = 4
     STORED = 5
-    """No model: raw samples or a PNG inside the container; chosen by the encoder, never by a user."""
+    """No model: raw samples, a PNG or a WebP inside the container; chosen by the encoder, never by a user."""
 
     def __str__(self) -> str:
         """Return the lower-case name."""

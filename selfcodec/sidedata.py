@@ -1,4 +1,4 @@
-"""The parts of a file that no model codes: the alpha plane, the metadata, and the stored fallback.
+"""What no model codes of an image that one does: the alpha plane and the metadata.
 
 `pack_*` raise InputError for what they cannot hold. `unpack_*` take bytes from a file, raise FormatError for
 anything wrong, and allocate no more than the image's dimensions or a fixed limit allow.
@@ -10,7 +10,6 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +24,8 @@ MAX_METADATA = 2**24
 UInt8 = npt.NDArray[np.uint8]
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PIECE = 2**16
 _CONSTANT, _SCANLINES = 0, 1
-_RAW, _PNG = 0, 1
 _METADATA_TAGS = {"icc_profile": 1, "exif": 2, "xmp": 3}
 _EXIF_PREFIX = b"Exif\x00\x00"
 # TIFF tags that describe the layout of the source file, or that Pillow hands over separately (ICC, XMP).
@@ -41,7 +38,7 @@ def _png_chunk(name: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + name + body + zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big")
 
 
-def _png_chunks(png: bytes, allowed: frozenset[bytes]) -> dict[bytes, bytes]:
+def png_chunks(png: bytes, allowed: frozenset[bytes]) -> dict[bytes, bytes]:
     """Return a PNG's chunks by name, repeated ones joined; raise FormatError if any is not allowed."""
     if not png.startswith(_PNG_MAGIC):
         raise FormatError("the stored image is not a PNG")
@@ -81,13 +78,13 @@ def _inflate(data: bytes, limit: int, what: str) -> Iterator[bytes]:
         raise FormatError(f"the {what} ends early")
 
 
-def _check_scanlines(stream: bytes, size: int, what: str) -> None:
+def check_scanlines(stream: bytes, size: int, what: str) -> None:
     """Raise FormatError unless a zlib stream inflates to `size` bytes; Pillow would fill up what is missing."""
     if sum(map(len, _inflate(stream, size, what))) != size:
         raise FormatError(f"the {what} ends early")
 
 
-def _load_png(png: bytes, mode: str, width: int, height: int, what: str) -> Image.Image:
+def load_png(png: bytes, mode: str, width: int, height: int, what: str) -> Image.Image:
     """Decode a PNG of known mode and size; the size is compared before pixels are allocated."""
     try:
         # The class itself, because Image.open warns of a large image that the caller already allowed.
@@ -114,7 +111,7 @@ def pack_alpha(alpha: UInt8) -> bytes:
         return bytes((_CONSTANT, int(alpha[0, 0])))
     buffer = io.BytesIO()
     Image.fromarray(alpha).save(buffer, "PNG", optimize=True)
-    filtered = _png_chunks(buffer.getvalue(), frozenset((b"IHDR", b"IDAT", b"IEND")))[b"IDAT"]
+    filtered = png_chunks(buffer.getvalue(), frozenset((b"IHDR", b"IDAT", b"IEND")))[b"IDAT"]
     # Pillow always picks filters; on masks no filter (type 0) often wins.
     unfiltered = zlib.compress(np.pad(alpha, ((0, 0), (1, 0))).tobytes(), 9)
     return bytes((_SCANLINES,)) + min(filtered, unfiltered, key=len)
@@ -126,11 +123,11 @@ def unpack_alpha(data: bytes, width: int, height: int) -> UInt8:
         return np.full((height, width), data[1], np.uint8)
     if data[:1] != bytes((_SCANLINES,)):
         raise FormatError("the alpha plane is neither constant nor compressed")
-    _check_scanlines(data[1:], height * (width + 1), "alpha plane")
+    check_scanlines(data[1:], height * (width + 1), "alpha plane")
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x00\x00\x00\x00"
     chunks = ((b"IHDR", header), (b"IDAT", data[1:]), (b"IEND", b""))
     png = _PNG_MAGIC + b"".join(_png_chunk(name, body) for name, body in chunks)
-    return np.array(_load_png(png, "L", width, height, "alpha plane"))
+    return np.array(load_png(png, "L", width, height, "alpha plane"))
 
 
 def _exif(image: Image.Image) -> bytes:
@@ -199,81 +196,3 @@ def apply_metadata(image: Image.Image, data: bytes) -> None:
     if "exif" in fields:
         fields["exif"] = _EXIF_PREFIX + fields["exif"]
     image.info.update(fields)
-
-
-def _raw_size(mode: str, width: int, height: int) -> int | None:
-    """Return the bytes of raw samples, or None where the mode cannot be stored raw (a palette)."""
-    if mode == "1":
-        return (width + 7) // 8 * height
-    channels = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}.get(mode)
-    return None if channels is None else channels * width * height
-
-
-class _Counter(io.RawIOBase):
-    """A file that keeps nothing but its size."""
-
-    size = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.size += len(data)
-        return len(data)
-
-
-def _write_png(image: Image.Image, file: Any) -> None:
-    source = image
-    if image.mode == "P":
-        # A palette of 256 entries, lest PNG use fewer bits a pixel than indices beyond a short palette need.
-        top = int(np.asarray(image).max())
-        palette_mode = image.palette.mode if image.palette else "RGB"
-        palette = image.getpalette(palette_mode) or []
-        missing = top + 1 - len(palette) // len(palette_mode)
-        if missing > 0:
-            source = image.copy()
-            source.putpalette(palette + [0, 0, 0, 255][: len(palette_mode)] * missing, palette_mode)
-    source.save(file, "PNG", optimize=True, icc_profile=None)
-
-
-def _is_smaller_raw(image: Image.Image, png_size: int) -> bool:
-    size = _raw_size(image.mode, *image.size)
-    return size is not None and size <= png_size and "transparency" not in image.info
-
-
-def stored_size(image: Image.Image) -> int:
-    """Return the length of what `pack_stored` returns, without holding that in memory."""
-    counter = _Counter()
-    _write_png(image, counter)
-    raw = _raw_size(image.mode, *image.size) or 0
-    return 1 + (raw if _is_smaller_raw(image, counter.size) else counter.size)
-
-
-def pack_stored(image: Image.Image) -> bytes:
-    """Store an image of mode 1, L, LA, P, RGB or RGBA: pixels, mode, palette, transparency; not its metadata.
-
-    Returns the smaller of 00 and raw samples (mode 1: packed bits, rows padded to bytes) and 01 and a PNG.
-    """
-    buffer = io.BytesIO()
-    _write_png(image, buffer)
-    if _is_smaller_raw(image, len(buffer.getvalue())):
-        return bytes((_RAW,)) + image.tobytes()
-    return bytes((_PNG,)) + buffer.getvalue()
-
-
-def unpack_stored(data: bytes, mode: str, width: int, height: int) -> Image.Image:
-    """Return the image that `pack_stored` stored; raise FormatError, also where mode or size differ."""
-    if data[:1] == bytes((_RAW,)):
-        if len(data) - 1 != _raw_size(mode, width, height):
-            raise FormatError(f"{len(data) - 1} bytes are not the raw samples of {mode} {width}×{height}")
-        return Image.frombytes(mode, (width, height), data[1:])
-    if data[:1] != bytes((_PNG,)):
-        raise FormatError("the stored image is neither raw samples nor a PNG")
-    # Other chunks could hide compressed data that Pillow would inflate.
-    chunks = _png_chunks(data[1:], frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")))
-    depth, colour_type, *_, interlaced = chunks[b"IHDR"][8:]
-    if depth > 8 or interlaced:
-        raise FormatError("the stored PNG is interlaced or has more than 8 bits a sample")
-    row = 1 + (width * depth * _PNG_CHANNELS.get(colour_type, 0) + 7) // 8
-    _check_scanlines(chunks.get(b"IDAT", b""), height * row, "stored image")
-    return _load_png(data[1:], mode, width, height, "stored image")

@@ -21,6 +21,7 @@ from selfcodec.container import pack
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.integer import Runtime
 from selfcodec.modes import Mode, sent_variables
+from selfcodec.stored import pack_stored
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
 
 UInt8 = npt.NDArray[np.uint8]
@@ -254,7 +255,7 @@ def test_verification_looks_at_stored_images(
     image = variants.make_image(photo, mode, 3, 3)
     other = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     other.putpixel((0, 0), (1, 2, 3) if mode == "RGB" else other.getpixel((0, 0)) ^ (255 if mode == "1" else 1))
-    wrong = sidedata.pack_stored(other)
+    wrong = pack_stored(other)
     monkeypatch.setattr(imageio, "pack_stored", lambda image: wrong)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
         encode_picture(imageio.from_image(image), None, models["tiny"])

@@ -40,6 +40,7 @@ CORE_LAYERS = {
     "selfcodec.sidedata": 2,
     "selfcodec.tables": 2,
     "selfcodec.container": 3,
+    "selfcodec.stored": 3,
     "selfcodec.graph": 3,
     "selfcodec.mixture": 3,
     "selfcodec.schedule": 3,
