@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from selfcodec.benchmarks.metrics import (
     write_report,
 )
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.codec import decode_file, encode_picture
+from selfcodec.codec import decode_file, encode_picture, tile_boxes
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.models.checkpoint import load_trained
 from selfcodec.models.data import ImageSet
@@ -47,7 +46,7 @@ from selfcodec.zoo import Model, find_model, read_contents
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24
 """A file may have this many times the model's bytes, plus so many."""
-PIXELS = 1 << 18
+PIXELS = 1 << 16
 """Of a batch on which the ELBO is evaluated."""
 IN_FLIGHT = 64
 """Images a process that are handed out at once."""
@@ -214,26 +213,36 @@ def image_table(rows: list[dict[str, Any]]) -> Table:
     return out
 
 
+def _tiles(images: Sequence[UInt8], side: int) -> Iterator[tuple[float, UInt8]]:
+    """All images' tiles (N, h, w, 3), as the codec cuts them, size by size, with their share of a mean image."""
+    found: dict[tuple[float, tuple[int, ...]], list[UInt8]] = {}
+    for image in images:
+        for box in tile_boxes(image.shape[1], image.shape[0], side):
+            tile = np.asarray(box.of(image), dtype=np.uint8)
+            found.setdefault((tile.size / image.size / len(images), tile.shape), []).append(tile)
+    for (share, _), tiles in found.items():
+        yield share * len(tiles), np.stack(tiles)
+
+
 def objective(checkpoint: Path, model: Model, images: Sequence[UInt8]) -> dict[str, dict[str, float]]:
     """The ELBO (paper eq. 11) by variable in bits per dimension, of the float networks and of the model's integer ones.
 
     Raises:
-        InputError: the model was not exported from this checkpoint, or a side of an image is no multiple of what its
+        InputError: the model was not exported from this checkpoint, or a side of a tile is no multiple of what its
             networks take without padding.
     """
     recipe, net, _ = load_trained(checkpoint)
     _round_like(net, model, checkpoint)
-    if any(side % model.padding for image in images for side in image.shape[:2]):
-        raise InputError(f"the ELBO is measured on images whose sides are multiples of {model.padding} only")
-    levels, device = recipe.model.levels, torch.device("cpu")
-    sets = [
-        ImageSet.build(np.stack(list(same)), recipe.model.transformation, levels, flip=False, device=device)
-        for _, same in groupby(images, key=np.shape)
-    ]
+    config, device, sets = recipe.model, torch.device("cpu"), list[tuple[float, ImageSet]]()
+    for share, tiles in _tiles(images, model.spec.tile):
+        if any(side % model.padding for side in tiles.shape[1:3]):
+            raise InputError(f"the ELBO is measured on images whose tiles' sides are multiples of {model.padding} only")
+        data = ImageSet.build(tiles, config.transformation, config.levels, flip=False, device=device)
+        sets.append((share, data))
 
     def mean() -> dict[str, float]:
-        parts = [(len(data), evaluate(net, data, batch=max(1, PIXELS // data.ys[0][0, 0].numel()))) for data in sets]
-        return {name: sum(n * rates[name] for n, rates in parts) / len(images) for name in parts[0][1]}
+        parts = [(share, evaluate(net, data, batch=max(1, PIXELS // data.ys[0][0, 0].numel()))) for share, data in sets]
+        return {name: sum(share * rates[name] for share, rates in parts) for name in parts[0][1]}
 
     rounded = mean()
     for _, graph in net.graphs():

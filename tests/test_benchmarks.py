@@ -306,6 +306,14 @@ def test_rates_compare_with_the_objective(rounded: tuple[Path, Path], images: UI
         assert figures["by_variable"]["elbo_float"][name] != rounded_networks[name]
 
 
+def test_the_objective_takes_tiles_by_their_share_of_an_image() -> None:
+    images = [np.arange(n * 3, dtype=np.uint8).reshape(1, n, 3) for n in (40, 16, 64)]
+    found = list(rates._tiles(images, 32))
+    assert sum(share for share, _ in found) == pytest.approx(1)
+    shares = {(round(share * 3, 3), tiles.shape[0], tiles.shape[2]) for share, tiles in found}
+    assert shares == {(0.8, 1, 32), (0.2, 1, 8), (1.0, 1, 16), (1.0, 2, 32)}
+
+
 def test_rates_refuse_another_models_checkpoint(rounded: tuple[Path, Path], images: UInt8) -> None:
     result = run(rates.main, "--model", "tiny", "--checkpoint", rounded[1], "--limit", "1")
     assert result.exit_code == 1
