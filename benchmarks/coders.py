@@ -28,6 +28,8 @@ Options = Mapping[str, Any]
 OWN, PEER = "selfcodec", "peer"
 QUALITIES = (25, 50, 75)
 """Of our lossy modes, where none are asked for."""
+JPEGLS_HEADER = 1024
+"""More bytes than one has."""
 
 
 def _nothing(options: Options) -> None:
@@ -68,7 +70,8 @@ def _imagecodecs() -> Any:
 
 
 def _write(image: UInt8, options: Options, *, format: str) -> bytes:
-    return bytes(getattr(_imagecodecs(), f"{format}_encode")(np.ascontiguousarray(image), **options))
+    room = {"out": 2 * image.nbytes + JPEGLS_HEADER} if format == "jpegls" else {}  # its own guess fails on noise
+    return bytes(getattr(_imagecodecs(), f"{format}_encode")(np.ascontiguousarray(image), **options, **room))
 
 
 def _read(data: bytes, *, format: str) -> UInt8:

@@ -82,10 +82,14 @@ def test_headers_are_left_out_of_payloads(key: str, photo: UInt8) -> None:
     assert coder.payload(large) > coder.payload(small)
 
 
-def test_a_grey_image_comes_back_in_colour(photo: UInt8) -> None:
-    grey = photo[:, :, :1].repeat(3, 2)
-    for key in ("png", "webp-lossless", "jxl-lossless", "jpegls", "jp2-lossless", "qoi"):
-        assert measure("grey", grey, key, PEERS[key], "").failure == ""
+LOSSLESS = ("png", "webp-lossless", "jxl-lossless", "jpegls", "jp2-lossless", "qoi")
+
+
+@pytest.mark.parametrize("key", LOSSLESS)
+def test_grey_images_and_noise_come_back(key: str, photo: UInt8) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    for image in (photo[:, :, :1].repeat(3, 2), noise, noise[:1, :1]):
+        assert measure("image", image, key, PEERS[key], "").failure == ""
 
 
 def test_models_offer_their_modes(tiny_model: Model, photo: UInt8) -> None:
