@@ -26,7 +26,7 @@ _WEBP_MODES = {"L": "RGB", "LA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 """What each mode is inside a WebP."""
 _WEBP_SIDE = 2**14 - 1
 _WEBP_PIXELS = 2**24
-"""Pixels at most of a WebP that is written, whose encoder takes some forty bytes for each."""
+"""Pixels at most of a WebP that is written, whose encoder takes 27 bytes for each."""
 _WEBP_HEADER = struct.Struct("<4sI4s4sIBI")
 """RIFF, size of what follows, WEBP, VP8L, size of its body, 2F, and width - 1, height - 1, alpha, version in bits."""
 _FEW_SAMPLES = 2**18
