@@ -34,7 +34,7 @@ from selfcodec.benchmarks.metrics import (
     write_report,
 )
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.codec import decode_file, encode_picture, tile_boxes
+from selfcodec.codec import decode_file, encode_picture
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.models.checkpoint import load_trained
 from selfcodec.models.data import ImageSet
@@ -42,6 +42,7 @@ from selfcodec.models.export import export_network
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import evaluate
 from selfcodec.modes import Mode
+from selfcodec.tiles import tile_boxes
 from selfcodec.zoo import Model, find_model, read_contents
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24

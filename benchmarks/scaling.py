@@ -23,9 +23,10 @@ from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder, progress
 from selfcodec.benchmarks.plots import DPI, OWN_COLOURS, STYLE
 from selfcodec.benchmarks.speed import memory, photograph, start_up
 from selfcodec.benchmarks.summary import number
-from selfcodec.codec import PIXELS_AT_ONCE, Settings, decode_file, encode_picture
+from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import SelfcodecError
 from selfcodec.integer import Runtime
+from selfcodec.tiles import PIXELS_AT_ONCE
 from selfcodec.zoo import Model, find_model
 
 MEGAPIXELS = "0.1,0.4,1.6,6.4,25,100"

@@ -1,11 +1,10 @@
-"""Whole images: tiles, streams, the container, and the stored fallback."""
+"""Whole images: tiles' streams, the container, and the stored fallback."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,35 +21,17 @@ from selfcodec.mixture import IntArray
 from selfcodec.modes import Mode, default_level, sent_variables
 from selfcodec.parallel import mapped
 from selfcodec.stored import unpack_stored
+from selfcodec.tiles import PIXELS_AT_ONCE, Box, by_size, shares, tile_boxes
 from selfcodec.transforms import get_transform
 from selfcodec.walk import Walk, run_together
 from selfcodec.zoo import Model, find_model, model_by_id
 
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_RUNTIME = Runtime()
-PIXELS_AT_ONCE = 1 << 18
-"""Pixels of one batch of tiles at most, which bounds memory."""
 MOST_SHARES = 4
 """Shares of an image's tiles at most that are decoded at the same time, likewise."""
-TILE_MULTIPLE = 16
-"""Tiles' sides are multiples of it, so that y seldom has a cell that is cut off. Part of the format."""
 _GREY_MODES = ("L", "LA")
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
-
-
-@dataclass(frozen=True)
-class Box:
-    """A tile's place: rows [top, top + height), columns [left, left + width)."""
-
-    index: int
-    top: int
-    left: int
-    height: int
-    width: int
-
-    def of(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """The tile's part of an image (H, W, C)."""
-        return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
 @dataclass(frozen=True)
@@ -83,48 +64,6 @@ class Encoded:
     data: bytes
     mode: Mode
     model_bits: dict[str, float] = field(default_factory=dict)
-
-
-def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
-    """Tiles in row-major order, as few as sides up to `tile` allow, and about equally large."""
-    tops, lefts = range(0, height, _side(height, tile)), range(0, width, _side(width, tile))
-    corners = [(top, left) for top in tops for left in lefts]
-    return [
-        Box(i, top, left, min(tops.step, height - top), min(lefts.step, width - left))
-        for i, (top, left) in enumerate(corners)
-    ]
-
-
-def _side(extent: int, tile: int) -> int:
-    """Side of all tiles but the last, which has the rest, along an image's height or width."""
-    count = -(-extent // tile)
-    return min(tile, -(-extent // (TILE_MULTIPLE * count)) * TILE_MULTIPLE)
-
-
-def _by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
-    """Tiles of equal size together, as many as may run at once."""
-
-    def size(box: Box) -> tuple[int, int]:
-        return box.height, box.width
-
-    for (height, width), group in groupby(sorted(boxes, key=size), key=size):
-        same = list(group)
-        count = max(1, min(most, PIXELS_AT_ONCE // (height * width)))
-        for start in range(0, len(same), count):
-            yield same[start : start + count]
-
-
-def _shares(boxes: Sequence[Box], most: int, workers: int) -> list[list[Box]]:
-    """Tiles that are decoded together, shared out evenly: for every worker some, and not too many at once."""
-    pixels = sum(box.height * box.width for box in boxes)
-    count = min(len(boxes), max(workers, -(-pixels // PIXELS_AT_ONCE), -(-len(boxes) // most)))
-    shares: list[list[Box]] = [[] for _ in range(count)]
-    filled = [0] * count
-    for box in sorted(boxes, key=lambda box: -box.height * box.width):
-        least = filled.index(min(filled))
-        shares[least].append(box)
-        filled[least] += box.height * box.width
-    return shares
 
 
 def _model_of(model_id: bytes, given: Model | None) -> Model:
@@ -205,7 +144,7 @@ def encode_picture(
     boxes = tile_boxes(width, height, model.spec.tile)
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
-    for batch in _by_size(boxes, runtime.batch):
+    for batch in by_size(boxes, runtime.batch):
         tiles = [np.asarray(box.of(planes), dtype=np.uint8) for box in batch]
         coded, batch_bits = _encode_batch(model, tiles, settings, sent, grey, runtime)
         for box, stream in zip(batch, coded, strict=True):
@@ -327,22 +266,21 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
     if any(len(section) != len(boxes) for section in container.streams):
         raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
     whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
+    sent, grey = frozenset(container.variables), header.image_mode in _GREY_MODES
     planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
 
-    sent, grey = frozenset(container.variables), header.image_mode in _GREY_MODES
-
     def decode_share(share: list[Box]) -> None:
-        batches = list(_by_size(share, runtime.batch))
-        ordered = [box for batch in batches for box in batch]
-        decoder = Decoder([np.concatenate([section[box.index] for section in container.streams]) for box in ordered])
-        mean, seed, walks, start = Mean(), header.seed, list[Walk](), 0
-        sampler = None if seed is None else Sampler([(seed << 32) + box.index for box in ordered])
+        batches = list(by_size(share, runtime.batch))
+        indices = [box.index for batch in batches for box in batch]
+        decoder = Decoder([np.concatenate([section[i] for section in container.streams]) for i in indices])
+        fill = Mean() if header.seed is None else Sampler([(header.seed << 32) + i for i in indices])
+        walks, start = list[Walk](), 0
         for batch in batches:
             part, size = slice(start, start + len(batch)), (batch[0].height, batch[0].width)
-            fill = mean if sampler is None else sampler.part(part)
-            walks.append(Walk(model, size, len(batch), sent, decoder.part(part), fill, header.quality, grey, runtime))
+            coders = (decoder.part(part), fill.part(part))
+            walks.append(Walk(model, size, len(batch), sent, *coders, header.quality, grey, runtime))
             start = part.stop
-        images = run_together(walks, decoder, sampler or mean)
+        images = run_together(walks, decoder, fill)
         if whole and header.mode is Mode.LOSSLESS:
             decoder.finish()
         for batch, x in zip(batches, images, strict=True):
@@ -350,7 +288,7 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
                 box.of(planes)[...] = tile
 
     workers = min(MOST_SHARES, torch.get_num_threads())
-    tasks = [partial(decode_share, share) for share in _shares(boxes, runtime.batch, workers)]
+    tasks = [partial(decode_share, share) for share in shares(boxes, runtime.batch, workers)]
     for _ in mapped(tasks, workers):
         pass
     return planes

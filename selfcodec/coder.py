@@ -240,5 +240,9 @@ class Sampler(Decoder):
 class Mean:
     """Takes every distribution's mean."""
 
+    def part(self, images: slice) -> Mean:
+        """The same of some of the images."""
+        return self
+
     def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
         return np.clip((mixture.mean() - mixture.first_edge) // mixture.spacing, 0, 255)

@@ -35,6 +35,7 @@ CORE_LAYERS = {
     "selfcodec.layout": 1,
     "selfcodec.modes": 1,
     "selfcodec.parallel": 1,
+    "selfcodec.tiles": 1,
     "selfcodec.transforms": 1,
     "selfcodec.context": 2,
     "selfcodec.sidedata": 2,
