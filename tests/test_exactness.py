@@ -53,8 +53,9 @@ ENVIRONMENTS = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
         "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
         "NUMBA_CPU_NAME": "generic",
+        "OPENBLAS_CORETYPE": "Prescott",
     },
-    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "OPENBLAS_CORETYPE": "Haswell"},
     "old oneDNN": {"ONEDNN_MAX_CPU_ISA": "SSE41"},
     "old PyTorch": {"ATEN_CPU_CAPABILITY": "default"},
 }
