@@ -134,7 +134,7 @@ def train(
 
     \b
     Example:
-      selfcodec train photo --from photo --data archive/ -o runs/archive --minutes 60
+      selfcodec train photo-further --data archive/ -o runs/archive --minutes 60
     """
     import torch
 
