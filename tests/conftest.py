@@ -46,6 +46,7 @@ TRAIN = {
     "quantise_share": 0.5,
 }
 UInt8 = npt.NDArray[np.uint8]
+pytest.register_assert_rewrite("bench_command", "sv_files", "trainer_state")  # helpers that assert
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,94 @@
+"""Checkpoints survive crashes; damaged ones and other programs' files are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from trainer_state import CPU
+
+from selfcodec.errors import InputError, ModelError
+from selfcodec.models.checkpoint import CHECKPOINT, load_trained, read_checkpoint
+from selfcodec.models.config import Recipe
+from selfcodec.models.data import ImageSet
+from selfcodec.models.train import Trainer
+
+pytest_plugins = ("training_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_random_numbers")
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    Trainer(recipe, tmp_path, CPU).save()
+    Trainer(replace(recipe, train=replace(recipe.train, minutes=1.0)), tmp_path, CPU).load()
+    with pytest.raises(ModelError, match="another recipe"):
+        Trainer(replace(recipe, train=replace(recipe.train, optimizer="muon")), tmp_path, CPU).load()
+    with pytest.raises(ModelError, match="another recipe"):
+        Trainer(replace(recipe, model=replace(recipe.model, width=6)), tmp_path, CPU).load()
+
+
+def test_a_crash_while_saving_leaves_the_old_checkpoint(
+    recipe: Recipe, small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(recipe, tmp_path, CPU)
+    trainer.save()
+    old = (tmp_path / CHECKPOINT).read_bytes()
+    trainer.train_step(small.batch(torch.arange(8)))
+
+    def crash(state: object, path: Path) -> None:
+        Path(path).write_bytes(old[: len(old) // 2])
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", crash)
+        with pytest.raises(OSError, match="no space"):
+            trainer.save()
+    assert (tmp_path / CHECKPOINT).read_bytes() == old
+    resumed = Trainer(recipe, tmp_path, CPU)
+    resumed.load()
+    assert resumed.step == 0
+    trainer.save()
+    resumed.load()
+    assert resumed.step == 1
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("whole")
+    Trainer(recipe, folder, CPU).save()
+    return (folder / CHECKPOINT).read_bytes()
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "no checkpoint": lambda data: b"not a checkpoint",
+    "first half": lambda data: data[: len(data) // 2],
+    "last byte missing": lambda data: data[:-1],
+    "zeros in the middle": lambda data: data[:2000] + bytes(200) + data[2200:],
+    "zeros at the beginning": lambda data: bytes(100) + data[100:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_checkpoint_is_refused(checkpoint: bytes, damage: str, tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(checkpoint)
+    read_checkpoint(path)
+    path.write_bytes(DAMAGE[damage](checkpoint))
+    with pytest.raises(ModelError, match=CHECKPOINT):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("state", [{}, [1, 2], {"recipe": {}, "step": 3}])
+def test_another_program_s_file_is_refused(state: object, tmp_path: Path) -> None:
+    torch.save(state, tmp_path / CHECKPOINT)
+    with pytest.raises(ModelError, match=CHECKPOINT):
+        load_trained(tmp_path / CHECKPOINT)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such checkpoint"):
+        read_checkpoint(tmp_path / CHECKPOINT)

@@ -1,0 +1,134 @@
+"""The overflow proof of integer networks, and the malformed ones that they refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from random_networks import exported, run, trained
+from torch import Tensor
+
+from selfcodec.errors import ModelError
+from selfcodec.exact import EXACT_LIMIT, PARAM_MAX
+from selfcodec.graph import Graph, GraphBuilder
+from selfcodec.integer import IntegerGraph
+
+# The proof.
+
+
+def single_conv(weight: int, bias: int, channels: int = 64, limit_op: str = "latent") -> IntegerGraph:
+    """A 3 x 3 convolution of `channels` whose integer weights are all the same."""
+    builder = GraphBuilder()
+    x = builder.latent(channels) if limit_op == "latent" else builder.pixels(channels)
+    name = builder.conv(x, 1)
+    tensors = {
+        f"{name}.weight": torch.full((1, channels, 3, 3), weight, dtype=torch.int8),
+        f"{name}.bias": torch.full((1,), bias, dtype=torch.int32),
+        f"{name}.exponent": torch.zeros(1, dtype=torch.int8),
+    }
+    return IntegerGraph(builder.build(), {x: 6, name: 10}, tensors)
+
+
+def test_the_proof_s_figure_is_the_largest_sum() -> None:
+    net = single_conv(-20, -5)
+    assert net.bounds == {"1.conv": 20 * 64 * 9 * 1023 + 5}
+    worst = run(net, [np.full((1, 64, 3, 3), -1023)])
+    assert worst.max() == PARAM_MAX
+    assert single_conv(20, 0, limit_op="pixels").bounds == {"1.conv": 20 * 64 * 9 * 128}
+
+
+def test_sums_that_could_reach_2_to_the_24_are_refused() -> None:
+    exact = (EXACT_LIMIT - 1) - 28 * 64 * 9 * 1023
+    assert single_conv(28, exact).bounds["1.conv"] == EXACT_LIMIT - 1
+    for weight, bias in ((28, exact + 1), (-28, -exact - 1), (29, 0), (0, EXACT_LIMIT), (0, -EXACT_LIMIT)):
+        with pytest.raises(ModelError, match=r"2\*\*24"):
+            single_conv(weight, bias)
+
+
+def test_deconvolutions_are_proven_too() -> None:
+    builder = GraphBuilder()
+    x = builder.latent(16)
+    name = builder.deconv(x, 2)
+    tensors = {
+        f"{name}.weight": torch.full((16, 2, 4, 4), 127, dtype=torch.int8),
+        f"{name}.bias": torch.zeros(2, dtype=torch.int32),
+        f"{name}.exponent": torch.zeros(2, dtype=torch.int8),
+    }
+    with pytest.raises(ModelError, match=r"2\*\*24"):
+        IntegerGraph(builder.build(), {x: 6, name: 10}, tensors)
+
+
+def test_tables_of_the_exporter_stay_within_the_proof() -> None:
+    """An ELU finer than its input would pass the limit at large inputs."""
+    builder = GraphBuilder()
+    x = builder.conv(builder.latent(1), 1, 1)
+    middle = builder.elu(x)
+    builder.conv(middle, 1, 1)
+    net = trained(builder.build(), seed=0)
+    net.formats.update({x: 5, middle: 8})
+    formats, tensors = exported(net)
+    assert tensors[f"{middle}.table"].max() == 1023
+    integer = IntegerGraph(net.graph, formats, tensors)
+    inputs = [np.arange(-1023, 1024).reshape(1, 1, 1, -1)]
+    with torch.no_grad():
+        found = net(torch.from_numpy(inputs[0]).float() / 64).double().numpy() * 1024
+    assert (found == run(integer, inputs)).all()
+
+
+# Malformed networks.
+
+Change = Callable[[dict[str, Tensor]], object]
+BROKEN: dict[str, tuple[str, Change]] = {
+    "a weight is missing": ("lacks tensor", lambda t: t.pop("1.conv.weight")),
+    "a bias is missing": ("lacks tensor", lambda t: t.pop("1.conv.bias")),
+    "an exponent is missing": ("lacks tensor", lambda t: t.pop("1.conv.exponent")),
+    "a table is missing": ("lacks tensor", lambda t: t.pop("2.elu.table")),
+    "too many input channels": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 3, 3, 3).char()})),
+    "too few output channels": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(3, 2, 3, 3).char()})),
+    "another kernel": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 2, 5, 5).char()})),
+    "real weights": ("weight", lambda t: t.update({"1.conv.weight": torch.rand(4, 2, 3, 3)})),
+    "wide weights": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 2, 3, 3).int()})),
+    "a long bias": ("bias", lambda t: t.update({"1.conv.bias": torch.zeros(5).int()})),
+    "a real bias": ("bias", lambda t: t.update({"1.conv.bias": torch.rand(4)})),
+    "a short exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.zeros(1).char()})),
+    "a real exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.rand(4)})),
+    "a huge exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.full((4,), 127).char()})),
+    "a short table": ("table", lambda t: t.update({"2.elu.table": torch.zeros(2046).short()})),
+    "a real table": ("table", lambda t: t.update({"2.elu.table": torch.rand(2047)})),
+    "values beyond the proof": ("table", lambda t: t.update({"2.elu.table": torch.full((2047,), 1024).short()})),
+}
+
+
+def elu_graph() -> tuple[Graph, dict[str, int], dict[str, Tensor]]:
+    builder = GraphBuilder()
+    builder.conv(builder.elu(builder.conv(builder.latent(2), 4)), 3, 1)
+    graph = builder.build()
+    return graph, *exported(trained(graph, seed=1))
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_malformed_tensors_are_refused(what: str) -> None:
+    graph, formats, tensors = elu_graph()
+    IntegerGraph(graph, formats, tensors)
+    match, change = BROKEN[what]
+    change(tensors)
+    with pytest.raises(ModelError, match=match):
+        IntegerGraph(graph, formats, tensors)
+
+
+def test_formats_must_be_those_of_the_nodes() -> None:
+    graph, formats, tensors = elu_graph()
+    for wrong in ({**formats, "9.conv": 3}, {key: formats[key] for key in list(formats)[1:]}):
+        with pytest.raises(ModelError, match="formats"):
+            IntegerGraph(graph, wrong, tensors)
+
+
+@pytest.mark.parametrize("op", ["concat", "fold"])
+def test_nodes_that_only_move_values_need_one_format(op: str) -> None:
+    builder = GraphBuilder()
+    a, b = builder.latent(1), builder.latent(1)
+    name = builder.concat(a, b) if op == "concat" else builder.fold(a)
+    with pytest.raises(ModelError, match="different formats"):
+        IntegerGraph(builder.build(), {a: 6, b: 5, name: 5}, {})

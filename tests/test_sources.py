@@ -1,0 +1,62 @@
+"""Sources of images to measure: drawings, photographs, folders and data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from benchmark_commands import COUNT
+from PIL import Image
+
+from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.errors import InputError
+
+UInt8 = npt.NDArray[np.uint8]
+pytest_plugins = ("benchmark_fixtures",)
+
+
+def test_drawings_are_the_same_every_time() -> None:
+    first, second = load_pictures("synthetic"), load_pictures("synthetic")
+    assert list(first) == ["flat", "gradient", "waves", "noise", "grey noise", "text", "screenshot"]
+    assert all((first[name] == second[name]).all() for name in first)
+    assert {image.shape for image in first.values()} == {(512, 512, 3)}
+    assert len(np.unique(first["flat"].reshape(-1, 3), axis=0)) == 1
+    assert list(load_pictures("synthetic", 2)) == ["flat", "gradient"]
+
+
+def test_photographs_come_with_scikit_image() -> None:
+    found = load_pictures("scikit-image")
+    assert {"astronaut", "chelsea", "coffee"} <= set(found)
+    assert all(image.dtype == np.uint8 and image.shape[2] == 3 for image in found.values())
+
+
+def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "own" / "b.png")
+    Image.fromarray(images[1]).convert("L").save(tmp_path / "own" / "a.png")
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    for name in ("own", str(tmp_path / "own")):
+        found = load_pictures(name)
+        assert list(found) == ["a", "b"]
+        assert (found["b"] == images[0]).all()
+        assert found["a"].shape == (*images.shape[1:3], 3)
+    with pytest.raises(InputError, match="'nothing'"):
+        load_pictures("nothing")
+
+
+@pytest.mark.parametrize("plots", [False, True])
+def test_a_folder_of_results_does_not_hide_the_data_set_of_its_name(
+    images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plots: bool
+) -> None:
+    (tmp_path / "data" / "own").mkdir()
+    Image.fromarray(images[0]).save(tmp_path / "data" / "own" / "a.png")
+    for name in ("own", "cifar10", "elsewhere"):
+        (tmp_path / name).mkdir()
+        if plots or name == "elsewhere":
+            Image.fromarray(images[0]).save(tmp_path / name / "psnr.png")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_pictures("own")) == ["a"]
+    assert len(load_pictures("cifar10")) == COUNT
+    assert list(load_pictures("elsewhere")) == ["psnr"]

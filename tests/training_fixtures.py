@@ -1,0 +1,47 @@
+"""Recipes and images of training, for the test modules that name this one in `pytest_plugins`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from trainer_state import CPU
+
+from selfcodec.models.config import Recipe
+from selfcodec.models.data import ImageSet
+
+UInt8 = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def recipe(tiny_recipe: Recipe) -> Recipe:
+    """The tiny model in its smallest batches."""
+    return replace(tiny_recipe, train=replace(tiny_recipe.train, batch=8, warmup=5, minutes=0.5))
+
+
+@pytest.fixture(scope="module")
+def small(patches: UInt8) -> ImageSet:
+    """24 images of 16 x 16."""
+    return ImageSet.build(patches[64:88, :16, :16], "downscale", 1, flip=False, device=CPU)
+
+
+@pytest.fixture(scope="module")
+def in_context(recipe: Recipe) -> Recipe:
+    changes = {"transformation": "downscale4", "phases": 1, "context": True, "u_down": 1, "finest": 4, "folds_q": 2}
+    return replace(recipe, name="in-context", model=replace(recipe.model, **changes))
+
+
+@pytest.fixture(scope="module")
+def of_context(patches: UInt8) -> ImageSet:
+    return ImageSet.build(patches[64:96, :16, :16], "downscale4", 1, flip=False, device=CPU, augment=True)
+
+
+@pytest.fixture
+def own_random_numbers() -> Any:
+    """Leaves torch's random numbers as they were."""
+    with torch.random.fork_rng(devices=[]):
+        yield
