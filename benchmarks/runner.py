@@ -53,7 +53,8 @@ def ms_ssim(image: UInt8, other: UInt8) -> float | None:
         from pytorch_msssim import ms_ssim as of_batches
     except ImportError as error:
         raise InputError("MS-SSIM needs the package pytorch-msssim: pip install 'selfcodec[bench]'") from error
-    batches = (torch.from_numpy(np.ascontiguousarray(x)).permute(2, 0, 1)[None].float() for x in (image, other))
+    # Copies, since PyTorch warns of arrays that cannot be written, as some codecs return.
+    batches = (torch.from_numpy(np.array(x)).permute(2, 0, 1)[None].float() for x in (image, other))
     return float(of_batches(*batches, data_range=255))
 
 

@@ -139,6 +139,7 @@ def test_ms_ssim() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (170, 180, 3), dtype=np.uint8)
     other = np.clip(image.astype(int) + rng.integers(-40, 41, image.shape), 0, 255).astype(np.uint8)
+    image.flags.writeable = False  # of which PyTorch would warn
     assert ms_ssim(image, image) == pytest.approx(1)
     assert 0.5 < (ms_ssim(image, other) or 0) < 0.999
     assert ms_ssim(image[:160], other[:160]) is None
