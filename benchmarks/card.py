@@ -136,8 +136,9 @@ def _rates(rates: Json) -> Iterator[str]:
         text.append(f"Other coders: {'; '.join(peer['settings'] for peer in rates['peers'].values())}.")
     yield " ".join(text)
     speed, machine = rates["images_per_second"], rates["machine"]
+    processes = "one process" if rates["jobs"] == 1 else f"each of {rates['jobs']} processes"
     yield (
-        f"Speed, image by image, of each of {rates['jobs']} processes on {machine['cpu']} ({machine['cores']} cores):"
+        f"Speed, image by image, of {processes} on {machine['cpu']} ({machine['cores']} cores):"
         f" {speed['encode']:.1f} encoded and {speed['decode']:.1f} decoded a second."
     )
 

@@ -20,7 +20,8 @@ LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of 
 LOSSY_HEADER = ("lossy coder", "setting", "bits/pixel", "bytes", "PSNR (dB)", "MS-SSIM", "worst", *_SPEED, "failures")
 EXPLANATION = """Every figure is of real files, headers included, each decoded and compared. Rates, PSNR and MS-SSIM are
 means of the images' own; the PSNR leaves out images that came back identical. Speeds are of one process among those
-that ran side by side; MiB is the most that coding one image took beyond what was resident before."""
+that ran side by side; MiB is the most that coding one image took beyond what was resident before. Where a WebP or PNG
+is smaller than what a model makes of an image, its lossless file holds that, which then decodes at once."""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
