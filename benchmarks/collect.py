@@ -7,12 +7,12 @@ out, since they show images that are not ours to publish.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder
+from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder, read_report
 from selfcodec.benchmarks.results import RESULTS, Run
 from selfcodec.benchmarks.summary import EXPLANATION, SUMMARY, bd_rates, markdown_table, marked
 from selfcodec.errors import InputError
@@ -48,12 +48,12 @@ def across(runs: Sequence[Run], figures: Figures, what: str, digits: int) -> str
     return markdown_table((what, *(run.dataset for run in runs)), rows)
 
 
-def readme(runs: Sequence[Run], extra: Sequence[str] = ()) -> str:
+def readme(runs: Sequence[Run], pictures: Mapping[str, str] | None = None) -> str:
     """The text of the folder's README.
 
     Args:
         runs: in the order of columns and sections.
-        extra: names of other files in the folder that are shown, pictures.
+        pictures: other pictures in the folder, as from `other_pictures`.
     """
     machine = runs[0].provenance["machine"]
     parts = [
@@ -62,8 +62,8 @@ def readme(runs: Sequence[Run], extra: Sequence[str] = ()) -> str:
         across(runs, lossless_rates, "lossless, bits per dimension", 3),
         across(runs, bd_rates, "lossy, BD-rate against JPEG in %", 1),
     ]
-    for name in extra:
-        parts.append(f"![{Path(name).stem}]({name})\n")
+    for name, command in (pictures or {}).items():
+        parts.append(f"`{command}`\n\n![{Path(name).stem}]({name})\n")
     for run in runs:
         images = len({record.image for record in run.records})
         count = len(run.records)
@@ -75,6 +75,12 @@ def readme(runs: Sequence[Run], extra: Sequence[str] = ()) -> str:
         parts.append(f"[Every coder and setting]({run.dataset}/{SUMMARY})\n")
         parts += [f"![{plot}]({run.dataset}/{plot}.png)\n" for plot in PLOTS if has_plot(run, plot)]
     return "\n".join(part for part in parts if part)
+
+
+def other_pictures(folder: Path) -> dict[str, str]:
+    """Pictures in a folder that a benchmark made with a report of the same name beside them: name and command."""
+    reports = ((path.name, path.with_suffix(".json")) for path in sorted(folder.glob("*.png")))
+    return {name: read_report(report)["command"] for name, report in reports if report.is_file()}
 
 
 def has_plot(run: Run, plot: str) -> bool:
@@ -105,8 +111,7 @@ def main(sources: tuple[Path, ...], output: Path) -> None:
         for name in (RESULTS, SUMMARY, *plots):
             if source.resolve() != folder.resolve():
                 shutil.copyfile(source / name, folder / name)
-    extra = sorted(path.name for path in output.glob("*.png"))
-    write_atomically(output / README, readme(runs, extra).encode())
+    write_atomically(output / README, readme(runs, other_pictures(output)).encode())
     click.echo(f"{output / README}: {len(runs)} runs")
 
 

@@ -119,6 +119,11 @@ def test_runs_are_collected(photo: UInt8, tiny_model: Model, tmp_path: Path) -> 
     for name in ("results.json", "summary.md", "psnr.png", "lossless.svg"):
         assert (gathered / "pictures" / name).read_bytes() == (out / name).read_bytes()
     assert not list(gathered.rglob("*.html"))
+    (gathered / "speed.png").write_bytes((out / "psnr.png").read_bytes())
+    (gathered / "speed.json").write_text('{"command": "measure it"}', encoding="utf-8")
+    assert CliRunner().invoke(collect.main, [str(out), "-o", str(gathered)]).exit_code == 0
+    text = (gathered / "README.md").read_text(encoding="utf-8")
+    assert "`measure it`\n\n![speed](speed.png)" in text
     shown = re.findall(r"\]\((.*?)\)", text)
     assert len(shown) > 2
     assert all((gathered / name).is_file() for name in shown)
@@ -150,5 +155,5 @@ def test_published_readmes_are_made_from_their_results(folder: Path) -> None:
     runs = {run.dataset: run for run in map(Run.load, sorted(p.parent for p in folder.glob("*/results.json")))}
     order = re.findall(r"^## (.*): \d+ images$", text, re.MULTILINE)
     assert set(order) == set(runs)
-    assert text == collect.readme([runs[name] for name in order], sorted(p.name for p in folder.glob("*.png")))
+    assert text == collect.readme([runs[name] for name in order], collect.other_pictures(folder))
     assert not any(run.failures for run in runs.values())
