@@ -20,6 +20,7 @@ from selfcodec.cli.main import main
 from selfcodec.zoo import Model
 
 UInt8 = npt.NDArray[np.uint8]
+pytest_plugins = ("model_fixtures",)
 README = Path(__file__).parent.parent / "README.md"
 MODEL_ID_OFFSET = 7
 """Of a file without settings whose sides are below 128."""
@@ -55,7 +56,7 @@ def png(tmp_path: Path, photo: UInt8, tiny_model: Model) -> Path:
 
 
 @pytest.fixture
-def sv(png: Path) -> Path:
+def sv(png: Path, always_the_model: None) -> Path:
     """The same, lossless."""
     encode(png)
     return png.with_suffix(".sv")
@@ -64,6 +65,7 @@ def sv(png: Path) -> Path:
 # Encoding and decoding.
 
 
+@pytest.mark.usefixtures("always_the_model")
 @pytest.mark.parametrize("mode", ["rs1", "rs2", "cg", "cr", "lossless"])
 def test_every_mode_encodes_and_decodes(mode: str, png: Path, photo: UInt8) -> None:
     out = encode(png, "-m", mode).stdout
@@ -159,6 +161,7 @@ def test_two_processes_give_the_same_in_order(png: Path, tmp_path: Path) -> None
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("always_the_model")
 def test_json_fields(png: Path) -> None:
     (report,) = json.loads(encode(png, "--json").stdout)
     size = png.with_suffix(".sv").stat().st_size

@@ -86,7 +86,7 @@ def test_values_in_windows_come_back(seed: int, batch: int, count: int) -> None:
     weights = np.diff(edges, axis=-1) + 1
     most = encode(mixture, mixture.window + weights.argmax(-1))[1]
     assert most == pytest.approx(np.log2(weights.sum(-1) / weights.max(-1)).sum(1), rel=1e-4, abs=1e-3)
-    assert (bits >= most).all()
+    assert (bits >= most - count * 1e-6).all()  # probabilities are multiples of 2**-24
 
 
 @given(st.integers(0, 2**32), st.sampled_from((WINDOW, DIGIT)), st.integers(0, 46))

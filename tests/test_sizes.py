@@ -19,7 +19,7 @@ from selfcodec.models.data import with_transformations
 from selfcodec.modes import Mode
 from selfcodec.schedule import Step
 from selfcodec.walk import Walk
-from selfcodec.zoo import Model
+from selfcodec.zoo import Model, find_model
 
 UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
@@ -138,6 +138,5 @@ def test_what_a_model_makes_larger_is_stored(models: dict[str, Model], photo: UI
     assert variants.same(decode_file(encoded.data), image)
 
 
-def test_a_photograph_is_smaller_than_stored(models: dict[str, Model], photo: UInt8) -> None:
-    image = Image.fromarray(photo)
-    assert variants.encode(image, models["tiny"]).mode is Mode.LOSSLESS
+def test_a_photograph_is_smaller_than_stored(photo: UInt8) -> None:
+    assert variants.encode(Image.fromarray(photo), find_model("photo")).mode is Mode.LOSSLESS
