@@ -219,7 +219,7 @@ def _tiles(images: Sequence[UInt8], side: int) -> Iterator[tuple[float, UInt8]]:
     found: dict[tuple[float, tuple[int, ...]], list[UInt8]] = {}
     for image in images:
         for box in tile_boxes(image.shape[1], image.shape[0], side):
-            tile = np.asarray(box.of(image), dtype=np.uint8)
+            tile = box.of(image)
             found.setdefault((tile.size / image.size / len(images), tile.shape), []).append(tile)
     for (share, _), tiles in found.items():
         yield share * len(tiles), np.stack(tiles)

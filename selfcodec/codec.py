@@ -145,7 +145,7 @@ def encode_picture(
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
     for batch in by_size(boxes, runtime.batch):
-        tiles = [np.asarray(box.of(planes), dtype=np.uint8) for box in batch]
+        tiles = [box.of(planes) for box in batch]
         coded, batch_bits = _encode_batch(model, tiles, settings, sent, grey, runtime)
         for box, stream in zip(batch, coded, strict=True):
             streams[box.index] = stream

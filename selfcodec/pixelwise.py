@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -78,13 +78,18 @@ class ContextCoder:
     def _coded(self) -> int:
         return 1 if self.grey else self.layout.channels
 
+    @cached_property
+    def _widths(self) -> IntArray:
+        return np.array([width for _, width in self.sizes])
+
     def _rows(self, plane: UInt8, places: context.Places, *, shown: bool) -> Rows:
         """The context of some places, (n, 3), of the images' planes."""
         count, channels = len(places), self.layout.channels
         inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
         bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
-        widths = np.array([width for _, width in self.sizes])
-        context.gather(plane, widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
+        context.gather(
+            plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity
+        )
         return Rows(self.head(inputs), bases, activity)
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+Sample = TypeVar("Sample", bound=np.generic)
 
 PIXELS_AT_ONCE = 1 << 18
 """Pixels of one batch of tiles at most, which bounds memory."""
@@ -25,7 +28,7 @@ class Box:
     height: int
     width: int
 
-    def of(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    def of(self, image: npt.NDArray[Sample]) -> npt.NDArray[Sample]:
         """The tile's part of an image (H, W, C)."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
