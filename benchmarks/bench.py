@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import runner
 from selfcodec.benchmarks.coders import Coder, choose_peers, own_coders
 from selfcodec.benchmarks.crops import matched_crops
@@ -16,7 +17,7 @@ from selfcodec.benchmarks.metrics import environment
 from selfcodec.benchmarks.plots import save_plots
 from selfcodec.benchmarks.report import write_html
 from selfcodec.benchmarks.results import RESULTS, Run
-from selfcodec.benchmarks.runner import Journal, UInt8
+from selfcodec.benchmarks.runner import Journal
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.benchmarks.summary import write_summary
 from selfcodec.errors import InputError

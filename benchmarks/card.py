@@ -14,7 +14,7 @@ import click
 from selfcodec.benchmarks.metrics import BenchmarkCommand, command_line, read_report, write_report
 from selfcodec.benchmarks.rates import NAMES
 from selfcodec.errors import InputError
-from selfcodec.imageio import write_atomically
+from selfcodec.files import write_atomically
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, find_model, read_manifest
 
 Json = dict[str, Any]

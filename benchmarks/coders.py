@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import learned, payload
-from selfcodec.benchmarks.metrics import coding_modes
 from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import Settings, decode_file, encode_picture, open_file
-from selfcodec.container import header_bytes
 from selfcodec.errors import InputError
+from selfcodec.format.container import header_bytes
+from selfcodec.images import from_image
 from selfcodec.modes import Mode, has_level
 from selfcodec.zoo import Model, find_model
 
-UInt8 = npt.NDArray[np.uint8]
 Options = Mapping[str, Any]
 
 OWN, PEER = "selfcodec", "peer"
@@ -145,7 +143,7 @@ LEARNED = {name: _learned(name, qualities) for name, qualities in learned.QUALIT
 
 
 def _encode_own(image: UInt8, options: Options, *, model: str, mode: Mode) -> bytes:
-    picture = imageio.from_image(Image.fromarray(image))
+    picture = from_image(Image.fromarray(image))
     return encode_picture(picture, Settings(mode, **options), find_model(model), verify=False).data
 
 
@@ -184,7 +182,7 @@ def _own(name: str, model: Model, mode: Mode, qualities: tuple[int, ...]) -> Cod
 def own_coders(name: str, modes: tuple[Mode, ...] = (), qualities: tuple[int, ...] = QUALITIES) -> dict[str, Coder]:
     """A model's coders by key, one for each of `modes` that it offers; all for none."""
     model = find_model(name)
-    offered = [mode for mode in coding_modes(model) if not modes or mode in modes]
+    offered = [mode for mode in model.modes if not modes or mode in modes]
     return {f"{Path(name).name} {mode}": _own(name, model, mode, qualities) for mode in offered}
 
 

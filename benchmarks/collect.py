@@ -16,7 +16,7 @@ from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder, read_rep
 from selfcodec.benchmarks.results import RESULTS, Run
 from selfcodec.benchmarks.summary import EXPLANATION, SUMMARY, bd_rates, markdown_table, marked
 from selfcodec.errors import InputError
-from selfcodec.imageio import write_atomically
+from selfcodec.files import write_atomically
 
 README = "README.md"
 PLOTS = ("lossless", "psnr", "ms-ssim")

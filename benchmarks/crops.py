@@ -6,13 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import OWN, Coder
 from selfcodec.benchmarks.report import Crop
 from selfcodec.benchmarks.results import Record, Run
 
-UInt8 = npt.NDArray[np.uint8]
 IMAGES = 3
 SIDE = 192
 """Of a crop, pixels at most."""

@@ -15,20 +15,19 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.table import Table
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.metrics import (
     PEERS,
     BenchmarkCommand,
-    UInt8,
     bits_per_pixel,
-    coding_modes,
     make_folder,
     progress,
     psnr,
     show,
 )
 from selfcodec.codec import Settings, decode_file, encode_picture
-from selfcodec.imageio import Picture
+from selfcodec.files import write_atomically
+from selfcodec.images import Picture, from_image, load_picture, save_image, to_image
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -69,10 +68,10 @@ class Result:
 def load_photograph(path: Path | None) -> tuple[str, Picture]:
     """The image at `path` without its metadata, or a photograph of scikit-image's own; and a name for its files."""
     if path is not None:
-        return path.stem, imageio.load(path, strip=True)
+        return path.stem, load_picture(path, strip=True)
     from skimage import data
 
-    return "chelsea", imageio.from_image(Image.fromarray(data.chelsea()))
+    return "chelsea", from_image(Image.fromarray(data.chelsea()))
 
 
 def raw_size(picture: Picture) -> int:
@@ -86,19 +85,19 @@ def run_mode(picture: Picture, mode: Mode, model: Model, folder: Path, name: str
     start = time.perf_counter()
     encoded = encode_picture(picture, Settings(mode), model, verify=False)
     encode_seconds = time.perf_counter() - start
-    imageio.write_atomically(path, encoded.data)
+    write_atomically(path, encoded.data)
     data = path.read_bytes()
     start = time.perf_counter()
     decoded = decode_file(data, model=model)
     decode_seconds = time.perf_counter() - start
-    imageio.save_image(decoded, folder / f"{name}.{mode}.png")
+    save_image(decoded, folder / f"{name}.{mode}.png")
     return Result(
         mode=mode,
         model=model.spec.name,
         size=path.stat().st_size,
         stored=encoded.mode is Mode.STORED,
         identical=decoded.convert("RGBA").tobytes() == picture.image.convert("RGBA").tobytes(),
-        quality=psnr(picture.planes, imageio.from_image(decoded, strip=True).planes),
+        quality=psnr(picture.planes, from_image(decoded, strip=True).planes),
         encode_seconds=encode_seconds,
         decode_seconds=decode_seconds,
         decoded=decoded,
@@ -107,7 +106,7 @@ def run_mode(picture: Picture, mode: Mode, model: Model, folder: Path, name: str
 
 def peer_sizes(picture: Picture) -> dict[str, int]:
     """Bytes of other coders' lossless files of the same pixels, by the coder's title."""
-    image = np.asarray(imageio.to_image(picture.rendering, picture.planes, picture.alpha))
+    image = np.asarray(to_image(picture.rendering, picture.planes, picture.alpha))
     return {peer.title: len(peer.write(image)) for peer in (PEERS["png"], PEERS["webp"])}
 
 
@@ -184,10 +183,10 @@ def main(image: Path | None, output: Path, model_name: str | None) -> None:
 
     Ends with exit status 1 if the lossless file does not decode to the image.
     """
-    modes = coding_modes(find_model(model_name))
+    modes = find_model(model_name).modes
     name, picture = load_photograph(image)
     make_folder(output)
-    imageio.save_image(picture.image, output / f"{name}.original.png")
+    save_image(picture.image, output / f"{name}.original.png")
     results = [
         run_mode(picture, mode, find_model(model_name, mode), output, name)
         for mode in progress(modes, len(modes), "modes")

@@ -17,12 +17,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from rich.table import Table
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.metrics import (
     BenchmarkCommand,
-    UInt8,
     bits_per_dim,
-    coding_modes,
     make_folder,
     mean_finite,
     progress,
@@ -34,6 +32,7 @@ from selfcodec.benchmarks.metrics import (
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import InputError
+from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -97,7 +96,7 @@ class Link:
 
 def climb(image: UInt8, model: Model, rungs: dict[Mode, Rung]) -> None:
     """Codes one image (H, W, 3) in every mode."""
-    picture = imageio.from_image(Image.fromarray(image))
+    picture = from_image(Image.fromarray(image))
     for mode, rung in rungs.items():
         encoded = encode_picture(picture, Settings(mode), model, verify=False)
         decoded = np.asarray(decode_file(encoded.data, model=model))
@@ -206,7 +205,7 @@ def main(model_name: str | None, dataset: str, limit: int, output: Path) -> None
         raise InputError(f"data set {dataset!r}: its images have different sizes; the ladder is of equal ones")
     images = np.stack(pictures)
     make_folder(output)
-    rungs = {mode: Rung() for mode in coding_modes(model)}
+    rungs = {mode: Rung() for mode in model.modes}
     for image in progress(images, len(images), "images"):
         climb(image, model, rungs)
     chain = links(rungs)

@@ -15,14 +15,12 @@ from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
-
-UInt8 = npt.NDArray[np.uint8]
 
 QUALITIES = {"bmshj2018-factorized": 8, "bmshj2018-hyperprior": 8, "mbt2018-mean": 8, "cheng2020-anchor": 6}
 """Models by name, with how many qualities each has."""

@@ -18,19 +18,17 @@ from typing import Any, TypeVar
 
 import click
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from selfcodec import __version__
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError, SelfcodecError
-from selfcodec.imageio import write_atomically
-from selfcodec.modes import Mode, has_level
+from selfcodec.files import write_atomically
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
 PACKAGES = ("compressai", "constriction", "imagecodecs", "numpy", "pillow", "torch")
@@ -59,11 +57,6 @@ def bits_per_pixel(size: float, height: int, width: int) -> float:
 def bits_per_dim(size: float, shape: tuple[int, ...]) -> float:
     """Bits per dimension of `size` bytes for an image of shape (H, W, C)."""
     return 8 * size / math.prod(shape)
-
-
-def coding_modes(model: Model) -> list[Mode]:
-    """The modes that a model offers, from the least sent to the most: cg and cr need a y to send."""
-    return [mode for mode in Mode if mode is not Mode.STORED and (model.levels or not has_level(mode))]
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterable[T]:

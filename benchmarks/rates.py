@@ -23,19 +23,12 @@ from PIL import Image
 from rich.table import Table
 from safetensors.torch import load
 
-from selfcodec import imageio
-from selfcodec.benchmarks.metrics import (
-    PEERS,
-    BenchmarkCommand,
-    UInt8,
-    progress,
-    provenance,
-    show,
-    write_report,
-)
+from selfcodec.arrays import UInt8
+from selfcodec.benchmarks.metrics import PEERS, BenchmarkCommand, progress, provenance, show, write_report
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.codec import decode_file, encode_picture
 from selfcodec.errors import InputError, SelfcodecError
+from selfcodec.images import from_image
 from selfcodec.models.checkpoint import load_trained
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_network
@@ -101,7 +94,7 @@ def measure(image: UInt8, model_name: str | None, peers: bool) -> Outcome:
     """Codes one image (H, W, 3) as a single lossless file, decodes that, and compares."""
     model = find_model(model_name)
     start = time.perf_counter()
-    picture = imageio.from_image(Image.fromarray(image))
+    picture = from_image(Image.fromarray(image))
     encoded = encode_picture(picture, model=model, verify=False)
     middle = time.perf_counter()
     try:

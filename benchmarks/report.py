@@ -18,7 +18,7 @@ from selfcodec.benchmarks.coders import OWN
 from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.results import Point, Run
 from selfcodec.benchmarks.summary import EXPLANATION, number
-from selfcodec.imageio import write_atomically
+from selfcodec.files import write_atomically
 
 REPORT = "report.html"
 HEADINGS = (

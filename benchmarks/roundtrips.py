@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from selfcodec import imageio
 from selfcodec.benchmarks.demo import load_photograph
 from selfcodec.benchmarks.metrics import BenchmarkCommand, progress, show
 from selfcodec.codec import decode_file, encode_picture
+from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -50,7 +50,7 @@ def identical(a: Image.Image, b: Image.Image) -> bool:
 def row(image: Image.Image, model: Model) -> tuple[list[str], bool]:
     """A line of the table, and whether the image came back."""
     start = time.perf_counter()
-    encoded = encode_picture(imageio.from_image(image), model=model, verify=False, fallback=False)
+    encoded = encode_picture(from_image(image), model=model, verify=False, fallback=False)
     middle = time.perf_counter()
     back = identical(decode_file(encoded.data, model=model), image)
     end = time.perf_counter()

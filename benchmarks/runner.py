@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coder
 from selfcodec.benchmarks.metrics import psnr
 from selfcodec.benchmarks.results import Record
 from selfcodec.errors import InputError
-from selfcodec.imageio import write_atomically
+from selfcodec.files import write_atomically
 
-UInt8 = npt.NDArray[np.uint8]
 Coders = Mapping[str, Coder]
 Wanted = list[tuple[str, str]]
 """Keys of coders and settings."""

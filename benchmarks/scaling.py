@@ -18,14 +18,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from rich.table import Table
 
-from selfcodec import imageio
 from selfcodec.benchmarks.metrics import BenchmarkCommand, make_folder, progress, provenance, show, write_report
 from selfcodec.benchmarks.plots import DPI, OWN_COLOURS, STYLE
 from selfcodec.benchmarks.speed import memory, photograph, start_up
 from selfcodec.benchmarks.summary import number
 from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import SelfcodecError
-from selfcodec.integer import Runtime
+from selfcodec.images import from_image
+from selfcodec.networks.integer import Runtime
 from selfcodec.tiles import PIXELS_AT_ONCE
 from selfcodec.zoo import Model, find_model
 
@@ -85,7 +85,7 @@ def by_batch(batch: int, model: Model) -> dict[str, Any]:
     """
     pixels, runtime = photograph(None, *sides(BATCH_MEGAPIXELS)), Runtime(batch=batch)
     start = time.perf_counter()
-    data = encode_picture(imageio.from_image(pixels), Settings(), model, runtime, verify=False).data
+    data = encode_picture(from_image(pixels), Settings(), model, runtime, verify=False).data
     middle = time.perf_counter()
     decoded = decode_file(data, model=model, runtime=runtime)
     end = time.perf_counter()

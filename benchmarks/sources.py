@@ -7,13 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models.datasets import data_root, is_image, load_named, not_there, read_image
-
-UInt8 = npt.NDArray[np.uint8]
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 """Colour pictures in scikit-image; those that it would have to download are left out."""

@@ -25,11 +25,11 @@ import torch
 from PIL import Image
 from rich.table import Table
 
-from selfcodec import imageio
 from selfcodec.benchmarks.demo import load_photograph
 from selfcodec.benchmarks.metrics import BenchmarkCommand, provenance, show, write_report
 from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import SelfcodecError
+from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -39,17 +39,17 @@ WIDTH, HEIGHT = 768, 512
 NOISY_ROWS = 256
 """Rows that are made noisy together."""
 STAGES = {
-    "networks": (("integer.py", "floats"), ("rows.py", "__call__")),
-    "neighbours": (("context.py", "gather"),),
+    "networks": (("integer.py", "floats"), ("pointwise.py", "__call__")),
+    "neighbours": (("neighbours.py", "gather"),),
     "likelihoods": (
-        *(("joint.py", name) for name in ("digits_of", "high_weights", "low_weights", "expected")),
-        ("mixture.py", "cumulative"),
+        *(("context/mixture.py", name) for name in ("digits_of", "high_weights", "low_weights", "expected")),
+        ("coding/mixture.py", "cumulative"),
     ),
     "entropy coder": (
         ("~", "<method 'encode_reverse' of 'builtins.AnsCoder' objects>"),
         ("~", "<method 'decode' of 'builtins.AnsCoder' objects>"),
     ),
-    "stored fallback": (("imageio.py", "stored_size"),),
+    "stored fallback": (("py", "stored_size"),),
 }
 """Functions whose time, with all that they call, counts for a stage; none calls another one's."""
 START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1] or None)"
@@ -98,7 +98,7 @@ def stages(pixels: Image.Image, model: Model, repeat: int) -> dict[str, dict[str
     together = {"encode": math.inf, "decode": math.inf}
     for _ in range(repeat + 1):  # the first run compiles and warms up
         start = time.perf_counter()
-        encoded = encode_picture(imageio.from_image(pixels), Settings(), model, verify=False)
+        encoded = encode_picture(from_image(pixels), Settings(), model, verify=False)
         middle = time.perf_counter()
         decoded = decode_file(encoded.data, model=model)
         end = time.perf_counter()
@@ -106,7 +106,7 @@ def stages(pixels: Image.Image, model: Model, repeat: int) -> dict[str, dict[str
             raise SelfcodecError("the image was stored, or did not come back")
         torch.set_num_threads(1)
         try:
-            picture = imageio.from_image(pixels)
+            picture = from_image(pixels)
             _, encoding = staged(partial(encode_picture, picture, Settings(), model, verify=False))
             _, decoding = staged(partial(decode_file, encoded.data, model=model))
         finally:

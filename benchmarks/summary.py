@@ -8,7 +8,7 @@ from pathlib import Path
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.results import Point, Run, curves
-from selfcodec.imageio import write_atomically
+from selfcodec.files import write_atomically
 
 SUMMARY = "summary.md"
 ANCHOR = "jpeg"

@@ -14,7 +14,7 @@ from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.modes import Mode
 
 if TYPE_CHECKING:
-    from selfcodec.container import Container
+    from selfcodec.format.container import Container
 
 
 def image_format(target: str) -> str:

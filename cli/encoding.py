@@ -54,7 +54,7 @@ def psnr(planes: Any, data: bytes, model: Any) -> float:
     import numpy as np
 
     from selfcodec.codec import decode_file
-    from selfcodec.imageio import from_image
+    from selfcodec.images import from_image
 
     decoded = from_image(decode_file(data, model=model), strip=True).planes
     error = float(np.square(decoded.astype(np.int32) - planes).mean())
@@ -65,9 +65,9 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     """Encodes and writes one file; returns its report. Raises SelfcodecError or OSError."""
     from dataclasses import replace
 
-    from selfcodec import imageio
     from selfcodec.codec import Settings, encode_picture
-    from selfcodec.container import DEFAULT_QUALITY
+    from selfcodec.format.container import DEFAULT_QUALITY
+    from selfcodec.images import load_picture
     from selfcodec.modes import Mode, default_level, has_level
     from selfcodec.zoo import find_model
 
@@ -76,7 +76,7 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     mode = Mode.parse(options.mode)
     model = find_model(options.model, mode)
     source = read_input(STDIO) if job.source == STDIO else job.source
-    picture = imageio.load(source, strip=options.strip)
+    picture = load_picture(source, strip=options.strip)
     height, width = picture.planes.shape[:2]
     settings = Settings(mode, options.level, options.quality or DEFAULT_QUALITY, options.seed)
 

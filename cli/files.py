@@ -178,7 +178,7 @@ def make_folder(job: Job) -> None:
 
 def write_output(job: Job, data: bytes) -> None:
     """Writes a job's output: a file whole or not at all, or standard output."""
-    from selfcodec.imageio import write_atomically
+    from selfcodec.files import write_atomically
 
     if job.target == STDIO:
         sys.stdout.buffer.write(data)
@@ -190,7 +190,7 @@ def write_output(job: Job, data: bytes) -> None:
 
 def write_image(job: Job, image: Image.Image, format: str) -> None:
     """Writes a job's output as an image."""
-    from selfcodec.imageio import save_image
+    from selfcodec.images import save_image
 
     buffer = io.BytesIO()
     save_image(image, buffer, format)

@@ -13,7 +13,7 @@ from selfcodec.errors import FormatError, ModelError
 from selfcodec.modes import Mode, has_level, sent_variables
 
 if TYPE_CHECKING:
-    from selfcodec.container import Container, Header
+    from selfcodec.format.container import Container, Header
 
 
 def _cuts(transforms: int) -> list[tuple[Mode, int, tuple[str, ...]]]:
@@ -37,7 +37,7 @@ def prefixes(container: Container, transforms: int, size: int) -> list[dict[str,
         for each its mode, level and variables; `end`, the byte of this file after its last section, None for a
         truncated file; and `bytes`, the size of the file that `selfcodec cut` makes of it.
     """
-    from selfcodec.container import cut, header_bytes, pack, section_bytes
+    from selfcodec.format.container import cut, header_bytes, pack, section_bytes
 
     sections = section_bytes(container)
     start = header_bytes(container) + sections.get("side", 0) + sections.get("metadata", 0)
@@ -71,7 +71,7 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
 def describe_file(data: bytes, name: str) -> dict[str, Any]:
     """All that `info` knows of a file; FormatError where not even its header can be read."""
     from selfcodec.codec import open_file
-    from selfcodec.container import header_bytes, peek, section_bytes
+    from selfcodec.format.container import header_bytes, peek, section_bytes
     from selfcodec.zoo import model_by_id
 
     header = peek(data)

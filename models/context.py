@@ -1,4 +1,4 @@
-"""The local causal context for training: what `selfcodec.context` computes; on a GPU the same in PyTorch.
+"""The local causal context for training, by the codec's own loop; on a GPU the same in PyTorch.
 
 A head sees every neighbour as its distance from the *base*, the average of the nearest neighbours, divided by a power
 of two that follows the local *activity*; means and scales are relative to both. So one small network serves smooth and
@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfcodec.context import gather
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
-from selfcodec.layout import (
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
+from selfcodec.likelihoods.context.neighbours import gather
+from selfcodec.likelihoods.layout import (
     ACTIVITY_CHANNELS,
     ACTIVITY_LOG_SCALE,
     ACTIVITY_MEAN_UNIT,

@@ -10,13 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
-
-UInt8 = npt.NDArray[np.uint8]
+from selfcodec.images import load_picture
 
 SCALES = (1.0, 1.4, 0.7, 0.5)
 """At which whole images are cut into patches: a photograph at half the size is a sharper one, an enlarged one is as
@@ -44,7 +42,7 @@ def is_image(path: Path) -> bool:
 
 def read_image(path: Path) -> UInt8:
     """A file's image (H, W, 3), grey ones in colour; InputError where it cannot be read or has more than 8 bits."""
-    planes = imageio.load(path, strip=True).planes
+    planes = load_picture(path, strip=True).planes
     return planes if planes.shape[2] == 3 else planes.repeat(3, 2)
 
 

@@ -10,16 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfcodec.layout import (
-    LATENT_LOG_SCALES,
-    LOG_SCALE_OFFSET,
-    LOG_SCALE_STEP,
-    MEAN_UNIT,
-    PIXEL_LOG_SCALES,
-    WINDOW,
-    WINDOW_BELOW,
-    PixelLayout,
-)
+from selfcodec.coding.mixture import WINDOW
+from selfcodec.coding.tables import LATENT_LOG_SCALES, LOG_SCALE_STEP, PIXEL_LOG_SCALES
+from selfcodec.likelihoods.layout import LOG_SCALE_OFFSET, MEAN_UNIT, WINDOW_BELOW, PixelLayout
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec.errors import InputError
-from selfcodec.exact import PARAM_FRACTION
-from selfcodec.graph import Node
-from selfcodec.imageio import write_atomically
-from selfcodec.integer import IntegerGraph
-from selfcodec.mixture import STEP_BITS
+from selfcodec.files import write_atomically
+from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import calibrate
+from selfcodec.networks.graph import Node
+from selfcodec.networks.integer import IntegerGraph
 from selfcodec.zoo import CARD, MANIFEST, SPEC_VERSION, WEIGHTS, Model, Spec, pack_model
 
 TILE = 512
@@ -115,7 +114,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         graphs[name], own = export_network(name, net)
         tensors.update(own)
     steps = {
-        name: [max(1, s) for s in _integers(width, STEP_BITS)]
+        name: [max(1, s) for s in _integers(width, LATENT_FRACTION)]
         for name, width in calibrated_widths(model, images).items()
     }
     logits, means, log_scales = (_integers(p.detach(), PARAM_FRACTION) for p in model.prior.components())

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import ModelError
-from selfcodec.exact import EXACT_LIMIT, INPUT_FRACTION, LEAKY_SLOPE, PARAM_FRACTION, WEIGHT_MAX, power_of_two
-from selfcodec.graph import PASS_THROUGH, Graph, Node
+from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, LEAKY_SLOPE, PARAM_FRACTION, WEIGHT_MAX, power_of_two
+from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 
 MAX_FRACTION = 10
 """Most fraction bits of a hidden activation."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from selfcodec.graph import Graph, GraphBuilder
+from selfcodec.networks.graph import Graph, GraphBuilder
 from selfcodec.schedule import Variable
 
 ATTENTION_REDUCTION = 8
@@ -140,7 +140,7 @@ def phase_head(style: Style, features: int, context: int, out_channels: int) -> 
 def context_head(style: Style, features: int, inputs: int, out_channels: int) -> Graph:
     """Features of (y, z) and a causal context to mixture parameters, pixel by pixel.
 
-    Inputs: features (B, features, h, w); context (B, inputs, h, w), see `selfcodec.context`.
+    Inputs: features (B, features, h, w); context (B, inputs, h, w), see `selfcodec.likelihoods.context.neighbours`.
     """
     b = GraphBuilder()
     x = b.conv(b.latent(features), style.width, 1)

@@ -6,15 +6,14 @@ import math
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw
 
+from selfcodec.arrays import UInt8
 from selfcodec.models.data import ImageSet
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
-UInt8 = npt.NDArray[np.uint8]
 GAP = 2
 """White pixels between images."""
 COLUMNS = 8

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from selfcodec.layout import COUPLING_LIMIT
+from selfcodec.coding.tables import COUPLING_LIMIT
 from selfcodec.models.distributions import gaussian_bin_log_prob, gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling

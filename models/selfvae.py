@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import InputError
-from selfcodec.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.context import MOST, context_of
 from selfcodec.models.distributions import (

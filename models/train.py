@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.graph import Graph
-from selfcodec.mixture import STEP_BITS
+from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.optimizers import build_optimizer
 from selfcodec.models.selfvae import SelfVAE, Withheld
+from selfcodec.networks.graph import Graph
 from selfcodec.zoo import Model, find_model
 
 LOG = "log.jsonl"
@@ -140,7 +140,7 @@ class Trainer:
                     net.set_weights(node, *other.real(node.name))
         with torch.no_grad():
             for name, width in self.model.log_widths.items():
-                width.copy_((torch.tensor(source.spec.steps[name], dtype=torch.float64) * 2.0**-STEP_BITS).log())
+                width.copy_((torch.tensor(source.spec.steps[name], dtype=torch.float64) * 2.0**-LATENT_FRACTION).log())
         self.ema.load_state_dict(self.model.state_dict())
 
     @property

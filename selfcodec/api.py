@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from selfcodec import imageio
 from selfcodec.codec import Settings, decode_file, encode_picture
-from selfcodec.container import DEFAULT_QUALITY
 from selfcodec.errors import InputError
+from selfcodec.format.container import DEFAULT_QUALITY
+from selfcodec.images import from_image, load_picture
 from selfcodec.modes import Mode
 from selfcodec.zoo import find_model
 
@@ -50,9 +50,9 @@ def encode(
             raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
-        picture = imageio.from_image(image, strip=strip)
+        picture = from_image(image, strip=strip)
     else:
-        picture = imageio.load(Path(image), strip=strip)
+        picture = load_picture(Path(image), strip=strip)
     return encode_picture(picture, settings, find_model(model, settings.mode), verify=verify).data
 
 

@@ -7,26 +7,24 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
-from selfcodec import imageio, sidedata
-from selfcodec.coder import Decoder, Encoder, Mean, Sampler, Words
-from selfcodec.container import DEFAULT_QUALITY, Container, Header, cut, pack, unpack
+from selfcodec.arrays import Int64, UInt8, Words
+from selfcodec.coding.coder import Decoder, Encoder, Mean, Sampler
 from selfcodec.errors import FormatError, InputError, SelfcodecError
-from selfcodec.imageio import Picture
-from selfcodec.integer import Runtime
-from selfcodec.mixture import IntArray
+from selfcodec.format import sidedata
+from selfcodec.format.container import DEFAULT_QUALITY, Container, Header, cut, pack, unpack
+from selfcodec.format.stored import unpack_stored
+from selfcodec.images import Picture, to_image
 from selfcodec.modes import Mode, default_level, sent_variables
+from selfcodec.networks.integer import Runtime
 from selfcodec.parallel import mapped
-from selfcodec.stored import unpack_stored
 from selfcodec.tiles import PIXELS_AT_ONCE, Box, by_size, shares, tile_boxes
 from selfcodec.transforms import get_transform
 from selfcodec.walk import Walk, run_together
 from selfcodec.zoo import Model, find_model, model_by_id
 
-UInt8 = npt.NDArray[np.uint8]
 DEFAULT_RUNTIME = Runtime()
 MOST_SHARES = 4
 """Shares of an image's tiles at most that are decoded at the same time, likewise."""
@@ -71,7 +69,7 @@ def _model_of(model_id: bytes, given: Model | None) -> Model:
     return given if given is not None and given.id == model_id else model_by_id(model_id)
 
 
-def _truth(model: Model, tiles: list[UInt8]) -> dict[str, IntArray]:
+def _truth(model: Model, tiles: list[UInt8]) -> dict[str, Int64]:
     """x and all y_k of a batch, int64 (B, C, h, w)."""
     transform = get_transform(model.spec.transformation)
     y, truth = np.stack(tiles), {}
@@ -117,7 +115,7 @@ def encode_picture(
     """Codes an image.
 
     Args:
-        picture: what `imageio.load` gives.
+        picture: what `load_picture` gives.
         settings: mode and quality; lossless by default.
         model: the model; the default one if None.
         runtime: how networks run; has no influence on the result.
@@ -256,7 +254,7 @@ def decode_file(
     planes = decode_planes(container, model, runtime)
     grey = header.image_mode in _GREY_MODES
     alpha = sidedata.unpack_alpha(container.side, header.width, header.height) if container.side else None
-    return imageio.to_image(header.image_mode, planes[:, :, :1] if grey else planes, alpha, container.metadata)
+    return to_image(header.image_mode, planes[:, :, :1] if grey else planes, alpha, container.metadata)
 
 
 def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:

@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-Ints = npt.NDArray[np.int64]
-Bytes = npt.NDArray[np.uint8]
-Reals = npt.NDArray[np.float32]
 F = TypeVar("F", bound=Callable[..., object])
 
 

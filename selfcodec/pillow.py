@@ -25,8 +25,8 @@ class SelfcodecImageFile(ImageFile.ImageFile):
     _decoded = False
 
     def _open(self) -> None:
-        from selfcodec.container import peek
         from selfcodec.errors import FormatError
+        from selfcodec.format.container import peek
 
         assert self.fp is not None
         try:

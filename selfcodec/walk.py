@@ -13,16 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcodec import flow
-from selfcodec.coder import ByteCoder, Decoder, Encoder, Mean
-from selfcodec.container import DEFAULT_QUALITY
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION, requantise_
-from selfcodec.integer import Runtime
-from selfcodec.layout import WINDOW, WINDOW_BELOW, known_sum_phase, phase_offsets
-from selfcodec.mixture import CENTRE, LATENT_BITS, PIXEL_BITS, STEP_BITS, IntArray, latent_mixture, pixel_mixture
-from selfcodec.pixelwise import ContextCoder, feature_rows
+from selfcodec.arrays import Int64
+from selfcodec.coding.coder import ByteCoder, Decoder, Encoder, Mean
+from selfcodec.coding.mixture import WINDOW
+from selfcodec.coding.tables import QUALITY_BITS, load_tables
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION, requantise_
+from selfcodec.format.container import DEFAULT_QUALITY
+from selfcodec.likelihoods.context.coder import ContextCoder, feature_rows
+from selfcodec.likelihoods.latent import CENTRE, LATENT_BITS, latent_mixture
+from selfcodec.likelihoods.layout import PIXEL_BITS, WINDOW_BELOW, known_sum_phase, phase_offsets
+from selfcodec.likelihoods.phases import pixel_mixture
+from selfcodec.networks import flow
+from selfcodec.networks.integer import Runtime
 from selfcodec.schedule import Step, Variable
-from selfcodec.tables import QUALITY_BITS, load_tables
 from selfcodec.zoo import Model
 
 NEUTRAL = 128
@@ -62,8 +65,8 @@ class Walk:
     quality: int
     grey: bool
     runtime: Runtime
-    truth: Mapping[str, IntArray] = field(default_factory=dict)
-    values: dict[str, IntArray] = field(default_factory=dict)
+    truth: Mapping[str, Int64] = field(default_factory=dict)
+    values: dict[str, Int64] = field(default_factory=dict)
 
     def step(self, step: Step) -> None:
         """Codes or fills in one variable; its parents must have been walked."""
@@ -72,7 +75,7 @@ class Walk:
         else:
             self.values[step.name] = self._pixels(step)
 
-    def run(self) -> IntArray:
+    def run(self) -> Int64:
         """All steps; returns x, int64 (B, 3, H, W), values 0..255."""
         for step in self.model.steps:
             self.step(step)
@@ -84,7 +87,7 @@ class Walk:
         pad = self.model.padding
         return tuple((-(-n // pad) * pad) >> scale for n in self.size)  # type: ignore[return-value]
 
-    def _input(self, variable: Variable, values: IntArray) -> Tensor:
+    def _input(self, variable: Variable, values: Int64) -> Tensor:
         """A variable's values as a network input, zero beyond its extent; float32 (B, C, h, w)."""
         h, w = self._padded(variable.scale)
         x = torch.zeros(values.shape[0], values.shape[1], h, w)
@@ -93,7 +96,7 @@ class Walk:
         x[:, :, : values.shape[2], : values.shape[3]] = inner
         return x
 
-    def _network(self, name: str, *inputs: Tensor) -> IntArray:
+    def _network(self, name: str, *inputs: Tensor) -> Int64:
         return self.model.nets[name](*inputs, runtime=self.runtime).cpu().numpy()
 
     def _inputs(self, step: Step) -> list[Tensor]:
@@ -101,7 +104,7 @@ class Walk:
 
     # Latents.
 
-    def _latent(self, step: Step) -> IntArray:
+    def _latent(self, step: Step) -> Int64:
         """int64 (B, C, h, w) in 2**-12."""
         h, w = extent(self.size, step.target)
         c, n = step.target.channels, step.target.channels * h * w
@@ -114,7 +117,7 @@ class Walk:
         steps = np.broadcast_to(np.array(grid)[None, :, None], (self.batch, c, h * w)).reshape(self.batch, n)
         mixture, centre = latent_mixture(logits, means, log_scales, steps)
         if not sent and isinstance(self.fill, Mean):
-            v = mixture.mean() >> (LATENT_BITS - STEP_BITS)
+            v = mixture.mean() >> (LATENT_BITS - LATENT_FRACTION)
         else:
             target = None
             if sent and self.truth:
@@ -126,7 +129,7 @@ class Walk:
             return v
         return flow.forward_map(torch.from_numpy(v), self.model.couplings, self.runtime).numpy()
 
-    def _gaussians(self, step: Step, h: int, w: int) -> tuple[IntArray, IntArray, IntArray]:
+    def _gaussians(self, step: Step, h: int, w: int) -> tuple[Int64, Int64, Int64]:
         """Logits, means and log-scales of a latent's prior, each (B, C, h, w, M), in 2**-10."""
         c = step.target.channels
         if step.parents:
@@ -138,20 +141,20 @@ class Walk:
         )
         return logits, means, log_scales
 
-    def _inferred(self, step: Step) -> IntArray:
+    def _inferred(self, step: Step) -> Int64:
         """The posterior's mean, of u in the base space; int64 (B, C, h, w) in 2**-12."""
         assert step.inferred_from is not None
         source = next(s.target for s in self.model.steps if s.name == step.inferred_from)
         out = self._network(f"q_{step.name}", self._input(source, self.truth[source.name]))
         h, w = extent(self.size, step.target)
-        mean = out[:, : step.target.channels, :h, :w] << (STEP_BITS - PARAM_FRACTION)
+        mean = out[:, : step.target.channels, :h, :w] << (LATENT_FRACTION - PARAM_FRACTION)
         if step.parents:
             return mean
         return flow.inverse_map(torch.from_numpy(mean.copy()), self.model.couplings, self.runtime).numpy()
 
     # Pixel variables.
 
-    def _pixels(self, step: Step) -> IntArray:
+    def _pixels(self, step: Step) -> Int64:
         """int64 (B, C, h, w), values 0..255."""
         if self.model.spec.block:
             return self._in_context(step)
@@ -162,7 +165,7 @@ class Walk:
         base = self._base(step, (x.shape[2], x.shape[3]), cell)
         size = extent(self.size, step.target)
         out = np.empty((self.batch, step.target.channels, *size), dtype=np.int64)
-        parts: list[IntArray] = []
+        parts: list[Int64] = []
         for i, (row, column) in enumerate(offsets):
             inputs = [x, self._context(parts, withheld)] if i else [x]
             params = self._network(f"p_{step.name}_{i}", *inputs)
@@ -193,7 +196,7 @@ class Walk:
             self.grey and step.target.channels > 1,
         )
 
-    def _in_context(self, step: Step) -> IntArray:
+    def _in_context(self, step: Step) -> Int64:
         """int64 (B, C, h, w), pixel by pixel."""
         coding, coder = self.in_context(step), self.coder if step.name in self.sent else self.fill
         if isinstance(coder, Decoder):
@@ -205,7 +208,7 @@ class Walk:
         return coding.expect().astype(np.int64)
 
     @staticmethod
-    def _context(parts: list[IntArray], withheld: bool) -> Tensor:
+    def _context(parts: list[Int64], withheld: bool) -> Tensor:
         values = torch.from_numpy(np.concatenate(parts, 1) - NEUTRAL).float()
         flag = torch.full_like(values[:, :1], FLAG)
         context = torch.cat([values, flag], 1)
@@ -215,7 +218,7 @@ class Walk:
     def _has_sum(step: Step) -> bool:
         return step.parents[0].kind == "pixels"
 
-    def _base(self, step: Step, size: tuple[int, int], cell: int) -> IntArray:
+    def _base(self, step: Step, size: tuple[int, int], cell: int) -> Int64:
         """What means are relative to, (B, C, h, w) at the networks' resolution."""
         parent, shape = step.parents[0], (self.batch, step.target.channels, *size)
         base = np.full(shape, NEUTRAL, dtype=np.int64)
@@ -229,13 +232,13 @@ class Walk:
     def _phase(
         self,
         step: Step,
-        params: IntArray,
-        centre: IntArray,
-        target: IntArray | None,
+        params: Int64,
+        centre: Int64,
+        target: Int64 | None,
         inner: tuple[int, int],
         *,
         known: bool,
-    ) -> IntArray:
+    ) -> Int64:
         """One phase's values (B, C, h, w), `centre` beyond `inner`; channel after channel.
 
         With `known`, `centre` is what the known sum leaves, and only the values in a window around it can occur.
@@ -267,12 +270,12 @@ class Walk:
         return out
 
     @staticmethod
-    def _rows(p: IntArray) -> IntArray:
+    def _rows(p: Int64) -> Int64:
         """(B, M, h, w) to (B, h w, M)."""
         return np.ascontiguousarray(p.reshape(p.shape[0], p.shape[1], -1).transpose(0, 2, 1))
 
 
-def run_together(walks: Sequence[Walk], coder: ByteCoder, fill: ByteCoder) -> list[IntArray]:
+def run_together(walks: Sequence[Walk], coder: ByteCoder, fill: ByteCoder) -> list[Int64]:
     """All steps of several batches, images of different sizes; returns every batch's x, int64 (B, 3, H, W).
 
     What is read in context takes one wavefront for all of them.

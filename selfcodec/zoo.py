@@ -22,11 +22,11 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.graph import Graph
-from selfcodec.integer import IntegerGraph
-from selfcodec.layout import PixelLayout
-from selfcodec.modes import Mode
-from selfcodec.rows import RowNetwork
+from selfcodec.likelihoods.layout import PixelLayout
+from selfcodec.modes import Mode, has_level
+from selfcodec.networks.graph import Graph
+from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.pointwise import RowNetwork
 from selfcodec.schedule import Shape, Step, build_schedule, padding_multiple
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
@@ -126,6 +126,11 @@ class Model:
     @property
     def levels(self) -> int:
         return self.spec.shape.levels
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """What the model offers, from the least sent to the most: cg and cr need a y to send."""
+        return tuple(mode for mode in Mode if mode is not Mode.STORED and (self.levels or not has_level(mode)))
 
     @cached_property
     def padding(self) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-UInt8 = npt.NDArray[np.uint8]
+from selfcodec.arrays import UInt8
+
 COUNT = 3
 MODES = ("rs1", "rs2", "cg", "cr", "lossless")
 

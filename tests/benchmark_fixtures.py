@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import put_test_set
 from PIL import Image
 
 from selfcodec import codec
+from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from skimage import data as photographs
 
+from selfcodec.arrays import UInt8
 from selfcodec.models.config import Recipe, load_recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
@@ -45,7 +45,6 @@ TRAIN = {
     "ema": 0.9,
     "quantise_share": 0.5,
 }
-UInt8 = npt.NDArray[np.uint8]
 pytest.register_assert_rewrite("bench_command", "sv_files", "trainer_state")  # helpers that assert
 
 

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcodec import exact
+from selfcodec import fixed_point as exact
 from selfcodec.codec import decode_file, open_file
-from selfcodec.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import IntegerGraph, Runtime
 from selfcodec.zoo import model_by_id
 
 

@@ -12,7 +12,7 @@ import pytest
 import variants
 
 from selfcodec import codec
-from selfcodec.imageio import Picture
+from selfcodec.images import Picture
 from selfcodec.models.config import Recipe
 from selfcodec.zoo import Model
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from selfcodec.graph import Graph
-from selfcodec.integer import IntegerGraph, Runtime
+from selfcodec.arrays import Int64
 from selfcodec.models.export import export_network
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling, encoder, phase_head, trunk
+from selfcodec.networks.graph import Graph
+from selfcodec.networks.integer import IntegerGraph, Runtime
 from selfcodec.schedule import Variable
 
-IntArray = npt.NDArray[np.int64]
 RUNTIMES = [Runtime(channels_last=True), Runtime(channels_last=False)]
 RESIDUAL = Style("residual", width=6, blocks=1)
 DENSENET = Style("densenet", width=8, blocks=1, growth=3, layers=2)
@@ -43,7 +42,7 @@ def graphs(style: Style) -> dict[str, Graph]:
 GRAPHS = {f"{style.name} {name}": graph for style in (RESIDUAL, DENSENET) for name, graph in graphs(style).items()}
 
 
-def inputs_for(graph: Graph, seed: int, side: int = 8) -> list[IntArray]:
+def inputs_for(graph: Graph, seed: int, side: int = 8) -> list[Int64]:
     """Random network inputs, (2, C, h, w): a pixel variable of `side`, latents to match its scale."""
     rng = np.random.default_rng(seed)
     names = {"trunk": (side, side // 2), "upscaling trunk": (side // 4,), "folding trunk": (side, side // 2)}
@@ -75,5 +74,5 @@ def exported(net: FloatGraph) -> tuple[dict[str, int], dict[str, Tensor]]:
     return net.formats, {key.removeprefix("n/"): tensor for key, tensor in tensors.items()}
 
 
-def run(net: IntegerGraph, inputs: list[IntArray], runtime: Runtime = RUNTIMES[0]) -> IntArray:
+def run(net: IntegerGraph, inputs: list[Int64], runtime: Runtime = RUNTIMES[0]) -> Int64:
     return net(*(torch.from_numpy(x).float() for x in inputs), runtime=runtime).numpy()

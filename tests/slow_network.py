@@ -6,22 +6,20 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from selfcodec.graph import Graph, Node
+from selfcodec.arrays import Int64
+from selfcodec.networks.graph import Graph, Node
 
-IntArray = npt.NDArray[np.int64]
 
-
-def shifted(x: IntArray, shift: IntArray | int) -> IntArray:
+def shifted(x: Int64, shift: Int64 | int) -> Int64:
     """floor(x / 2**shift + 1/2), shift of either sign."""
     shift = np.broadcast_to(np.asarray(shift), x.shape)
     right = np.maximum(shift, 0)
     return np.where(shift > 0, (x + (1 << right >> 1)) >> right, x << np.maximum(-shift, 0))
 
 
-def conv(x: IntArray, weight: IntArray, bias: IntArray, stride: int) -> IntArray:
+def conv(x: Int64, weight: Int64, bias: Int64, stride: int) -> Int64:
     k = weight.shape[2]
     padded = np.pad(x, ((0, 0), (0, 0), (k // 2, k // 2), (k // 2, k // 2)))
     rows, columns = ((n + 2 * (k // 2) - k) // stride + 1 for n in x.shape[2:])
@@ -33,7 +31,7 @@ def conv(x: IntArray, weight: IntArray, bias: IntArray, stride: int) -> IntArray
     return out
 
 
-def deconv(x: IntArray, weight: IntArray, bias: IntArray) -> IntArray:
+def deconv(x: Int64, weight: Int64, bias: Int64) -> Int64:
     """Every input position adds its 4 x 4 patch at twice its place; a border of one is cut off."""
     batch, _, h, w = x.shape
     out = np.zeros((batch, weight.shape[1], 2 * h + 2, 2 * w + 2), np.int64)
@@ -43,7 +41,7 @@ def deconv(x: IntArray, weight: IntArray, bias: IntArray) -> IntArray:
     return out[:, :, 1:-1, 1:-1] + bias[:, None, None]
 
 
-def activated(x: IntArray, shift: IntArray | int, activation: str) -> IntArray:
+def activated(x: Int64, shift: Int64 | int, activation: str) -> Int64:
     """The activation of x / 2**shift, rounded half up."""
     if activation == "leaky":
         return np.where(x < 0, shifted(x, np.asarray(shift) + 3), shifted(x, shift))
@@ -51,8 +49,8 @@ def activated(x: IntArray, shift: IntArray | int, activation: str) -> IntArray:
 
 
 def node_value(
-    node: Node, xs: list[IntArray], formats: Mapping[str, int], tensors: Mapping[str, IntArray], limits: dict[str, int]
-) -> IntArray:
+    node: Node, xs: list[Int64], formats: Mapping[str, int], tensors: Mapping[str, Int64], limits: dict[str, int]
+) -> Int64:
     shifts = [formats[name] - formats[node.name] for name in node.inputs]
     if node.op in ("conv", "deconv"):
         weight, bias = tensors[f"{node.name}.weight"], tensors[f"{node.name}.bias"]
@@ -75,7 +73,7 @@ def node_value(
     return xs[0].reshape(b, c, h // 2, 2, w // 2, 2).transpose(0, 1, 3, 5, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
 
 
-def run(graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Tensor], inputs: list[IntArray]) -> IntArray:
+def run(graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Tensor], inputs: list[Int64]) -> Int64:
     arrays = {key: tensor.numpy().astype(np.int64) for key, tensor in tensors.items()}
     limits, values = graph.limits(), {}
     for node, x in zip(graph.inputs, inputs, strict=True):

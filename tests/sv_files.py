@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcodec.container import Container, Header
+from selfcodec.format.container import Container, Header
 from selfcodec.modes import Mode, sent_variables
 
 K = 2

@@ -6,17 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from bench_command import results, run
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import coders
 from selfcodec.benchmarks.coders import PEERS, Coder
 from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.benchmarks.runner import PeakMemory, measure, ms_ssim
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 

@@ -6,16 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import MODES, report, run
 from click.testing import Result
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import card, ladder, metrics, rates
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from selfcodec import codec
+from selfcodec.arrays import UInt8
 from selfcodec.cli.main import main
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
 README = Path(__file__).parent.parent / "README.md"
 MODEL_ID_OFFSET = 7

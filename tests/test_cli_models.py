@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.cli.main import main
 from selfcodec.codec import sample_images
 from selfcodec.models.checkpoint import CHECKPOINT
@@ -25,8 +25,6 @@ from selfcodec.models.config import Recipe
 from selfcodec.models.pictures import GAP, grid
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 def run(*arguments: object, code: int = 0) -> Result:

@@ -8,21 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import variants
 from PIL import Image
 
-from selfcodec import api, codec, imageio, sidedata
+from selfcodec import api, codec
+from selfcodec import images as image_module
+from selfcodec.arrays import UInt8
 from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
-from selfcodec.container import pack
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
-from selfcodec.integer import Runtime
+from selfcodec.format import sidedata
+from selfcodec.format.container import pack
+from selfcodec.format.stored import pack_stored
 from selfcodec.modes import Mode, sent_variables
-from selfcodec.stored import pack_stored
+from selfcodec.networks.integer import Runtime
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
 
 MODES = ("L", "LA", "RGB", "RGBA", "P", "1")
@@ -75,7 +76,7 @@ def test_images_of_many_tiles_come_back(models: dict[str, Model], photo: UInt8, 
     assert len(open_file(data).streams[0]) == tiles
     assert variants.same(decode_file(data), image)
     for runtime in (Runtime(batch=1), Runtime(batch=2, channels_last=False)):
-        again = encode_picture(imageio.from_image(image), None, model, runtime, verify=False)
+        again = encode_picture(image_module.from_image(image), None, model, runtime, verify=False)
         assert again.data == data
         assert variants.same(decode_file(data, runtime=runtime), image)
 
@@ -158,7 +159,7 @@ def test_a_model_that_is_not_installed_codes_and_decodes_where_it_is_given(
 ) -> None:
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path))
     image = variants.make_image(photo, "RGB", 20, 20)
-    encoded = encode_picture(imageio.from_image(image), None, models["deep"], verify=True)
+    encoded = encode_picture(image_module.from_image(image), None, models["deep"], verify=True)
     assert variants.same(decode_file(encoded.data, model=models["deep"]), image)
     with pytest.raises(ModelError, match="not installed"):
         decode_file(encoded.data)
@@ -197,7 +198,7 @@ def test_conditional_modes_need_a_transformation(models: dict[str, Model], photo
 def test_verification_notices_a_file_that_decodes_to_something_else(
     models: dict[str, Model], photo: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = imageio.from_image(variants.make_image(photo, "RGB", 16, 16))
+    picture = image_module.from_image(variants.make_image(photo, "RGB", 16, 16))
     encode_picture(picture, None, models["tiny"], verify=True)
     decode_planes = codec.decode_planes
 
@@ -218,7 +219,7 @@ def test_verification_notices_a_file_that_decodes_to_something_else(
 def test_verification_looks_at_alpha(
     models: dict[str, Model], photo: UInt8, mode: str, lossy: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = imageio.from_image(variants.make_image(photo, mode, 16, 16))
+    picture = image_module.from_image(variants.make_image(photo, mode, 16, 16))
     assert picture.alpha is not None
     wrong = sidedata.pack_alpha(picture.alpha ^ 1)
     monkeypatch.setattr(sidedata, "pack_alpha", lambda alpha: wrong)
@@ -234,9 +235,9 @@ def test_verification_looks_at_stored_images(
     other = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     other.putpixel((0, 0), (1, 2, 3) if mode == "RGB" else other.getpixel((0, 0)) ^ (255 if mode == "1" else 1))
     wrong = pack_stored(other)
-    monkeypatch.setattr(imageio, "pack_stored", lambda image: wrong)
+    monkeypatch.setattr(image_module, "pack_stored", lambda image: wrong)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
-        encode_picture(imageio.from_image(image), None, models["tiny"])
+        encode_picture(image_module.from_image(image), None, models["tiny"])
 
 
 def test_a_model_is_found_whatever_stands_beside_it(

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfcodec import coder as coder_module
-from selfcodec.coder import DIGIT, PRECISION, Decoder, Encoder, Mean, Sampler, Words
+from selfcodec.arrays import Int64, Words
+from selfcodec.coding import coder as coder_module
+from selfcodec.coding.coder import ALPHABET, PRECISION, Decoder, Encoder, Mean, Sampler
+from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.errors import FormatError, TruncatedError
-from selfcodec.exact import PARAM_MAX
-from selfcodec.layout import WINDOW
-from selfcodec.mixture import IntArray, Mixture, latent_mixture, pixel_mixture
+from selfcodec.fixed_point import PARAM_MAX
+from selfcodec.likelihoods.latent import latent_mixture
+from selfcodec.likelihoods.phases import pixel_mixture
 
 GOLDEN = "0000001a 502f2695 27887fa3 013e4b8a be745b76 b4ee4419 82ea1add"
 """The words of `golden_mixture` for the bytes 0, 11, 22, ... 253; any change of them is a change of the format."""
@@ -37,7 +39,7 @@ def random_latents(seed: int, batch: int, count: int) -> Mixture:
     return latent_mixture(np.zeros(shape, np.int64), means, log_scales, rng.integers(1, 9000, shape[:2]))[0]
 
 
-def likely_values(mixture: Mixture, seed: int) -> IntArray:
+def likely_values(mixture: Mixture, seed: int) -> Int64:
     """A draw from the distributions, by inverting the CDF in floating point."""
     rng = np.random.default_rng(seed)
     edges = np.broadcast_to(np.arange(1, 256), (*mixture.shape, 255))
@@ -45,7 +47,7 @@ def likely_values(mixture: Mixture, seed: int) -> IntArray:
     return (share < rng.random((*mixture.shape, 1))).sum(-1)
 
 
-def encode(mixture: Mixture, values: IntArray) -> tuple[list[Words], npt.NDArray[np.float64]]:
+def encode(mixture: Mixture, values: Int64) -> tuple[list[Words], npt.NDArray[np.float64]]:
     encoder = Encoder(mixture.shape[0])
     encoder.code(mixture, values)
     streams = encoder.finish([encoder.mark()])
@@ -89,7 +91,7 @@ def test_values_in_windows_come_back(seed: int, batch: int, count: int) -> None:
     assert (bits >= most - count * 1e-6).all()  # probabilities are multiples of 2**-24
 
 
-@given(st.integers(0, 2**32), st.sampled_from((WINDOW, DIGIT)), st.integers(0, 46))
+@given(st.integers(0, 2**32), st.sampled_from((WINDOW, ALPHABET)), st.integers(0, 46))
 @settings(max_examples=200, deadline=None)
 def test_probabilities_are_those_of_the_arithmetic_page(seed: int, count: int, magnitude: int) -> None:
     """What one symbol does to a known state of the coder tells its probability and where that begins."""
@@ -217,7 +219,7 @@ def test_bits_add_up() -> None:
         assert stream.bits == pytest.approx([once] * 3)
 
 
-def golden_mixture() -> tuple[Mixture, IntArray]:
+def golden_mixture() -> tuple[Mixture, Int64]:
     """Three components at different places, from narrow to wide."""
     n = np.arange(24)[None, :, None]
     m = np.arange(3)[None, None, :]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sv_files import MODEL, lossless, sections, streams
 
-from selfcodec.container import Container, Header, pack, peek, unpack
 from selfcodec.errors import FormatError, InputError, ModelError
+from selfcodec.format.container import Container, Header, pack, peek, unpack
 from selfcodec.modes import Mode
 
 STORED_1X1 = "93 53 56 10 25 01 01"

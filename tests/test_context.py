@@ -13,24 +13,25 @@ import variants
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfcodec import context, joint
+from selfcodec.arrays import UInt8
 from selfcodec.codec import Settings, decode_file, encode_picture, open_file
-from selfcodec.context import wavefront
+from selfcodec.coding.tables import load_tables
 from selfcodec.errors import ModelError
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
-from selfcodec.imageio import from_image
-from selfcodec.integer import Runtime
-from selfcodec.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
+from selfcodec.images import from_image
+from selfcodec.likelihoods.context import mixture as joint
+from selfcodec.likelihoods.context import neighbours as context
+from selfcodec.likelihoods.context.order import wavefront
+from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
 from selfcodec.models import context as trainers
 from selfcodec.models.config import Recipe
 from selfcodec.models.context import _gathered, _seen, context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
 from selfcodec.modes import Mode
-from selfcodec.rows import RowNetwork
-from selfcodec.tables import load_tables
+from selfcodec.networks.integer import Runtime
+from selfcodec.networks.pointwise import RowNetwork
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 LAYOUT = PixelLayout(3, 3, joint=True)
 
 
@@ -329,7 +330,7 @@ def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.Monk
         assert (head(np.concatenate(rows, 1)) == expected).all()
         assert np.abs(expected).max() > 0
         for count in (1, 100, 300, 301):
-            monkeypatch.setattr("selfcodec.rows.ROWS_AT_ONCE", count)
+            monkeypatch.setattr("selfcodec.networks.pointwise.ROWS_AT_ONCE", count)
             assert (head(np.concatenate(rows, 1)) == expected).all()
         monkeypatch.undo()
         assert head(np.concatenate(rows, 1)[:0]).shape == (0, expected.shape[1])

@@ -7,12 +7,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import collect, plots
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.published import published_curves
@@ -20,9 +19,6 @@ from selfcodec.benchmarks.results import CoderInfo, Record, Run
 from selfcodec.benchmarks.summary import summary
 from selfcodec.cli.main import main
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
-
 
 ANCHOR_CURVE = ([1.0, 2.0, 4.0, 8.0], [30.0, 33.0, 36.0, 39.0])
 

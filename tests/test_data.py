@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import data
 from selfcodec.models.config import TrainConfig, load_recipe
 from selfcodec.models.data import LUMA, ImageSet, augmented, coarse_colour, training_images
 from selfcodec.transforms import get_transform
 
-UInt8 = npt.NDArray[np.uint8]
 CPU = torch.device("cpu")
 
 

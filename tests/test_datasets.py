@@ -10,11 +10,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.errors import InputError
 from selfcodec.models.datasets import load_images, load_named
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 def test_an_array_is_found_by_its_name(patches: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

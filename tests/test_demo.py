@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import MODES, opened, run
 from PIL import Image
 
 from selfcodec import decode
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import demo
 from selfcodec.codec import decode_file
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 @pytest.mark.parametrize("kind", ["RGB", "RGBA", "L", "P"])

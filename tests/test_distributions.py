@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from selfcodec.layout import WINDOW, PixelLayout, known_sum_phase, phase_offsets
+from selfcodec.coding.mixture import WINDOW
+from selfcodec.likelihoods.layout import PixelLayout, known_sum_phase, phase_offsets
 from selfcodec.models.distributions import (
     Centre,
     dmol_log_prob,

@@ -12,21 +12,19 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 import variants
 from exactness_worker import digest_of_file
 from PIL import Image
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.codec import Settings, encode_picture, open_file
-from selfcodec.integer import Runtime
+from selfcodec.images import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
+from selfcodec.networks.integer import Runtime
 from selfcodec.zoo import model_by_id
-
-UInt8 = npt.NDArray[np.uint8]
 
 WORKER = Path(__file__).with_name("exactness_worker.py")
 TILE = 16
@@ -81,7 +79,7 @@ def files(
         model = variants.install(folder, "tiles", variants.with_tiles(tiny_model_dir / "tiny", TILE))
         rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
         image = Image.fromarray(photo[rows][:, columns])
-        picture, paths = imageio.from_image(image), []
+        picture, paths = from_image(image), []
         changes = {"tile": 2 * TILE, "block": TILE}
         in_context = variants.with_spec(variants.build(tiny_recipe, "context", patches)[2], **changes)
         of_context = variants.install(folder, "context", in_context)
@@ -142,7 +140,7 @@ def test_a_network_in_real_numbers_does_not(files: Decoded) -> None:
 def test_encoding_gives_the_same_bytes(files: Decoded, photo: UInt8) -> None:
     """Encoders run the same networks, and so write the same file under other settings."""
     rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
-    picture = imageio.from_image(Image.fromarray(photo[rows][:, columns]))
+    picture = from_image(Image.fromarray(photo[rows][:, columns]))
     lossless = [files[0][i].read_bytes() for i in (0, 3)]
     before = torch._C._get_mkldnn_enabled()
     try:

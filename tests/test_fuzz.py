@@ -12,21 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec, imageio
-from selfcodec.bytereader import ByteReader
+from selfcodec import codec
+from selfcodec.arrays import UInt8
 from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
-from selfcodec.container import MAX_PIXELS, Container, _read_header, pack, peek
 from selfcodec.errors import FormatError, InputError, ModelError
+from selfcodec.format.bytereader import ByteReader
+from selfcodec.format.container import MAX_PIXELS, Container, _read_header, pack, peek
+from selfcodec.images import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
 
 COUNT = int(os.environ.get("SELFCODEC_FUZZ", "1000"))
 """Random corruptions in all; forged checksums get half as many."""
@@ -61,16 +60,16 @@ def files(
         stored = codec._stored
         patch.setattr(codec, "_stored", lambda picture: stored(picture) + bytes(1 << 20))
         for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR, Mode.LOSSLESS):
-            made[str(mode)] = encode_picture(imageio.from_image(colour), Settings(mode), tiny_model, verify=False).data
+            made[str(mode)] = encode_picture(from_image(colour), Settings(mode), tiny_model, verify=False).data
         seeded = Settings(Mode.CG, quality=70, seed=300)
-        made["seeded"] = encode_picture(imageio.from_image(colour), seeded, tiny_model, verify=False).data
-        made["grey and alpha"] = encode_picture(imageio.from_image(alpha), None, tiny_model, verify=False).data
-        made["context"] = encode_picture(imageio.from_image(colour), None, of_context, verify=False).data
+        made["seeded"] = encode_picture(from_image(colour), seeded, tiny_model, verify=False).data
+        made["grey and alpha"] = encode_picture(from_image(alpha), None, tiny_model, verify=False).data
+        made["context"] = encode_picture(from_image(colour), None, of_context, verify=False).data
         drawn = Settings(Mode.CG, seed=300)
-        made["drawn in context"] = encode_picture(imageio.from_image(colour), drawn, of_context, verify=False).data
+        made["drawn in context"] = encode_picture(from_image(colour), drawn, of_context, verify=False).data
         patch.setattr(codec, "_stored", stored)
-        made["stored raw"] = encode_picture(imageio.from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
-        made["stored PNG"] = encode_picture(imageio.from_image(colour.quantize(4)), None, tiny_model).data
+        made["stored raw"] = encode_picture(from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
+        made["stored PNG"] = encode_picture(from_image(colour.quantize(4)), None, tiny_model).data
         assert tuple(made) == KINDS
         assert [str(open_file(data).header.mode) for data in made.values()] == [
             *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "cg", "stored", "stored")

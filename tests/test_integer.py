@@ -15,9 +15,9 @@ from random_networks import GRAPHS, RUNTIMES, exported, inputs_for, run, trained
 from torch import Tensor
 
 from selfcodec.errors import ModelError
-from selfcodec.graph import GraphBuilder
-from selfcodec.integer import IntegerGraph, prove_exact
 from selfcodec.models.layers import FloatGraph
+from selfcodec.networks.graph import GraphBuilder
+from selfcodec.networks.integer import IntegerGraph, prove_exact
 
 
 @pytest.mark.parametrize(("outliers", "fraction"), [(0, 7), (1, 4), (3000, 3)])

@@ -11,9 +11,9 @@ from random_networks import exported, run, trained
 from torch import Tensor
 
 from selfcodec.errors import ModelError
-from selfcodec.exact import EXACT_LIMIT, PARAM_MAX
-from selfcodec.graph import Graph, GraphBuilder
-from selfcodec.integer import IntegerGraph
+from selfcodec.fixed_point import EXACT_LIMIT, PARAM_MAX
+from selfcodec.networks.graph import Graph, GraphBuilder
+from selfcodec.networks.integer import IntegerGraph
 
 # The proof.
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcodec.errors import ModelError
-from selfcodec.exact import EXACT_LIMIT, WEIGHT_MAX, power_of_two, requantise_
+from selfcodec.fixed_point import EXACT_LIMIT, WEIGHT_MAX, power_of_two, requantise_
 from selfcodec.models.layers import integer_weights
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import COUNT, MODES, opened, put_test_set, report, run
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import ladder, metrics
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 
@@ -95,6 +94,6 @@ def test_modes_of_a_model_without_transformations() -> None:
     class Plain:
         levels: int = 0
 
-    assert metrics.coding_modes(Plain()) == [Mode.RS1, Mode.RS2, Mode.LOSSLESS]  # type: ignore[arg-type]
+    assert metrics.Plain().modes == [Mode.RS1, Mode.RS2, Mode.LOSSLESS]  # type: ignore[arg-type]
     rungs = {Mode.RS1: ladder.Rung([1], [1.0]), Mode.LOSSLESS: ladder.Rung([2], [np.inf])}
     assert [link.what for link in ladder.links(rungs)] == ["bytes rs1 < lossless"]

@@ -12,17 +12,16 @@ from typing import Any
 from urllib.error import URLError
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import learned
 from selfcodec.benchmarks.coders import LEARNED, choose_peers
 from selfcodec.benchmarks.runner import measure
 from selfcodec.errors import FormatError, InputError
 
-UInt8 = npt.NDArray[np.uint8]
 NAME = "mbt2018-mean"
 
 

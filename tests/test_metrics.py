@@ -7,13 +7,11 @@ from typing import Any
 
 import click
 import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import run
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import metrics
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 def test_psnr_of_known_errors() -> None:

@@ -7,17 +7,17 @@ from fractions import Fraction
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.special import expit, log_softmax, ndtr
 
-from selfcodec.exact import PARAM_MAX
-from selfcodec.mixture import CENTRE, Mixture, latent_mixture, pixel_mixture, softmax_weights
-
-IntArray = npt.NDArray[np.int64]
+from selfcodec.arrays import Int64
+from selfcodec.coding.mixture import Mixture, softmax_weights
+from selfcodec.fixed_point import PARAM_MAX
+from selfcodec.likelihoods.latent import CENTRE, latent_mixture
+from selfcodec.likelihoods.phases import pixel_mixture
 
 MEAN_MAX = 1 << 21
 """Bounds a pixel's mean in 2**-5: (2 coefficients of 2**14 times residuals of 2**10) / 2**5, plus known sums."""
@@ -28,7 +28,7 @@ BYTES = np.arange(257)
 SIDES = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 4))
 
 
-def integers(shape: tuple[int, ...], limit: int, low: int | None = None) -> st.SearchStrategy[IntArray]:
+def integers(shape: tuple[int, ...], limit: int, low: int | None = None) -> st.SearchStrategy[Int64]:
     """Arrays of int64 up to a magnitude; its ends come up often."""
     smallest = -limit if low is None else low
     element = st.one_of(st.integers(smallest, limit), st.sampled_from((smallest, max(0, smallest), limit)))
@@ -49,7 +49,7 @@ def latents(draw: st.DrawFn) -> Mixture:
     return latent_mixture(logits, means, scales, draw(integers(shape[:2], STEP_MAX, low=1)))[0]
 
 
-def everywhere(mixture: Mixture) -> IntArray:
+def everywhere(mixture: Mixture) -> Int64:
     """F at all 257 edges, (B, N, 257)."""
     return mixture.cumulative(np.broadcast_to(BYTES, (*mixture.shape, 257)))
 
@@ -119,7 +119,7 @@ def test_a_part_is_the_same_distributions(mixture: Mixture) -> None:
     assert (everywhere(mixture.part(start, stop)) == everywhere(mixture)[:, start:stop]).all()
 
 
-def random_parameters(seed: int, on_grid: bool) -> tuple[IntArray, IntArray, IntArray]:
+def random_parameters(seed: int, on_grid: bool) -> tuple[Int64, Int64, Int64]:
     """Logits, means and log-scales (4, 50, 3) as the paper's models have them; `on_grid`: no table rounds them."""
     rng = np.random.default_rng(seed)
     shape = (4, 50, 3)

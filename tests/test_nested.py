@@ -6,20 +6,20 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec, imageio
+from selfcodec import codec
+from selfcodec.arrays import UInt8
 from selfcodec.codec import cut_file, decode_file, open_file, sample_images
-from selfcodec.coder import Encoder
+from selfcodec.coding.coder import Encoder
 from selfcodec.errors import FormatError, InputError
-from selfcodec.integer import Runtime
+from selfcodec.images import from_image
 from selfcodec.modes import Mode, default_level
+from selfcodec.networks.integer import Runtime
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
 
 
@@ -128,7 +128,7 @@ def test_quality_buys_bytes(models: dict[str, Model], photo: UInt8, name: str, m
 
 def test_quality_makes_latents_finer(models: dict[str, Model], photo: UInt8) -> None:
     """A grid 12.5 steps of quality finer has half the distance between its points."""
-    picture = imageio.from_image(variants.make_image(photo, "RGB", 64, 64))
+    picture = from_image(variants.make_image(photo, "RGB", 64, 64))
     latents = {}
     for quality in (25, 50, 75):
         sent = frozenset(("u", "z1"))

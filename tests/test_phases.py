@@ -12,7 +12,7 @@ import torch
 from tiny_selfvae import build, images, step_of
 from torch import Tensor
 
-from selfcodec.layout import WINDOW
+from selfcodec.coding.mixture import WINDOW
 from selfcodec.models.distributions import Centre, dmol_mean, window_start
 from selfcodec.models.selfvae import SelfVAE, Withheld
 

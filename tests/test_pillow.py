@@ -6,14 +6,12 @@ import io
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image, UnidentifiedImageError
 
 import selfcodec
+from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from selfcodec import flow
-from selfcodec.integer import IntegerGraph, Runtime
 from selfcodec.models.distributions import gaussian_log_prob
 from selfcodec.models.export import export_network
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style
 from selfcodec.models.priors import MixturePrior, Prior, PriorKind, RealNVP, build_prior
+from selfcodec.networks import flow
+from selfcodec.networks.integer import IntegerGraph, Runtime
 
 KINDS: list[PriorKind] = ["gaussian", "mog", "realnvp"]
 STYLE = Style("residual", width=6, blocks=1)

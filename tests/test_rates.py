@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from benchmark_commands import COUNT, report, run
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import metrics, rates
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.errors import SelfcodecError
-from selfcodec.imageio import from_image
+from selfcodec.images import from_image
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
@@ -28,7 +28,6 @@ from selfcodec.models.train import Trainer
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 

@@ -15,11 +15,11 @@ from PIL import Image
 from skimage import data as photographs
 from test_exactness import ENVIRONMENTS, FEW, digests
 
-from selfcodec import imageio
 from selfcodec.codec import Settings, decode_file, encode_picture, open_file
-from selfcodec.exact import EXACT_LIMIT
-from selfcodec.integer import Runtime
+from selfcodec.fixed_point import EXACT_LIMIT
+from selfcodec.images import from_image
 from selfcodec.modes import Mode
+from selfcodec.networks.integer import Runtime
 from selfcodec.zoo import CARD, Model, find_model, read_manifest
 
 ZOO = Path(__file__).parents[1] / "models" / "zoo"
@@ -35,7 +35,7 @@ def crop() -> Image.Image:
 
 
 def encode(model: Model, mode: Mode) -> bytes:
-    return encode_picture(imageio.from_image(crop()), Settings(mode), model, verify=False, fallback=False).data
+    return encode_picture(from_image(crop()), Settings(mode), model, verify=False, fallback=False).data
 
 
 def golden(name: str, mode: Mode) -> Path:

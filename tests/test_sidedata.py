@@ -7,7 +7,6 @@ import io
 import zlib
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from damage import fuzz, noise
 from hypothesis import given, settings
@@ -15,9 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
-from selfcodec import sidedata
+from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
-from selfcodec.sidedata import (
+from selfcodec.format import sidedata
+from selfcodec.format.sidedata import (
     apply_metadata,
     pack_alpha,
     pack_metadata,
@@ -27,7 +27,6 @@ from selfcodec.sidedata import (
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
-UInt8 = npt.NDArray[np.uint8]
 
 
 @settings(deadline=None)

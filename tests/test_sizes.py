@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 import variants
 from PIL import Image
 
 from selfcodec import codec
+from selfcodec.arrays import Int64, UInt8
 from selfcodec.codec import decode_file, open_file
-from selfcodec.coder import Encoder
-from selfcodec.container import header_bytes, section_bytes
-from selfcodec.mixture import IntArray, Mixture
+from selfcodec.coding.coder import Encoder
+from selfcodec.coding.mixture import Mixture
+from selfcodec.format.container import header_bytes, section_bytes
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
 from selfcodec.modes import Mode
@@ -21,7 +21,6 @@ from selfcodec.schedule import Step
 from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("model_fixtures",)
 
 
@@ -76,19 +75,19 @@ def test_the_known_sum_holds_at_odd_edges_too(
     models: dict[str, Model], photo: UInt8, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the last phase of x starts from is within [-1, 2] of x, at the last column as well."""
-    differences: list[IntArray] = []
+    differences: list[Int64] = []
     phase = Walk._phase
 
     def recorded(
         walk: Walk,
         step: Step,
-        params: IntArray,
-        centre: IntArray,
-        target: IntArray | None,
+        params: Int64,
+        centre: Int64,
+        target: Int64 | None,
         inner: tuple[int, int],
         *,
         known: bool,
-    ) -> IntArray:
+    ) -> Int64:
         assert target is not None
         if step.name == "x":
             assert known is (len(differences) == 3)
@@ -109,7 +108,7 @@ def test_grey_images_are_coded_from_one_channel(
     counts: list[int] = []
 
     class Counting(Encoder):
-        def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
+        def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
             counts[-1] += mixture.shape[1]
             return super().code(mixture, values)
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import COUNT
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.errors import InputError
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 

@@ -6,17 +6,15 @@ import json
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from benchmark_commands import run
 from PIL import Image
 
+from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import scaling, speed
 from selfcodec.tiles import PIXELS_AT_ONCE
 from selfcodec.zoo import Model
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("benchmark_fixtures",)
 
 

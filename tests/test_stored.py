@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from selfcodec.errors import FormatError
-from selfcodec.stored import pack_stored, stored_size, unpack_stored
+from selfcodec.format.stored import pack_stored, stored_size, unpack_stored
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -183,8 +183,8 @@ def test_damaged_stored_images(mode: str) -> None:
 @pytest.mark.parametrize(("side", "pixels"), [(15, 2**24), (2**14, 100)])
 def test_a_large_image_is_no_webp(side: int, pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its encoder would take too much memory, and the format has no larger sides."""
-    monkeypatch.setattr("selfcodec.stored._WEBP_SIDE", side)
-    monkeypatch.setattr("selfcodec.stored._WEBP_PIXELS", pixels)
+    monkeypatch.setattr("selfcodec.format.stored._WEBP_SIDE", side)
+    monkeypatch.setattr("selfcodec.format.stored._WEBP_PIXELS", pixels)
     image = Image.new("RGB", (16, 16))
     data = pack_stored(image)
     assert data[:5] == b"\x01\x89PNG"

@@ -11,9 +11,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from selfcodec import tables
+from selfcodec.coding import tables
+from selfcodec.coding.tables import Tables, load_tables
 from selfcodec.errors import ModelError
-from selfcodec.tables import Tables, load_tables
 
 NAMES = ("logistic", "normal", "pixel_inverse_scale", "latent_inverse_scale", "weight", "coupling", "quality")
 SAMPLED = 61
@@ -109,11 +109,10 @@ def test_fields_are_all_there() -> None:
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the file of tables, which the uncached loader then reads."""
-    source = Path(tables.__file__).parent / "data" / "tables.npz"
-    (tmp_path / "data").mkdir()
-    shutil.copy(source, tmp_path / "data" / "tables.npz")
-    monkeypatch.setattr(tables, "__file__", str(tmp_path / "tables.py"))
-    return tmp_path / "data" / "tables.npz"
+    copy = tmp_path / "tables.npz"
+    shutil.copy(tables.TABLES, copy)
+    monkeypatch.setattr(tables, "TABLES", copy)
+    return copy
 
 
 def test_the_copy_loads(copied: Path) -> None:

@@ -8,20 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
+from selfcodec.arrays import UInt8
 from selfcodec.models import train
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained
 from selfcodec.models.config import OPTIMIZERS, Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.train import LOG, Progress, Trainer, calibrate, evaluate
 
-UInt8 = npt.NDArray[np.uint8]
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_random_numbers")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sv_files import MODEL, assert_same, example, lossless, sections
 
-from selfcodec.container import Container, Header, cut, header_bytes, pack, section_bytes, unpack
 from selfcodec.errors import FormatError, InputError, TruncatedError
+from selfcodec.format.container import Container, Header, cut, header_bytes, pack, section_bytes, unpack
 from selfcodec.modes import Mode
 
 

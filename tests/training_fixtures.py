@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from trainer_state import CPU
 
+from selfcodec.arrays import UInt8
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
-
-UInt8 = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")

@@ -14,17 +14,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load as load_safetensors
 
-from selfcodec import imageio
+from selfcodec.arrays import UInt8
 from selfcodec.codec import Encoded, Settings, encode_picture
-from selfcodec.layout import PixelLayout
+from selfcodec.images import from_image
+from selfcodec.likelihoods.layout import PixelLayout
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, pack_model, read_contents
-
-UInt8 = npt.NDArray[np.uint8]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vae": {"levels": 0},
@@ -109,7 +108,7 @@ def make_image(photo: UInt8, mode: str, width: int, height: int) -> Image.Image:
 
 
 def encode(image: Image.Image, model: Model, mode: Mode = Mode.LOSSLESS, **settings: int) -> Encoded:
-    return encode_picture(imageio.from_image(image), Settings(mode, **settings), model, verify=False)
+    return encode_picture(from_image(image), Settings(mode, **settings), model, verify=False)
 
 
 def same(a: Image.Image, b: Image.Image) -> bool:

@@ -18,6 +18,8 @@ INPUT_FRACTION = 6
 """Fraction bits of every network input: pixels are (value - 128) / 64, latents their own value."""
 PARAM_FRACTION = 10
 """Fraction bits of every network output; a mean's unit is 32 grey levels, so its step is 1/32 of one."""
+LATENT_FRACTION = 12
+"""Fraction bits of latents and of their grids' widths."""
 PIXEL_MAX = 128
 ACTIVATION_MAX = 1023
 PARAM_MAX = (1 << 14) - 1

@@ -2,7 +2,7 @@
 
 Once a channel is known, every component's weight is multiplied by the probability that it gave that channel, so that
 what one channel reveals about the kind of place sharpens the next. In integers, compiled, from the heads' outputs to
-the weights of the digits that are coded; the same tables and units as `selfcodec.mixture`.
+the weights of the digits that are coded; the same tables and units as `selfcodec.coding.mixture`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from selfcodec.compiled import Bytes, Ints, Reals, bit_length, compiled, shift
-from selfcodec.exact import PARAM_FRACTION
-from selfcodec.layout import (
-    ACTIVITY_LOG_SCALE,
-    ACTIVITY_MEAN_UNIT,
-    ACTIVITY_UNIT,
-    DIGIT,
+from selfcodec.arrays import Float32, Int64, UInt8
+from selfcodec.coding.coder import ALPHABET
+from selfcodec.coding.mixture import INTERPOLATION_BITS
+from selfcodec.coding.tables import (
+    CDF_BITS,
+    CDF_RANGE,
+    CDF_STEP_BITS,
+    INVERSE_BITS,
     LOG_SCALE_STEP,
     PIXEL_LOG_SCALES,
+    WEIGHT_RANGE,
+    WEIGHT_STEP_BITS,
 )
-from selfcodec.mixture import INTERPOLATION_BITS, PIXEL_BITS
-from selfcodec.tables import CDF_BITS, CDF_RANGE, CDF_STEP_BITS, INVERSE_BITS, WEIGHT_RANGE, WEIGHT_STEP_BITS
+from selfcodec.compiled import bit_length, compiled, shift
+from selfcodec.fixed_point import PARAM_FRACTION
+from selfcodec.likelihoods.layout import ACTIVITY_LOG_SCALE, ACTIVITY_MEAN_UNIT, ACTIVITY_UNIT, PIXEL_BITS
 
 Weights = npt.NDArray[np.float64]
 
@@ -48,7 +52,7 @@ _EDGE = 1 << PIXEL_BITS
 
 
 @compiled
-def _cdf(table: Ints, distance: int) -> int:
+def _cdf(table: Int64, distance: int) -> int:
     """The logistic's CDF in 2**-CDF_BITS; distance from the mean in scales, in 2**-(INVERSE_BITS + PIXEL_BITS)."""
     t = min(max((distance >> _CDF_DROP) + _CDF_HALF, 0), _CDF_LAST)
     index = t >> INTERPOLATION_BITS
@@ -57,7 +61,7 @@ def _cdf(table: Ints, distance: int) -> int:
 
 
 @compiled
-def _byte_cdf(table: Ints, byte: int, mean: int, inverse: int) -> int:
+def _byte_cdf(table: Int64, byte: int, mean: int, inverse: int) -> int:
     """A component's CDF at the lower edge of a byte 0..256, in 2**-CDF_BITS; the outermost bytes have the tails."""
     if byte <= 0:
         return 0
@@ -67,7 +71,7 @@ def _byte_cdf(table: Ints, byte: int, mean: int, inverse: int) -> int:
 
 
 @compiled
-def _start(logits: Reals, table: Ints, weights: Ints) -> None:
+def _start(logits: Float32, table: Int64, weights: Int64) -> None:
     """Weights (M,) of the components before any channel is known, from logits (M,); the largest is 2**16."""
     largest = int(logits[0])
     for m in range(1, len(weights)):
@@ -79,7 +83,14 @@ def _start(logits: Reals, table: Ints, weights: Ints) -> None:
 
 @compiled
 def _components(
-    params: Reals, channel: int, base: Ints, activity: int, values: Ints, scales: Ints, means: Ints, inverses: Ints
+    params: Float32,
+    channel: int,
+    base: Int64,
+    activity: int,
+    values: Int64,
+    scales: Int64,
+    means: Int64,
+    inverses: Int64,
 ) -> None:
     """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values."""
     mixtures, channels = len(means), len(base)
@@ -96,16 +107,16 @@ def _components(
 
 
 @compiled
-def _digit(table: Ints, weights: Ints, means: Ints, inverses: Ints, start: int, width: int, out: Ints) -> None:
+def _digit(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: int, width: int, out: Int64) -> None:
     """Sets the weights (16,) of the digits of `width` bytes each from byte `start`; their sum is below 2**16 + 16."""
     out[:] = 0
     lowest, highest = table[0], _cdf(table, _CDF_FAR)
     for m in range(len(weights)):
         distance, step = (_EDGE * start - _EDGE // 2 - means[m]) * inverses[m], _EDGE * width * inverses[m]
         below = _byte_cdf(table, start, means[m], inverses[m])
-        for d in range(DIGIT):
+        for d in range(ALPHABET):
             distance += step
-            if d == DIGIT - 1 and start + DIGIT * width == 256:
+            if d == ALPHABET - 1 and start + ALPHABET * width == 256:
                 above = 1 << CDF_BITS
             elif distance <= -_CDF_FAR:
                 above = lowest
@@ -117,12 +128,12 @@ def _digit(table: Ints, weights: Ints, means: Ints, inverses: Ints, start: int, 
                 out[d] += weights[m] * (above - below)
             below = above
     drop = max(0, bit_length(out.sum()) - WEIGHT_BITS)
-    for d in range(DIGIT):
+    for d in range(ALPHABET):
         out[d] = min(out[d] >> drop, _WEIGHT_MOST) + 1
 
 
 @compiled
-def _learn(table: Ints, weights: Ints, means: Ints, inverses: Ints, value: int) -> None:
+def _learn(table: Int64, weights: Int64, means: Int64, inverses: Int64, value: int) -> None:
     """Multiplies every component's weight by the probability that it gave the channel's value."""
     largest = 0
     for m in range(len(weights)):
@@ -136,17 +147,17 @@ def _learn(table: Ints, weights: Ints, means: Ints, inverses: Ints, value: int) 
 
 @compiled
 def digits_of(
-    params: Reals,
-    bases: Ints,
-    activity: Ints,
-    values: Ints,
+    params: Float32,
+    bases: Int64,
+    activity: Int64,
+    values: Int64,
     coded: int,
     mixtures: int,
-    table: Ints,
-    scales: Ints,
-    softmax: Ints,
-    starts: Ints,
-    digits: Bytes,
+    table: Int64,
+    scales: Int64,
+    softmax: Int64,
+    starts: Int64,
+    digits: UInt8,
     weights: npt.NDArray[np.uint16],
 ) -> None:
     """The encoder's side: digits and their weights of whole steps, in coding order.
@@ -156,14 +167,14 @@ def digits_of(
         values: (n, C), the true values.
         coded: channels that are coded; 1 for a grey image.
         mixtures: M.
-        table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.tables`.
+        table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.coding.tables`.
         starts: (T + 1,), the steps' beginnings among the n pixels.
         digits: (2 coded n,), set: of each step, for each channel, the high digits of its pixels, then the low ones.
         weights: (2 coded n, 16), set.
     """
     scratch = np.empty((3, mixtures), dtype=np.int64)
     w, means, inverses = scratch[0], scratch[1], scratch[2]
-    out = np.empty(DIGIT, dtype=np.int64)
+    out = np.empty(ALPHABET, dtype=np.int64)
     for t in range(len(starts) - 1):
         first, count = starts[t], starts[t + 1] - starts[t]
         for i in range(first, first + count):
@@ -172,14 +183,14 @@ def digits_of(
                 value = values[i, channel]
                 _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
                 at = 2 * coded * first + 2 * channel * count + i - first
-                high = value // DIGIT
-                _digit(table, w, means, inverses, 0, DIGIT, out)
+                high = value // ALPHABET
+                _digit(table, w, means, inverses, 0, ALPHABET, out)
                 digits[at] = high
-                for d in range(DIGIT):
+                for d in range(ALPHABET):
                     weights[at, d] = out[d]
-                _digit(table, w, means, inverses, DIGIT * high, 1, out)
-                digits[at + count] = value % DIGIT
-                for d in range(DIGIT):
+                _digit(table, w, means, inverses, ALPHABET * high, 1, out)
+                digits[at + count] = value % ALPHABET
+                for d in range(ALPHABET):
                     weights[at + count, d] = out[d]
                 if channel + 1 < coded:
                     _learn(table, w, means, inverses, value)
@@ -187,15 +198,15 @@ def digits_of(
 
 @compiled
 def high_weights(
-    params: Reals,
-    bases: Ints,
-    activity: Ints,
-    values: Ints,
+    params: Float32,
+    bases: Int64,
+    activity: Int64,
+    values: Int64,
     channel: int,
-    table: Ints,
-    scales: Ints,
-    softmax: Ints,
-    state: Ints,
+    table: Int64,
+    scales: Int64,
+    softmax: Int64,
+    state: Int64,
     weights: Weights,
 ) -> None:
     """The decoder's side: weights (n, 16) of the high digits of one channel, the channels before it being known.
@@ -204,7 +215,7 @@ def high_weights(
         state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
             set to this channel's.
     """
-    out = np.empty(DIGIT, dtype=np.int64)
+    out = np.empty(ALPHABET, dtype=np.int64)
     for i in range(len(params)):
         w, means, inverses = state[i, 0], state[i, 1], state[i, 2]
         if channel == 0:
@@ -212,31 +223,31 @@ def high_weights(
         else:
             _learn(table, w, means, inverses, values[i, channel - 1])
         _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
-        _digit(table, w, means, inverses, 0, DIGIT, out)
-        for d in range(DIGIT):
+        _digit(table, w, means, inverses, 0, ALPHABET, out)
+        for d in range(ALPHABET):
             weights[i, d] = out[d]
 
 
 @compiled
-def low_weights(high: Ints, table: Ints, state: Ints, weights: Weights) -> None:
+def low_weights(high: Int64, table: Int64, state: Int64, weights: Weights) -> None:
     """The same of the low digits, given the high ones (n,)."""
-    out = np.empty(DIGIT, dtype=np.int64)
+    out = np.empty(ALPHABET, dtype=np.int64)
     for i in range(len(high)):
-        _digit(table, state[i, 0], state[i, 1], state[i, 2], DIGIT * int(high[i]), 1, out)
-        for d in range(DIGIT):
+        _digit(table, state[i, 0], state[i, 1], state[i, 2], ALPHABET * int(high[i]), 1, out)
+        for d in range(ALPHABET):
             weights[i, d] = out[d]
 
 
 @compiled
 def expected(
-    params: Reals,
-    bases: Ints,
-    activity: Ints,
+    params: Float32,
+    bases: Int64,
+    activity: Int64,
     coded: int,
     mixtures: int,
-    scales: Ints,
-    softmax: Ints,
-    values: Ints,
+    scales: Int64,
+    softmax: Int64,
+    values: Int64,
 ) -> None:
     """Sets values (n, C) to the mixtures' means, channel after channel, those of a grey image to that of the first."""
     scratch = np.empty((3, mixtures), dtype=np.int64)

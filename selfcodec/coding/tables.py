@@ -1,7 +1,7 @@
 """The probability tables: logistic and normal CDF, exponentials, step scales; integers, shipped as data.
 
-`python -m selfcodec.tables` computes them afresh with mpmath and writes `data/tables.npz`. The codec only ever reads
-the file, and refuses one with another hash: no libm takes part in decoding.
+`python -m selfcodec.coding.tables` computes them afresh with mpmath and writes
+`data/tables.npz`. The codec only ever reads the file and refuses one with another hash: no libm takes part in decoding.
 """
 
 from __future__ import annotations
@@ -12,13 +12,19 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from selfcodec.arrays import Int64
 from selfcodec.errors import ModelError
-from selfcodec.layout import COUPLING_LIMIT, LATENT_LOG_SCALES, LOG_SCALE_STEP, PIXEL_LOG_SCALES
 
-IntArray = npt.NDArray[np.int64]
+TABLES = Path(__file__).parents[1] / "data" / "tables.npz"
 
+PIXEL_LOG_SCALES = (-2.5, 5.5)
+"""Natural logarithm of a logistic's scale in grey levels: [low, high)."""
+LATENT_LOG_SCALES = (-4.0, 4.0)
+"""Natural logarithm of a Gaussian's standard deviation: [low, high)."""
+LOG_SCALE_STEP = 1 / 32
+COUPLING_LIMIT = 2.0
+"""Largest magnitude of a coupling layer's log-scale."""
 CDF_BITS = 30
 """A CDF entry is the probability times 2**30."""
 CDF_RANGE = 20
@@ -53,16 +59,16 @@ class Tables:
         quality: grid step scale of quality 1..100 (index 0 unused), times 2**16.
     """
 
-    logistic: IntArray
-    normal: IntArray
-    pixel_inverse_scale: IntArray
-    latent_inverse_scale: IntArray
-    weight: IntArray
-    coupling: IntArray
-    quality: IntArray
+    logistic: Int64
+    normal: Int64
+    pixel_inverse_scale: Int64
+    latent_inverse_scale: Int64
+    weight: Int64
+    coupling: Int64
+    quality: Int64
 
 
-def _compute() -> dict[str, IntArray]:
+def _compute() -> dict[str, Int64]:
     import mpmath
 
     mpmath.mp.prec = 200
@@ -96,7 +102,7 @@ def _compute() -> dict[str, IntArray]:
     return {name: np.array(table, dtype=np.int64) for name, table in values.items()}
 
 
-def _digest(tables: dict[str, IntArray]) -> str:
+def _digest(tables: dict[str, Int64]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tables):
         digest.update(name.encode())
@@ -107,7 +113,7 @@ def _digest(tables: dict[str, IntArray]) -> str:
 @cache
 def load_tables() -> Tables:
     """The shipped tables; ModelError where the file is not the one this version was made with."""
-    with np.load(Path(__file__).parent / "data" / "tables.npz") as archive:
+    with np.load(TABLES) as archive:
         tables = {name: archive[name] for name in archive.files}
     if _digest(tables) != SHA256:
         raise ModelError("selfcodec/data/tables.npz is not this version's: reinstall selfcodec")
@@ -117,9 +123,8 @@ def load_tables() -> Tables:
 def main() -> None:
     """Writes the tables and prints their hash, which belongs into SHA256."""
     tables = _compute()
-    path = Path(__file__).parent / "data" / "tables.npz"
-    np.savez_compressed(path, allow_pickle=False, **tables)
-    print(path, _digest(tables))
+    np.savez_compressed(TABLES, allow_pickle=False, **tables)
+    print(TABLES, _digest(tables))
 
 
 if __name__ == "__main__":

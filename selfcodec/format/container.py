@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from selfcodec.bytereader import MAX_VARINT, ByteReader, encode_varint
+from selfcodec.arrays import Words
 from selfcodec.errors import FormatError, InputError, TruncatedError
+from selfcodec.format.bytereader import MAX_VARINT, ByteReader, encode_varint
 from selfcodec.modes import MAX_TRANSFORMS, Mode, has_level
 
 MAGIC = b"\x93SV"
@@ -36,7 +36,6 @@ _CRC_BYTES = 4
 _MODE_OFFSET = len(MAGIC) + 1
 _WORD_BYTES = 4
 
-Words = npt.NDArray[np.uint32]
 SectionsFor = Callable[[bytes, Mode, int], tuple[str, ...]]
 """(model id, mode, level) -> names of the sent variables in order; InputError for a level out of range."""
 

@@ -2,8 +2,8 @@
 
 A wavefront has a few hundred pixels a step, so that preparing operations costs more than computing them, and threads
 that wait for Python's lock between operations lose more still. Here a convolution is a matrix product, exact in any
-order of summation as everywhere (`selfcodec.exact`), and the whole network is one compiled call without the lock. The
-results are `IntegerGraph`'s, bit by bit.
+order of summation as everywhere (`selfcodec.fixed_point`), and the whole network is one compiled call without the
+lock. The results are `IntegerGraph`'s, bit by bit.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selfcodec.compiled import Ints, Reals, compiled
+from selfcodec.arrays import Float32, Int64
+from selfcodec.compiled import compiled
 from selfcodec.errors import ModelError
-from selfcodec.exact import LEAKY_SLOPE
-from selfcodec.graph import Node
-from selfcodec.integer import IntegerGraph
+from selfcodec.fixed_point import LEAKY_SLOPE
+from selfcodec.networks.graph import Node
+from selfcodec.networks.integer import IntegerGraph
 
 ROWS_AT_ONCE = 1 << 11
 """So that what one step of a network leaves is still in a processor's cache at the next."""
@@ -35,7 +36,7 @@ def _rounded(value: np.float32, slope: np.float32, limit: np.float32) -> np.floa
 
 
 @compiled
-def _product(x: Reals, weight: Reals, bias: Reals, settings: Reals, out: Reals) -> None:
+def _product(x: Float32, weight: Float32, bias: Float32, settings: Float32, out: Float32) -> None:
     """A convolution of kernel 1: x (N, C), weight (C, C') and bias (C',) in units of the output; out (N, C')."""
     np.dot(x, weight, out)
     for i in range(out.shape[0]):
@@ -44,7 +45,7 @@ def _product(x: Reals, weight: Reals, bias: Reals, settings: Reals, out: Reals) 
 
 
 @compiled
-def _sum(a: Reals, b: Reals, settings: Reals, out: Reals) -> None:
+def _sum(a: Float32, b: Float32, settings: Float32, out: Float32) -> None:
     """The sum of two nodes, their formats aligned; all (N, C)."""
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -53,7 +54,7 @@ def _sum(a: Reals, b: Reals, settings: Reals, out: Reals) -> None:
 
 
 @compiled
-def _run(plan: Ints, settings: Reals, weights: Reals, width: int, inputs: Reals, outputs: Reals) -> None:
+def _run(plan: Int64, settings: Float32, weights: Float32, width: int, inputs: Float32, outputs: Float32) -> None:
     """Computes all nodes of a network for some rows.
 
     Args:
@@ -99,7 +100,7 @@ class RowNetwork:
         slots, channels = _slots(nodes), {node.name: node.channels for node in nodes}
         self._plan = np.full((len(nodes), 6), -1, dtype=np.int64)
         self._settings = np.zeros((len(nodes), 4), dtype=np.float32)
-        weights: list[Reals] = []
+        weights: list[Float32] = []
         for node, plan, settings in zip(nodes, self._plan, self._settings, strict=True):
             settings[_SLOPE], settings[_LIMIT] = _SLOPES[node.activation], net.limits[node.name]
             plan[:2] = node.channels, slots[node.name]
@@ -117,7 +118,7 @@ class RowNetwork:
         self._weights = np.concatenate(weights)
         self._width, self._channels = max(channels.values()), nodes[-1].channels
 
-    def __call__(self, inputs: Reals) -> Reals:
+    def __call__(self, inputs: Float32) -> Float32:
         """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
         outputs = np.empty((len(inputs), self._channels), dtype=np.float32)
         for start in range(0, len(inputs), ROWS_AT_ONCE):

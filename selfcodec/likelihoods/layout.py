@@ -12,20 +12,12 @@ from dataclasses import dataclass
 
 MEAN_UNIT = 32
 """Grey levels for one unit of a mean output."""
+PIXEL_BITS = 5
+"""Means and edges of pixels are in units of 2**-5 grey levels."""
 LOG_SCALE_OFFSET = 2.0
-PIXEL_LOG_SCALES = (-2.5, 5.5)
-"""Natural logarithm of a logistic's scale in grey levels: [low, high)."""
-LATENT_LOG_SCALES = (-4.0, 4.0)
-"""Natural logarithm of a Gaussian's standard deviation: [low, high)."""
-LOG_SCALE_STEP = 1 / 32
-DIGIT = 16
-"""A byte is coded as two digits of this many values, the high one first."""
-WINDOW = 4
-"""Values of the last pixel of a cell that its known sum leaves possible."""
+"""Added to a raw log-scale."""
 WINDOW_BELOW = 2
 """How many of them lie below 4 y minus the other pixels."""
-COUPLING_LIMIT = 2.0
-"""Largest magnitude of a coupling layer's log-scale."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Networks as data: a list of nodes that the trainer runs in floating point and the codec in integers.
 
 A network is written once, as a `Graph`. `selfcodec.models.layers.FloatGraph` gives its nodes real weights and trains
-them; `selfcodec.integer.IntegerGraph` runs the same nodes on integers. There is no tracing and no second definition.
+them; `IntegerGraph` runs the same nodes on integers. There is no tracing and no second definition.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from selfcodec.errors import ModelError
-from selfcodec.exact import ACTIVATION_MAX, PARAM_MAX, PIXEL_MAX
+from selfcodec.fixed_point import ACTIVATION_MAX, PARAM_MAX, PIXEL_MAX
 
 OPS = (
     "pixels",  # input: (value - 128) / 64

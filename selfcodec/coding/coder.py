@@ -19,19 +19,19 @@ from typing import Protocol
 
 import constriction
 import numpy as np
-import numpy.typing as npt
 
+from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, Words
+from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.compiled import compiled
 from selfcodec.errors import FormatError, TruncatedError
-from selfcodec.layout import DIGIT, WINDOW
-from selfcodec.mixture import IntArray, Mixture
 from selfcodec.parallel import mapped
 
-Words = npt.NDArray[np.uint32]
-Weights = npt.NDArray[np.float64] | npt.NDArray[np.uint16]
+Weights = Float64 | UInt16
 """Exact integers."""
-Digits = IntArray | npt.NDArray[np.uint8]
+Digits = Int64 | UInt8
 
+ALPHABET = 16
+"""A byte is coded as two symbols of this many values, the high one first."""
 CHUNK = 8192
 """Bytes of an image whose digits are coded together: all high ones, then all low ones. Part of the format."""
 PRECISION = 24
@@ -43,7 +43,7 @@ STATE_WORDS = 2
 class ByteCoder(Protocol):
     """Turns distributions into bytes, given the true ones where they are known."""
 
-    def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
+    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
         """Bytes (B, N), values 0..255; `values` holds them on the encoder's side and is ignored on the others."""
         ...
 
@@ -51,7 +51,7 @@ class ByteCoder(Protocol):
 _MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
-def _digit_weights(mixture: Mixture, start: IntArray, width: int, count: int = DIGIT) -> npt.NDArray[np.float64]:
+def _digit_weights(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
     """Weights (B, N, count) of the digits of `width` bytes each from `start` (B, N); exact integers, at least 1."""
     edges = start[..., None] + width * np.arange(count + 1)
     return (np.diff(mixture.cumulative(edges), axis=-1) + 1).astype(np.float64)
@@ -96,7 +96,7 @@ Notes = tuple[Digits, Weights]
 """Digits (B, N) with their weights (B, N, count)."""
 
 
-def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Digits, Weights, npt.NDArray[np.float64]]:
+def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Digits, Weights, Float64]:
     digits, weights = evaluate()
     return digits, weights, np.array([_bits(w, d) for w, d in zip(weights, digits, strict=True)])
 
@@ -108,7 +108,7 @@ class Encoder:
         self._batch = batch
         self._pending: list[Callable[[], Notes]] = []
 
-    def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
+    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
         if values is None:
             raise ValueError("an encoder needs the values")
         for start in range(0, mixture.shape[1], CHUNK):
@@ -116,9 +116,9 @@ class Encoder:
             if part.window is not None:
                 self.note(bytes_ - part.window, _digit_weights(part, part.window, 1, WINDOW))
                 continue
-            high, low = bytes_ // DIGIT, bytes_ % DIGIT
-            self.note(high, _digit_weights(part, np.zeros_like(high), DIGIT))
-            self.note(low, _digit_weights(part, DIGIT * high, 1))
+            high, low = bytes_ // ALPHABET, bytes_ % ALPHABET
+            self.note(high, _digit_weights(part, np.zeros_like(high), ALPHABET))
+            self.note(low, _digit_weights(part, ALPHABET * high, 1))
         return values
 
     def note(self, digits: Digits, weights: Weights) -> None:
@@ -161,8 +161,8 @@ class _Source:
         except ValueError as error:
             raise FormatError(f"an entropy-coded stream is damaged: {error}") from error
 
-    def decode(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
-        digits: npt.NDArray[np.int32] = self.coder.decode(_MODEL, weights)
+    def decode(self, weights: Float64) -> Int32:
+        digits: Int32 = self.coder.decode(_MODEL, weights)
         return digits
 
 
@@ -180,7 +180,7 @@ class _RandomSource(_Source):
         words[0] |= 1  # the word read first, the top of the ANS coder's stack, must not be 0
         return words
 
-    def decode(self, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    def decode(self, weights: Float64) -> Int32:
         if self.coder.num_words() < len(weights) + STATE_WORDS:  # a digit takes 24 bits at most
             super().__init__(self._words(self.REFILL + len(weights)))
         return super().decode(weights)
@@ -198,24 +198,24 @@ class Decoder:
         part._sources = self._sources[images]
         return part
 
-    def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
+    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
         out = np.empty(mixture.shape, dtype=np.int64)
         for start in range(0, mixture.shape[1], CHUNK):
             part = mixture.part(start, start + CHUNK)
             if part.window is not None:
                 bytes_ = part.window + self._digits(_digit_weights(part, part.window, 1, WINDOW))
             else:
-                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), DIGIT))
-                bytes_ = DIGIT * high + self._digits(_digit_weights(part, DIGIT * high, 1))
+                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), ALPHABET))
+                bytes_ = ALPHABET * high + self._digits(_digit_weights(part, ALPHABET * high, 1))
             out[:, start : start + CHUNK] = bytes_
         return out
 
-    def _digits(self, weights: npt.NDArray[np.float64]) -> IntArray:
+    def _digits(self, weights: Float64) -> Int64:
         """As many digits of each image, (B, N), given their weights (B, N, count)."""
         batch, n, count = weights.shape
         return self.digits(weights.reshape(batch * n, count), [n] * batch).reshape(batch, n)
 
-    def digits(self, weights: npt.NDArray[np.float64], counts: Sequence[int]) -> IntArray:
+    def digits(self, weights: Float64, counts: Sequence[int]) -> Int64:
         """The next digits (N,), given their weights (N, count); `counts` tells how many are each image's."""
         digits, start = np.empty(len(weights), dtype=np.int64), 0
         for source, count in zip(self._sources, counts, strict=True):
@@ -244,5 +244,5 @@ class Mean:
         """The same of some of the images."""
         return self
 
-    def code(self, mixture: Mixture, values: IntArray | None) -> IntArray:
+    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
         return np.clip((mixture.mean() - mixture.first_edge) // mixture.spacing, 0, 255)

@@ -12,16 +12,15 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
 
 MAX_METADATA = 2**24
 """Bytes of metadata once decompressed."""
 
-UInt8 = npt.NDArray[np.uint8]
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIECE = 2**16

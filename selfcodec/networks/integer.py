@@ -1,4 +1,4 @@
-"""Runs a `Graph` on integers carried in float32: the same bits on every machine (see `selfcodec.exact`)."""
+"""Runs a `Graph` on integers carried in float32: the same bits on every machine (see `selfcodec.fixed_point`)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfcodec import exact
+from selfcodec import fixed_point as exact
 from selfcodec.errors import ModelError
-from selfcodec.graph import PASS_THROUGH, Graph, Node
+from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 
 WEIGHT_TYPES = (torch.int8, torch.int16)
 

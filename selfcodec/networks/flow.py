@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
-from selfcodec.integer import IntegerGraph, Runtime
-from selfcodec.mixture import STEP_BITS
-from selfcodec.tables import COUPLING_BITS, COUPLING_STEP_BITS, load_tables
+from selfcodec.coding.tables import COUPLING_BITS, COUPLING_STEP_BITS, load_tables
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
+from selfcodec.networks.integer import IntegerGraph, Runtime
 
 LIMIT = 1 << 24
 """Largest magnitude of v and u in 2**-12, inclusive: 4096."""
@@ -18,7 +17,7 @@ LIMIT = 1 << 24
 
 def latent_input(z: Tensor) -> Tensor:
     """A latent in 2**-12, int64, to a network's input in 2**-6, float32, rounded half up."""
-    drop = STEP_BITS - INPUT_FRACTION
+    drop = LATENT_FRACTION - INPUT_FRACTION
     return ((z + (1 << (drop - 1))) >> drop).clamp(-ACTIVATION_MAX, ACTIVATION_MAX).float()
 
 
@@ -28,7 +27,7 @@ def _scale_shift(net: IntegerGraph, a: Tensor, runtime: Runtime) -> tuple[Tensor
     table = torch.from_numpy(load_tables().coupling)
     drop, half = PARAM_FRACTION - COUPLING_STEP_BITS, len(table) // 2
     index = ((s + (1 << (drop - 1))) >> drop).clamp(-half, half) + half
-    return table[index], t << (STEP_BITS - PARAM_FRACTION)
+    return table[index], t << (LATENT_FRACTION - PARAM_FRACTION)
 
 
 def forward_map(v: Tensor, couplings: Sequence[IntegerGraph], runtime: Runtime) -> Tensor:

@@ -6,11 +6,9 @@ decode -> to_image(mode, planes, alpha, metadata) -> save_image -> write_atomica
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
-import secrets
 import threading
 import warnings
 from dataclasses import dataclass
@@ -18,15 +16,15 @@ from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from selfcodec.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
+from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
-from selfcodec.sidedata import apply_metadata, pack_metadata
-from selfcodec.stored import pack_stored, stored_size
+from selfcodec.files import write_atomically
+from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
+from selfcodec.format.sidedata import apply_metadata, pack_metadata
+from selfcodec.format.stored import pack_stored, stored_size
 
-UInt8 = npt.NDArray[np.uint8]
 Path = str | os.PathLike[str]
 
 _STRIP_PIXELS = 2**20
@@ -88,7 +86,7 @@ class Picture:
         return _MODE_NAMES[self.planes.shape[2] + (self.alpha is not None)]
 
 
-def load(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
+def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
     """Read an image from a path, a file's bytes, or an open binary file, which stays open.
 
     Args:
@@ -302,29 +300,3 @@ def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG")
         write_atomically(target, buffer.getvalue())
     else:
         target.write(buffer.getvalue())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename: nobody sees a part, errors leave nothing.
-
-    A symbolic link is followed; what is no regular file (a pipe, a device) is written in place.
-
-    Raises:
-        InputError: naming the path.
-    """
-    target = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(target), f".selfcodec-{secrets.token_hex(8)}.tmp")
-    try:
-        if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
-            with open(target, "wb") as file:
-                file.write(data)
-            return
-        # "x" and not tempfile, so that the file gets the permissions of an ordinary new one.
-        with open(temporary, "xb") as file:
-            file.write(data)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)

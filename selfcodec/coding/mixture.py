@@ -11,32 +11,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from selfcodec.exact import PARAM_FRACTION
-from selfcodec.layout import LATENT_LOG_SCALES, LOG_SCALE_OFFSET, LOG_SCALE_STEP, PIXEL_LOG_SCALES
-from selfcodec.tables import (
+from selfcodec.arrays import Int64
+from selfcodec.coding.tables import (
     CDF_BITS,
     CDF_RANGE,
     CDF_STEP_BITS,
     INVERSE_BITS,
+    LOG_SCALE_STEP,
     WEIGHT_RANGE,
     WEIGHT_STEP_BITS,
     load_tables,
 )
+from selfcodec.fixed_point import PARAM_FRACTION
 
-IntArray = npt.NDArray[np.int64]
-
-PIXEL_BITS = 5
-"""Means and edges of pixels are in units of 2**-5 grey levels."""
-LATENT_BITS = 13
-"""Means and edges of latents are in units of 2**-13."""
-STEP_BITS = 12
-"""Grid steps of latents are in units of 2**-12."""
 INTERPOLATION_BITS = 12
 """Fraction bits of a position between two table entries."""
-CENTRE = 128
-"""The byte of the grid point nearest to a latent's mean."""
+WINDOW = 4
+"""Values that a `window` leaves possible."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +43,14 @@ class Mixture:
         window: (B, N) the first of the `layout.WINDOW` bytes that alone can occur; None where all 256 can.
     """
 
-    cdf: IntArray
-    weights: IntArray
-    means: IntArray
-    inverse_scales: IntArray
+    cdf: Int64
+    weights: Int64
+    means: Int64
+    inverse_scales: Int64
     bits: int
-    first_edge: IntArray
-    spacing: IntArray
-    window: IntArray | None = None
+    first_edge: Int64
+    spacing: Int64
+    window: Int64 | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,7 +70,7 @@ class Mixture:
             None if self.window is None else self.window[:, start:stop],
         )
 
-    def cumulative(self, b: IntArray) -> IntArray:
+    def cumulative(self, b: Int64) -> Int64:
         """F at bytes b (B, N, J), values 0..256; nondecreasing in b, (B, N, J), in units of 2**-30 weights."""
         edge = self.first_edge[..., None] + self.spacing[..., None] * b
         drop = INVERSE_BITS + self.bits - CDF_STEP_BITS - INTERPOLATION_BITS
@@ -104,70 +96,22 @@ class Mixture:
         total[b <= 0] = 0
         return np.where(b >= 256, self.weights.sum(-1)[..., None] << CDF_BITS, total)
 
-    def mean(self) -> IntArray:
+    def mean(self) -> Int64:
         """The weighted mean of the components' means, (B, N), in 2**-bits, rounded down."""
         return (self.weights * self.means).sum(-1) // self.weights.sum(-1)
 
 
-def _log_scale_index(raw: IntArray, offset: float, bounds: tuple[float, float]) -> IntArray:
+def log_scale_index(raw: Int64, offset: float, bounds: tuple[float, float]) -> Int64:
+    """Where a raw log-scale, in 2**-10, plus an offset stands in a table of scales that goes over `bounds`."""
     low, high = bounds
     unit = round(LOG_SCALE_STEP * 2**PARAM_FRACTION)
     index = (raw + round((offset - low) * 2**PARAM_FRACTION) + unit // 2) // unit
     return np.clip(index, 0, round((high - low) / LOG_SCALE_STEP) - 1)
 
 
-def softmax_weights(logits: IntArray) -> IntArray:
+def softmax_weights(logits: Int64) -> Int64:
     """Logits (B, N, M) in 2**-10 to weights in 2**-16, the largest being 2**16; not normalised."""
     below = logits.max(-1, keepdims=True) - logits
     step = 1 << (PARAM_FRACTION - WEIGHT_STEP_BITS)
     index = np.minimum((below + step // 2) // step, WEIGHT_RANGE << WEIGHT_STEP_BITS)
     return load_tables().weight[index]
-
-
-def pixel_mixture(logits: IntArray, means: IntArray, log_scales: IntArray, window: IntArray | None = None) -> Mixture:
-    """Discretized logistics over 0..255 (paper eq. 19).
-
-    Args:
-        logits, log_scales: (B, N, M), in 2**-10, as the network gives them.
-        means: (B, N, M), in 2**-5 grey levels, base prediction and channel autoregression included.
-        window: (B, N), see `Mixture`.
-    """
-    tables, shape = load_tables(), logits.shape[:2]
-    index = _log_scale_index(log_scales, LOG_SCALE_OFFSET, PIXEL_LOG_SCALES)
-    spacing = 1 << PIXEL_BITS
-    return Mixture(
-        tables.logistic,
-        softmax_weights(logits),
-        means,
-        tables.pixel_inverse_scale[index],
-        PIXEL_BITS,
-        np.full(shape, -spacing // 2, dtype=np.int64),
-        np.full(shape, spacing, dtype=np.int64),
-        window,
-    )
-
-
-def latent_mixture(
-    logits: IntArray, means: IntArray, log_scales: IntArray, steps: IntArray
-) -> tuple[Mixture, IntArray]:
-    """Gaussians on a grid of points index * step.
-
-    Args:
-        logits, means, log_scales: (B, N, M), in 2**-10.
-        steps: (B, N), in 2**-12, at least 1.
-
-    Returns:
-        the mixture, and (B, N) the grid index of byte 128: byte = index - centre + 128.
-    """
-    tables = load_tables()
-    weights = softmax_weights(logits)
-    fine = means << (LATENT_BITS - PARAM_FRACTION)
-    spacing = steps << (LATENT_BITS - STEP_BITS)
-    average = (weights * fine).sum(-1) // weights.sum(-1)
-    centre = (2 * average + spacing) // (2 * spacing)
-    first_edge = (centre - CENTRE) * spacing - spacing // 2
-    index = _log_scale_index(log_scales, 0.0, LATENT_LOG_SCALES)
-    mixture = Mixture(
-        tables.normal, weights, fine, tables.latent_inverse_scale[index], LATENT_BITS, first_edge, spacing
-    )
-    return mixture, centre

@@ -10,29 +10,28 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
-from selfcodec import context, joint
-from selfcodec.coder import Decoder, Encoder, Notes
-from selfcodec.context import Features, Wavefront, wavefront
-from selfcodec.layout import CONTEXT_FOLD, DIGIT, PixelLayout, context_inputs
-from selfcodec.mixture import IntArray
-from selfcodec.rows import RowNetwork
-from selfcodec.tables import load_tables
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
+from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
+from selfcodec.coding.tables import load_tables
+from selfcodec.likelihoods.context import mixture as joint
+from selfcodec.likelihoods.context.neighbours import gather
+from selfcodec.likelihoods.context.order import Wavefront, wavefront
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
+from selfcodec.networks.pointwise import RowNetwork
 
 PIXELS_AT_ONCE = 1 << 14
 """Pixels whose heads run together where nothing has to wait."""
-UInt8 = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Rows:
     """Some pixels' context, row by row: the head's outputs, and what they are relative to."""
 
-    params: npt.NDArray[np.float32]
-    bases: IntArray
-    activity: IntArray
+    params: Float32
+    bases: Int64
+    activity: Int64
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class ContextCoder:
     head: RowNetwork
     layout: PixelLayout
     sizes: tuple[tuple[int, int], ...]
-    features: Features
+    features: Int16
     fallback: UInt8
     block: int
     grey: bool
@@ -79,17 +78,15 @@ class ContextCoder:
         return 1 if self.grey else self.layout.channels
 
     @cached_property
-    def _widths(self) -> IntArray:
+    def _widths(self) -> Int64:
         return np.array([width for _, width in self.sizes])
 
-    def _rows(self, plane: UInt8, places: context.Places, *, shown: bool) -> Rows:
+    def _rows(self, plane: UInt8, places: Int32, *, shown: bool) -> Rows:
         """The context of some places, (n, 3), of the images' planes."""
         count, channels = len(places), self.layout.channels
         inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
         bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
-        context.gather(
-            plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity
-        )
+        gather(plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
         return Rows(self.head(inputs), bases, activity)
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
@@ -105,7 +102,7 @@ class ContextCoder:
         tables, coded, starts = load_tables(), self._coded, order.starts[first : last + 1]
         places = order.places[starts[0] : starts[-1]].copy()
         digits = np.empty((len(truth), 2 * coded * len(places)), dtype=np.uint8)
-        weights = np.empty((len(truth), 2 * coded * len(places), DIGIT), dtype=np.uint16)
+        weights = np.empty((len(truth), 2 * coded * len(places), ALPHABET), dtype=np.uint16)
         for b, image in enumerate(truth):
             places[:, 0] = b
             rows = self._rows(truth, places, shown=True)
@@ -133,7 +130,7 @@ class ContextCoder:
             places = order.places[start:stop]
             rows, n = self._rows(plane, places, shown=True), len(places)
             values = np.empty((n, self.layout.channels), dtype=np.int64)
-            state, weights = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, DIGIT))
+            state, weights = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, ALPHABET))
             for channel in range(self._coded):
                 joint.high_weights(
                     rows.params,
@@ -149,7 +146,7 @@ class ContextCoder:
                 )
                 high = coder.digits(weights, counts)
                 joint.low_weights(high, tables.logistic, state, weights)
-                values[:, channel] = DIGIT * high + coder.digits(weights, counts)
+                values[:, channel] = ALPHABET * high + coder.digits(weights, counts)
             if self.grey:
                 values[:, 1:] = values[:, :1]
             plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
@@ -177,7 +174,7 @@ class ContextCoder:
         return plane
 
 
-def feature_rows(trunk: Tensor) -> Features:
+def feature_rows(trunk: Tensor) -> Int16:
     """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
     b, depth, h, w = trunk.shape
     fold = CONTEXT_FOLD

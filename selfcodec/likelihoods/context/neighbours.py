@@ -1,35 +1,25 @@
-"""The local causal context: in which order pixels are coded, and what each one sees.
+"""The local causal context: what the head of a pixel sees.
 
 A pixel's head sees its neighbours (`layout.NEIGHBOURS`) as distances from the *base*, the average of the nearest, in
 units of a power of two that follows the local *activity*; means and scales are relative to both.
-
-The image is cut into blocks that do not see each other. Within a block a pixel at (r, c) needs those at t' < t with
-t = c + (CONTEXT_REACH + 1) r, so that all pixels of one t, in all blocks, are coded together: a wavefront.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
-import numpy.typing as npt
 
-from selfcodec.compiled import Bytes, Ints, Reals, bit_length, compiled, shift
-from selfcodec.exact import ACTIVATION_MAX, INPUT_FRACTION
-from selfcodec.layout import (
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
+from selfcodec.compiled import bit_length, compiled, shift
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
+from selfcodec.likelihoods.layout import (
     ACTIVITY_CHANNELS,
     ACTIVITY_NEIGHBOURS,
     ACTIVITY_RANGE,
     ACTIVITY_UNIT,
     ACTIVITY_WITHOUT,
     BASE_NEIGHBOURS,
-    CONTEXT_REACH,
     NEIGHBOURS,
 )
-
-Places = npt.NDArray[np.int32]
-Features = npt.NDArray[np.int16]
 
 _NEIGHBOURS = np.array(NEIGHBOURS, dtype=np.int64)
 _BASE, _ACTIVITY = np.array(BASE_NEIGHBOURS), np.array(ACTIVITY_NEIGHBOURS)
@@ -37,54 +27,18 @@ _ACTIVITY_LOW, _ACTIVITY_HIGH = ACTIVITY_RANGE
 _INPUT_SHIFT = INPUT_FRACTION + ACTIVITY_UNIT
 
 
-@dataclass(frozen=True)
-class Wavefront:
-    """The order in which the pixels of some planes are coded together.
-
-    Attributes:
-        places: (N, 3) plane, row and column of every pixel, in coding order, int32.
-        starts: (T + 1,) where each step begins; step t is places[starts[t] : starts[t + 1]], plane by plane.
-        counts: (T, B) pixels of every plane in every step.
-    """
-
-    places: Places
-    starts: Ints
-    counts: Ints
-
-
-@lru_cache(maxsize=4)
-def wavefront(sizes: tuple[tuple[int, int], ...], block: int) -> Wavefront:
-    """By step, then by plane, block and row, for planes of (height, width) in blocks of block x block pixels."""
-    orders = {size: _of_plane(size, block) for size in set(sizes)}
-    steps = np.concatenate([orders[size][0] for size in sizes])
-    order = np.argsort(steps, kind="stable")
-    places = np.concatenate([np.insert(orders[size][1], 0, i, axis=1) for i, size in enumerate(sizes)])
-    counts = np.stack([np.bincount(orders[size][0], minlength=steps.max() + 1) for size in sizes], 1)
-    starts = np.append(0, np.cumsum(counts.sum(1)))
-    return Wavefront(places[order], starts, counts)
-
-
-def _of_plane(size: tuple[int, int], block: int) -> tuple[Ints, Places]:
-    """Number of its step, (N,), and row and column, (N, 2), of every pixel of one plane, in coding order."""
-    rows, columns = np.divmod(np.arange(size[0] * size[1], dtype=np.int32), size[1])
-    times = columns % block + (CONTEXT_REACH + 1) * (rows % block)
-    order = np.lexsort((columns, rows, columns // block, rows // block, times))
-    steps = np.unique(times[order], return_inverse=True)[1]  # in narrow planes no pixel has some times
-    return steps, np.stack([rows[order], columns[order]], 1)
-
-
 @compiled
 def gather(
-    plane: Bytes,
-    widths: Ints,
-    fallback: Bytes,
-    features: Features,
-    places: Places,
+    plane: UInt8,
+    widths: Int64,
+    fallback: UInt8,
+    features: Int16,
+    places: Int32,
     block: int,
     shown: bool,
-    inputs: Reals,
-    bases: Ints,
-    activity: Ints,
+    inputs: Float32,
+    bases: Int64,
+    activity: Int64,
 ) -> None:
     """What the heads of some pixels see.
 

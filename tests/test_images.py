@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfcodec import imageio
+from selfcodec import images as image_module
 from selfcodec.errors import FormatError, InputError
-from selfcodec.imageio import from_image, load, save_image, to_image, write_atomically
-from selfcodec.sidedata import unpack_metadata
+from selfcodec.files import write_atomically
+from selfcodec.format.sidedata import unpack_metadata
+from selfcodec.images import from_image, load_picture, save_image, to_image
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -65,7 +66,7 @@ def tiff16() -> bytes:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, int]) -> None:
     source = noise(mode, size)
-    picture = load(file_of(source))
+    picture = load_picture(file_of(source))
     assert picture.mode == picture.image.mode == mode
     assert picture.planes.dtype == np.uint8
     assert picture.planes.shape[:2] == (size[1], size[0])
@@ -80,7 +81,7 @@ def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, 
 
 
 def test_large_images_are_split_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imageio, "_STRIP_PIXELS", 100)
+    monkeypatch.setattr(image_module, "_STRIP_PIXELS", 100)
     picture = from_image(noise("RGBA"))
     assert picture.alpha is not None
     assert np.array_equal(np.dstack((picture.planes, picture.alpha)), np.asarray(noise("RGBA")))
@@ -133,7 +134,7 @@ def test_a_transparent_colour_becomes_alpha(mode: str, transparency: object, ren
     if mode == "RGB":
         image.putpixel((3, 4), (1, 2, 3))
     image.info["transparency"] = transparency
-    picture = load(file_of(image))
+    picture = load_picture(file_of(image))
     assert picture.exact_only
     assert picture.rendering == rendering
     assert picture.alpha is not None
@@ -157,11 +158,11 @@ def test_sources(tmp_path: Path, kind: str) -> None:
     path.write_bytes(file_of(noise("RGB")))
     if kind == "file":
         with open(path, "rb") as file:
-            picture = load(file)
+            picture = load_picture(file)
             assert not file.closed
     else:
         sources: dict[str, Path | str | bytes] = {"path": path, "text": str(path), "bytes": path.read_bytes()}
-        picture = load(sources[kind])
+        picture = load_picture(sources[kind])
     assert np.array_equal(picture.planes, np.asarray(noise("RGB")))
 
 
@@ -169,10 +170,10 @@ def test_sources(tmp_path: Path, kind: str) -> None:
 def test_no_file_stays_open(tmp_path: Path, format: str) -> None:
     path = tmp_path / "in"
     path.write_bytes(file_of(noise("L"), format))
-    load(path)
+    load_picture(path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError, match="in: "):
-        load(path)
+        load_picture(path)
     gc.collect()
 
 
@@ -212,19 +213,19 @@ def test_files_of_more_than_8_bits_are_refused(name: str) -> None:
     with Image.open(io.BytesIO(DEEP[name])) as image:
         image.load()
     with pytest.raises(InputError, match="convert it to 8 bits first"):
-        load(DEEP[name])
+        load_picture(DEEP[name])
 
 
 @pytest.mark.parametrize("name", SHALLOW)
 def test_formats_that_may_be_deep_are_taken_where_they_are_not(name: str) -> None:
-    assert load(SHALLOW[name]).planes.shape == (8, 8, 3)
+    assert load_picture(SHALLOW[name]).planes.shape == (8, 8, 3)
 
 
 def test_fewer_than_8_bits_are_taken() -> None:
-    assert load(b"P5 1 1 15\n\x0f").planes.tolist() == [[[255]]]
-    assert load(file_of(noise("L"), bits=4)).planes.shape == (33, 31, 1)
+    assert load_picture(b"P5 1 1 15\n\x0f").planes.tolist() == [[[255]]]
+    assert load_picture(file_of(noise("L"), bits=4)).planes.shape == (33, 31, 1)
     bmp16 = b"BM" + struct.pack("<IIIIiiHHIIiiII", 58, 0, 54, 40, 1, 1, 1, 16, 0, 4, 0, 0, 0, 0) + b"\xff\x7f\0\0"
-    assert load(bmp16).planes.tolist() == [[[255, 255, 255]]]
+    assert load_picture(bmp16).planes.tolist() == [[[255, 255, 255]]]
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -232,19 +233,19 @@ def test_animations_and_pages_are_refused(format: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
     data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
     with pytest.raises(InputError, match="holds 3 images"):
-        load(data)
-    assert load(file_of(frames[0], format)).planes.shape == (8, 8, 3)
+        load_picture(data)
+    assert load_picture(file_of(frames[0], format)).planes.shape == (8, 8, 3)
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("not an image")
     for source in (b"", b"not an image", tmp_path / "a.txt"):
         with pytest.raises(InputError, match="not an image"):
-            load(source)
+            load_picture(source)
     with pytest.raises(InputError, match=r"none\.png: cannot be read: No such file"):
-        load(tmp_path / "none.png")
+        load_picture(tmp_path / "none.png")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        load(tmp_path)
+        load_picture(tmp_path)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
@@ -259,26 +260,26 @@ def test_cut_and_damaged_files_give_input_errors(format: str) -> None:
     rng = np.random.default_rng(6)
     for size in rng.integers(1, int(len(data) * 0.9), 10):
         with pytest.raises(InputError):
-            load(data[:size])
+            load_picture(data[:size])
     for _ in range(40):
         damaged = bytearray(data)
         for place in rng.integers(0, min(len(data), 700), 4):
             damaged[place] = rng.integers(0, 256)
         try:
-            load(bytes(damaged))
+            load_picture(bytes(damaged))
         except InputError as error:
             assert str(error).startswith("image data: ")  # noqa: PT017
 
 
 def test_large_images_are_taken_up_to_pillows_error_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 600)
-    assert load(file_of(Image.new("L", (31, 33)))).planes.shape == (33, 31, 1)
+    assert load_picture(file_of(Image.new("L", (31, 33)))).planes.shape == (33, 31, 1)
     with pytest.raises(InputError, match="too many pixels"):
-        load(file_of(Image.new("L", (31, 50))))
+        load_picture(file_of(Image.new("L", (31, 50))))
 
 
 def test_our_own_pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imageio, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(image_module, "MAX_PIXELS", 1000)
     with pytest.raises(InputError, match="31×33 pixels are too many"):
         from_image(noise("L"))
 
@@ -292,15 +293,15 @@ def test_metadata_pass_from_file_to_file(tmp_path: Path, format: str) -> None:
     image = noise("RGB")
     image.info.update(METADATA)
     save_image(image, tmp_path / "in", format)
-    picture = load(tmp_path / "in")
+    picture = load_picture(tmp_path / "in")
     assert unpack_metadata(picture.metadata) == METADATA | {"exif": EXIF[6:]}
     save_image(to_image("RGB", picture.planes, None, picture.metadata), tmp_path / "out")
-    again = load(tmp_path / "out")
+    again = load_picture(tmp_path / "out")
     assert again.metadata == picture.metadata
     assert again.image.getexif()[274] == 6
     with Image.open(tmp_path / "out") as written:
         assert written.format == "PNG"
-    assert load(tmp_path / "in", strip=True).metadata == b""
+    assert load_picture(tmp_path / "in", strip=True).metadata == b""
 
 
 def test_metadata_that_cannot_be_kept_name_the_way_out() -> None:

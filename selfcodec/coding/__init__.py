@@ -1,0 +1,1 @@
+"""Entropy coding: integer distributions from tables, symbols, ANS streams."""

@@ -1,0 +1,1 @@
+"""The `.sv` file: everything around the entropy-coded words (docs/format.md)."""
