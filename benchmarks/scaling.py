@@ -26,7 +26,7 @@ from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import SelfcodecError
 from selfcodec.images import from_image
 from selfcodec.networks.integer import Runtime
-from selfcodec.tiles import PIXELS_AT_ONCE
+from selfcodec.tiles import together
 from selfcodec.zoo import Model, find_model
 
 MEGAPIXELS = "0.1,0.4,1.6,6.4,25,100"
@@ -92,8 +92,8 @@ def by_batch(batch: int, model: Model) -> dict[str, Any]:
     if decoded.tobytes() != pixels.tobytes():
         raise SelfcodecError("the image did not come back")
     size = pixels.width * pixels.height / 1e6
-    together = max(1, min(batch, PIXELS_AT_ONCE // model.spec.tile**2))
-    return {"batch": batch, "together": together, "encode": size / (middle - start), "decode": size / (end - middle)}
+    count = together((model.spec.tile, model.spec.tile), batch)
+    return {"batch": batch, "together": count, "encode": size / (middle - start), "decode": size / (end - middle)}
 
 
 def plot(sizes: list[dict[str, Any]], title: str) -> Figure:

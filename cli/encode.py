@@ -155,7 +155,7 @@ def _outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:
     """A result in one line, or with every variable's bits."""
-    from selfcodec.format.container import DEFAULT_QUALITY
+    from selfcodec.modes import DEFAULT_QUALITY
 
     size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
     mode = report["mode"] if report["level"] is None else f"{report['mode']} level {report['level']}"

@@ -66,9 +66,8 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     from dataclasses import replace
 
     from selfcodec.codec import Settings, encode_picture
-    from selfcodec.format.container import DEFAULT_QUALITY
     from selfcodec.images import load_picture
-    from selfcodec.modes import Mode, default_level, has_level
+    from selfcodec.modes import DEFAULT_QUALITY, Mode, default_level, has_level
     from selfcodec.zoo import find_model
 
     check_target(job, force=options.force)

@@ -113,5 +113,7 @@ def models(name: str | None, as_json: bool) -> None:
     if as_json:
         print_json(details)
         return
-    del details["spec"]["steps"], details["spec"]["base"]  # long lists of integers
+    for settings in details["spec"]["variables"].values():  # without long lists of integers
+        settings.pop("widths", None)
+        settings.pop("density", None)
     click.echo("\n".join(_lines(details, 0)))

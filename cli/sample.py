@@ -28,7 +28,7 @@ def sample(model_name: str, number: int, output: str, seed: int, size: tuple[int
     """
     from PIL import Image
 
-    from selfcodec.codec import sample_images
+    from selfcodec.generation import sample_images
     from selfcodec.models.pictures import grid
     from selfcodec.zoo import find_model
 

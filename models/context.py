@@ -17,6 +17,7 @@ from torch import Tensor
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods.context.neighbours import gather
 from selfcodec.likelihoods.layout import (
+    ACTIVITY_CENTRE,
     ACTIVITY_CHANNELS,
     ACTIVITY_LOG_SCALE,
     ACTIVITY_MEAN_UNIT,
@@ -27,6 +28,7 @@ from selfcodec.likelihoods.layout import (
     BASE_NEIGHBOURS,
     CONTEXT_REACH,
     NEIGHBOURS,
+    NEUTRAL,
     context_inputs,
 )
 from selfcodec.models.distributions import Centre
@@ -65,7 +67,11 @@ def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor
     activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]
     unit = torch.exp2(activity - ACTIVITY_UNIT)
     scaled = (distance / unit[..., None]).clamp(-MOST, MOST).reshape(b, h, w, -1)
-    return torch.cat([scaled, (activity - 7) / 2, (base - 128) / 64, (count > 0).to(x.dtype)], 3), base, activity
+    return (
+        torch.cat([scaled, (activity - ACTIVITY_CENTRE) / 2, (base - NEUTRAL) / 64, (count > 0).to(x.dtype)], 3),
+        base,
+        activity,
+    )
 
 
 def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor, Tensor]:

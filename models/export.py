@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import calibrate
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.zoo import CARD, MANIFEST, SPEC_VERSION, WEIGHTS, Model, Spec, pack_model
+from selfcodec.schedule import Step
+from selfcodec.spec import SPEC_VERSION, Spec
+from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
 
 TILE = 512
 """Side of a tile: smaller ones can be decoded side by side, larger ones have fewer edges."""
@@ -92,6 +95,22 @@ def _integers(values: Tensor, bits: int) -> list[Any]:
     return torch.floor(values.double() * 2**bits + 0.5).long().tolist()
 
 
+def _settings(model: SelfVAE, step: Step, widths: Mapping[str, list[int]]) -> dict[str, Any]:
+    """What a variable's family is set by, see `selfcodec.likelihoods`."""
+    c = model.config
+    if step.target.kind == "latent" and step.parents:
+        return {"kind": "latent", "widths": widths[step.name]}
+    if step.target.kind == "latent":
+        logits, means, log_scales = (_integers(p.detach(), PARAM_FRACTION) for p in model.prior.components())
+        density = {"logits": logits, "means": means, "log_scales": log_scales}
+        couplings = len(getattr(model.prior, "couplings", ()))
+        return {"kind": "prior", "widths": widths[step.name], "density": density, "couplings": couplings}
+    if c.context:
+        return {"kind": "context", "mixtures": c.mixtures, "block": CONTEXT_BLOCK}
+    known_sum = model.sum_is_known(step, c.phases - 1)
+    return {"kind": "phases", "phases": c.phases, "mixtures": c.mixtures, "known_sum": known_sum}
+
+
 @torch.no_grad()
 def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> bytes:
     """The weights file of a trained model.
@@ -113,24 +132,17 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
     for name, net in model.graphs():
         graphs[name], own = export_network(name, net)
         tensors.update(own)
-    steps = {
+    widths = {
         name: [max(1, s) for s in _integers(width, LATENT_FRACTION)]
         for name, width in calibrated_widths(model, images).items()
     }
-    logits, means, log_scales = (_integers(p.detach(), PARAM_FRACTION) for p in model.prior.components())
     spec = Spec(
         version=SPEC_VERSION,
         name=recipe.name,
         transformation=recipe.model.transformation,
         shape=model.shape,
-        phases=recipe.model.phases,
-        mixtures=recipe.model.mixtures,
-        known_sum=model.known_sum,
         tile=CONTEXT_BLOCK if recipe.model.context else TILE,
-        steps=steps,
-        base={"logits": logits, "means": means, "log_scales": log_scales},
-        couplings=sum(name.startswith("f_") for name in graphs),
-        block=CONTEXT_BLOCK if recipe.model.context else 0,
+        variables={step.name: _settings(model, step, widths) for step in model.steps},
     )
     return pack_model(spec, graphs, tensors)
 

@@ -79,9 +79,9 @@ def _upscale(b: GraphBuilder, style: Style, x: str, start: int, stop: int, scale
 def _at_scale(b: GraphBuilder, style: Style, parent: Variable, joined: int, scale: int) -> str:
     """Features of one parent at the scale where all are joined."""
     x = b.pixels(parent.channels) if parent.kind == "pixels" else b.latent(parent.channels)
-    for _ in range(parent.scale, joined):
+    for _ in range(parent.halvings, joined):
         x = b.fold(x)
-    start = max(parent.scale, joined)
+    start = max(parent.halvings, joined)
     x = _activated(b, style, x, style.above(start - scale).width, 3)
     return _upscale(b, style, x, start, joined, scale)
 
@@ -92,7 +92,7 @@ def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: i
     They are joined at the finest parent's resolution, or at the output's where that is coarser.
     """
     b = GraphBuilder()
-    joined = max(scale, min(parent.scale for parent in parents))
+    joined = max(scale, min(parent.halvings for parent in parents))
     x = _at_scale(b, style, parents[0], joined, scale)
     for parent in parents[1:]:
         x = b.add(x, _at_scale(b, style, parent, joined, scale))
@@ -108,8 +108,8 @@ def encoder(style: Style, source: Variable, scale: int, out_channels: int, folds
     """q's network: a variable to (B, out_channels, H / 2**scale, W / 2**scale), folded, then strided convolutions."""
     b = GraphBuilder()
     x = b.pixels(source.channels)
-    position = source.scale
-    for _ in range(min(folds, scale - source.scale)):
+    position = source.halvings
+    for _ in range(min(folds, scale - source.halvings)):
         x, position = b.fold(x), position + 1
     x = _block(b, style, _activated(b, style, x, style.width, 3))
     while position < scale:

@@ -144,15 +144,15 @@ class SelfVAE(nn.Module):
             source = next(s.target for s in self.steps if s.name == step.inferred_from)
             style_q = Style(c.network, c.width_q, c.blocks_q, c.growth, c.layers)
             outputs = target.channels * (2 if c.posterior == "gaussian" else 1)
-            graph = encoder(style_q, source, target.scale, outputs, c.folds_q)
+            graph = encoder(style_q, source, target.halvings, outputs, c.folds_q)
             self.nets[f"q_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=3.0)
             if c.posterior == "uniform":
                 self.log_widths[step.name] = nn.Parameter(torch.zeros(target.channels))
         if target.kind == "latent" and step.parents:
-            graph = trunk(style, step.parents, target.scale, 2 * target.channels)
+            graph = trunk(style, step.parents, target.halvings, 2 * target.channels)
             self.nets[f"p_{step.name}"] = FloatGraph(graph, weight_norm=norm)
         if target.kind == "pixels":
-            graph = trunk(style, step.parents, target.scale + self.fold - 1, c.width)
+            graph = trunk(style, step.parents, target.halvings + self.fold - 1, c.width)
             self.nets[f"p_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=1.0)
             layout, head = self.layout(step), Style(c.network, c.width_head, c.blocks_head, c.growth, c.layers)
             if c.context:
@@ -350,7 +350,7 @@ class SelfVAE(nn.Module):
         for step in self.steps:
             if step.name in values:
                 continue
-            h, w = (n >> step.target.scale for n in size)
+            h, w = (n >> step.target.halvings for n in size)
             if step.target.kind == "latent":
                 values[step.name] = self._fill_latent(step, values, (batch, step.target.channels, h, w), draw)
                 continue

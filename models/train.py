@@ -140,7 +140,11 @@ class Trainer:
                     net.set_weights(node, *other.real(node.name))
         with torch.no_grad():
             for name, width in self.model.log_widths.items():
-                width.copy_((torch.tensor(source.spec.steps[name], dtype=torch.float64) * 2.0**-LATENT_FRACTION).log())
+                width.copy_(
+                    (
+                        torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64) * 2.0**-LATENT_FRACTION
+                    ).log()
+                )
         self.ema.load_state_dict(self.model.state_dict())
 
     @property

@@ -11,9 +11,8 @@ from PIL import Image
 
 from selfcodec.codec import Settings, decode_file, encode_picture
 from selfcodec.errors import InputError
-from selfcodec.format.container import DEFAULT_QUALITY
 from selfcodec.images import from_image, load_picture
-from selfcodec.modes import Mode
+from selfcodec.modes import DEFAULT_QUALITY, Mode
 from selfcodec.zoo import find_model
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -11,18 +12,17 @@ import torch
 from PIL import Image
 
 from selfcodec.arrays import Int64, UInt8, Words
-from selfcodec.coding.coder import Decoder, Encoder, Mean, Sampler
+from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.format import sidedata
-from selfcodec.format.container import DEFAULT_QUALITY, Container, Header, cut, pack, unpack
+from selfcodec.format.container import Container, Header, cut, pack, unpack
 from selfcodec.format.stored import unpack_stored
 from selfcodec.images import Picture, to_image
-from selfcodec.modes import Mode, default_level, sent_variables
+from selfcodec.modes import DEFAULT_QUALITY, Mode, default_level, sent_variables, tuned_latents
 from selfcodec.networks.integer import Runtime
 from selfcodec.parallel import mapped
-from selfcodec.tiles import PIXELS_AT_ONCE, Box, by_size, shares, tile_boxes
-from selfcodec.transforms import get_transform
-from selfcodec.walk import Walk, run_together
+from selfcodec.tiles import Box, by_size, shares, tile_boxes
+from selfcodec.walk import Batch, Received, Sent, Source, filling, walk
 from selfcodec.zoo import Model, find_model, model_by_id
 
 DEFAULT_RUNTIME = Runtime()
@@ -69,38 +69,71 @@ def _model_of(model_id: bytes, given: Model | None) -> Model:
     return given if given is not None and given.id == model_id else model_by_id(model_id)
 
 
-def _truth(model: Model, tiles: list[UInt8]) -> dict[str, Int64]:
-    """x and all y_k of a batch, int64 (B, C, h, w)."""
-    transform = get_transform(model.spec.transformation)
-    y, truth = np.stack(tiles), {}
-    for k in range(model.levels + 1):
-        truth["x" if k == 0 else f"y{k}"] = y.transpose(0, 3, 1, 2).astype(np.int64)
-        y = transform(y) if k < model.levels else y
-    return truth
+@dataclass(frozen=True)
+class _Plan:
+    """What is the same for all tiles of a file.
+
+    Attributes:
+        sent: in coding order.
+        quality: of the latents that it scales, by name.
+        grey: only the first channel is coded.
+        seed: see `Settings`.
+    """
+
+    model: Model
+    sent: tuple[str, ...]
+    quality: dict[str, int]
+    grey: bool
+    seed: int | None
+    runtime: Runtime
+
+    @staticmethod
+    def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime) -> _Plan:
+        """Of a file that sends these variables, which are fewer than its mode's where it was cut short."""
+        whole = sent_variables(header.mode, model.levels, header.level)
+        quality = dict.fromkeys(tuned_latents(whole, model.levels), header.quality)
+        return _Plan(model, sent, quality, header.image_mode in _GREY_MODES, header.seed, runtime)
+
+    def batch(self, boxes: Sequence[Box]) -> Batch:
+        """Tiles of one size."""
+        return Batch(self.model, (boxes[0].height, boxes[0].width), len(boxes), self.grey, self.runtime)
+
+    def sources(self, sent: Source, indices: Sequence[int]) -> dict[str, Source]:
+        """Of all variables, for tiles with these indices."""
+        fill = filling(None if self.seed is None else [(self.seed << 32) + i for i in indices])
+        return {step.name: sent if step.name in self.sent else fill for step in self.model.steps}
 
 
-def _encode_batch(
-    model: Model, tiles: list[UInt8], settings: Settings, sent: tuple[str, ...], grey: bool, runtime: Runtime
+def _encode_tiles(
+    plan: _Plan, boxes: list[Box], planes: UInt8, own: UInt8 | None
 ) -> tuple[list[list[Words]], dict[str, float]]:
-    """Streams [tile][variable] of tiles (H, W, 3) of one size, and the model's bits by variable."""
-    coder = Encoder(len(tiles))
-    size = (tiles[0].shape[0], tiles[0].shape[1])
-    walk = Walk(
-        model, size, len(tiles), frozenset(sent), coder, Mean(), settings.quality, grey, runtime, _truth(model, tiles)
-    )
-    marks = []
-    for step in model.steps:
-        walk.step(step)
-        if step.name in sent:
-            marks.append(coder.mark())
-        if step.name == sent[-1]:
-            break
-    streams, bits = [], dict.fromkeys(sent, 0.0)
-    for stream in coder.finish(marks):
+    """Streams [tile][variable] of tiles of one size, and the model's bits by variable.
+
+    Args:
+        planes: (H, W, 3), the image.
+        own: (H, W, 3) where what a decoder will make of the tiles is put, or None.
+    """
+    batch, coder = plan.batch(boxes), Encoder(len(boxes))
+    truth = batch.infer(np.stack([box.of(planes) for box in boxes]), plan.sent)
+    sources = plan.sources(Sent(coder, truth, plan.quality), [box.index for box in boxes])
+    if own is None:  # nothing after the last variable sent is needed
+        order = list(sources)
+        sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
+    walk([batch], sources)
+    if own is not None:
+        _put(own, boxes, batch.values["x"])
+    streams, bits = [], dict.fromkeys(plan.sent, 0.0)
+    for stream in coder.finish():
         ends = [0, *stream.ends[:-1], len(stream.words)]
         streams.append([stream.words[a:b] for a, b in pairwise(ends)])
-        bits = {name: bits[name] + cost for name, cost in zip(sent, stream.bits, strict=True)}
+        bits = {name: bits[name] + cost for name, cost in zip(plan.sent, stream.bits, strict=True)}
     return streams, bits
+
+
+def _put(planes: UInt8, boxes: Sequence[Box], x: Int64) -> None:
+    """Puts tiles (B, 3, h, w) into their places."""
+    for box, tile in zip(boxes, x.transpose(0, 2, 3, 1), strict=True):
+        box.of(planes)[...] = tile
 
 
 def encode_picture(
@@ -121,7 +154,7 @@ def encode_picture(
         runtime: how networks run; has no influence on the result.
         fallback: store the image where that is smaller than what the model makes; where only that is exact, it is
             stored in any case.
-        verify: decode the file again and compare: alpha, and where it is lossless the colours.
+        verify: decode the file again and compare with the image, or where it is lossy with what the encoder expects.
 
     Raises:
         InputError: the settings do not fit the model.
@@ -133,21 +166,12 @@ def encode_picture(
         raise InputError(f"quality goes from 1 to 100, not {settings.quality}")
     level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
     sent = sent_variables(settings.mode, model.levels, level)
+    if settings.mode not in model.modes:
+        raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")
     lossless = settings.mode is Mode.LOSSLESS
     if lossless and picture.exact_only:
         return _encoded_stored(_stored(picture), picture, verify=verify)
     height, width = picture.planes.shape[:2]
-    grey = picture.planes.shape[2] == 1
-    planes = np.repeat(picture.planes, 3, 2) if grey else picture.planes
-    boxes = tile_boxes(width, height, model.spec.tile)
-    streams: list[list[Words]] = [[] for _ in boxes]
-    bits: dict[str, float] = dict.fromkeys(sent, 0.0)
-    for batch in by_size(boxes, runtime.batch):
-        tiles = [box.of(planes) for box in batch]
-        coded, batch_bits = _encode_batch(model, tiles, settings, sent, grey, runtime)
-        for box, stream in zip(batch, coded, strict=True):
-            streams[box.index] = stream
-        bits = {name: bits[name] + batch_bits[name] for name in sent}
     header = Header(
         mode=settings.mode,
         image_mode=picture.rendering,
@@ -155,16 +179,27 @@ def encode_picture(
         height=height,
         model_id=model.id,
         level=level,
-        quality=settings.quality,
+        quality=settings.quality if tuned_latents(sent, model.levels) else DEFAULT_QUALITY,
         seed=None if lossless else settings.seed,
     )
+    plan = _Plan.of(header, model, sent, runtime)
+    planes = np.repeat(picture.planes, 3, 2) if picture.planes.shape[2] == 1 else picture.planes
+    own = np.empty_like(planes) if verify and not lossless else None
+    boxes = tile_boxes(width, height, model.spec.tile)
+    streams: list[list[Words]] = [[] for _ in boxes]
+    bits: dict[str, float] = dict.fromkeys(sent, 0.0)
+    for batch in by_size(boxes, runtime.batch):
+        coded, batch_bits = _encode_tiles(plan, batch, planes, own)
+        for box, stream in zip(batch, coded, strict=True):
+            streams[box.index] = stream
+        bits = {name: bits[name] + batch_bits[name] for name in sent}
     side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
     sections = tuple(zip(*streams, strict=True))
     data = pack(Container(header, sent, sections, side, picture.metadata))
     if fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
         return _encoded_stored(stored, picture, verify=verify)
     if verify:
-        _verify(data, picture, model, runtime, lossless=lossless)
+        _verify(data, planes if own is None else own, picture.alpha, model, runtime)
     return Encoded(data, settings.mode, bits)
 
 
@@ -183,15 +218,14 @@ def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
     return Encoded(data, Mode.STORED)
 
 
-def _verify(data: bytes, picture: Picture, model: Model, runtime: Runtime, *, lossless: bool) -> None:
-    """Decodes a file; SelfcodecError unless alpha, and without loss the colours too, are the picture's."""
+def _verify(data: bytes, expected: UInt8, alpha: UInt8 | None, model: Model, runtime: Runtime) -> None:
+    """Decodes a file; SelfcodecError unless colours (H, W, 3) and alpha are what the encoder expects."""
     container = open_file(data, model=model)
-    planes = decode_planes(container, model, runtime)[:, :, : picture.planes.shape[2]]
-    alpha = None
+    found = None
     if container.side:
-        alpha = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
-    same_alpha = alpha is None if picture.alpha is None else np.array_equal(picture.alpha, alpha)  # type: ignore[arg-type]
-    if not same_alpha or (lossless and not np.array_equal(picture.planes, planes)):
+        found = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
+    same_alpha = found is None if alpha is None else np.array_equal(alpha, found)  # type: ignore[arg-type]
+    if not same_alpha or not np.array_equal(expected, decode_planes(container, model, runtime)):
         raise SelfcodecError(_UNFAITHFUL)
 
 
@@ -264,53 +298,22 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
     if any(len(section) != len(boxes) for section in container.streams):
         raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
     whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
-    sent, grey = frozenset(container.variables), header.image_mode in _GREY_MODES
+    plan = _Plan.of(header, model, container.variables, runtime)
     planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
 
     def decode_share(share: list[Box]) -> None:
-        batches = list(by_size(share, runtime.batch))
-        indices = [box.index for batch in batches for box in batch]
+        groups = list(by_size(share, runtime.batch))
+        indices = [box.index for group in groups for box in group]
         decoder = Decoder([np.concatenate([section[i] for section in container.streams]) for i in indices])
-        fill = Mean() if header.seed is None else Sampler([(header.seed << 32) + i for i in indices])
-        walks, start = list[Walk](), 0
-        for batch in batches:
-            part, size = slice(start, start + len(batch)), (batch[0].height, batch[0].width)
-            coders = (decoder.part(part), fill.part(part))
-            walks.append(Walk(model, size, len(batch), sent, *coders, header.quality, grey, runtime))
-            start = part.stop
-        images = run_together(walks, decoder, fill)
+        batches = [plan.batch(group) for group in groups]
+        walk(batches, plan.sources(Received(decoder, plan.quality), indices))
         if whole and header.mode is Mode.LOSSLESS:
             decoder.finish()
-        for batch, x in zip(batches, images, strict=True):
-            for box, tile in zip(batch, x.transpose(0, 2, 3, 1), strict=True):
-                box.of(planes)[...] = tile
+        for group, batch in zip(groups, batches, strict=True):
+            _put(planes, group, batch.values["x"])
 
     workers = min(MOST_SHARES, torch.get_num_threads())
     tasks = [partial(decode_share, share) for share in shares(boxes, runtime.batch, workers)]
     for _ in mapped(tasks, workers):
         pass
     return planes
-
-
-def sample_images(
-    model: Model, count: int, size: tuple[int, int], seed: int, runtime: Runtime = DEFAULT_RUNTIME
-) -> UInt8:
-    """Images drawn from the model (paper: generation), (count, H, W, 3); the same on every machine.
-
-    Args:
-        size: (height, width) in pixels, at most the model's tile.
-        seed: image i is drawn from seed + i.
-
-    Raises:
-        InputError: the size is larger than a tile.
-    """
-    tile = model.spec.tile
-    if max(size) > tile:
-        raise InputError(f"images are drawn up to {tile}×{tile} pixels with this model, not {size[1]}×{size[0]}")
-    images, batch = [], max(1, min(runtime.batch, PIXELS_AT_ONCE // (size[0] * size[1])))
-    for start in range(0, count, batch):
-        n = min(batch, count - start)
-        fill = Sampler([(seed + start + i) << 32 for i in range(n)])
-        walk = Walk(model, size, n, frozenset(), Mean(), fill, DEFAULT_QUALITY, False, runtime)
-        images.append(walk.run().transpose(0, 2, 3, 1).astype(np.uint8))
-    return np.concatenate(images)

@@ -20,6 +20,8 @@ import enum
 
 from selfcodec.errors import InputError
 
+DEFAULT_QUALITY = 50
+"""Of latents' grids, from 1 to 100: the grid that the model was made with."""
 MAX_TRANSFORMS = 15
 """Largest K: the file stores a level in 0..15."""
 
@@ -115,3 +117,14 @@ def sent_variables(mode: Mode, transforms: int, level: int) -> tuple[str, ...]:
             return order
         case Mode.STORED:
             return ()
+
+
+def tuned_latents(sent: tuple[str, ...], transforms: int) -> tuple[str, ...]:
+    """Return the latents whose grids the quality scales: those that stand for a picture which is not sent itself.
+
+    u stands for y{K}, z{k} for y{k-1}, and y0 is x. Where the picture is sent, its latent only makes it cheaper, so
+    that a coarser grid would save nothing.
+    """
+    pictures = ("x", *(f"y{k}" for k in range(1, transforms + 1)))
+    described = {"u": pictures[-1], **{f"z{k}": pictures[k - 1] for k in range(1, transforms + 1)}}
+    return tuple(name for name in sent if name in described and described[name] not in sent)

@@ -19,13 +19,13 @@ class Variable:
         name: `u`, `z1`..`zK`, `y1`..`yK` or `x`.
         kind: `pixels` (8-bit values) or `latent` (real values on a grid).
         channels: number of channels.
-        scale: log2 of its downscaling against x in both directions.
+        halvings: log2 of its downscaling against x in both directions.
     """
 
     name: str
     kind: str
     channels: int
-    scale: int
+    halvings: int
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def build_schedule(shape: Shape) -> tuple[Step, ...]:
     halvings = shape.factor.bit_length() - 1
     y = [Variable("x", "pixels", 3, 0)]
     y += [Variable(f"y{k}", "pixels", shape.y_channels, k * halvings) for k in range(1, shape.levels + 1)]
-    u = Variable("u", "latent", shape.u_channels, y[-1].scale + shape.u_down)
+    u = Variable("u", "latent", shape.u_channels, y[-1].halvings + shape.u_down)
     steps = [Step(u, (), y[-1].name)]
     above = u
     for k in range(shape.levels, 0, -1):
         parents = (u,) if k == shape.levels else (y[k + 1], above)
         steps.append(Step(y[k], parents))
-        z = Variable(f"z{k}", "latent", shape.z_channels, y[k - 1].scale + shape.z_down)
+        z = Variable(f"z{k}", "latent", shape.z_channels, y[k - 1].halvings + shape.z_down)
         steps.append(Step(z, (y[k], above), y[k - 1].name))
         above = z
     steps.append(Step(y[0], (above,) if shape.levels == 0 else (y[1], above)))
@@ -82,4 +82,4 @@ def build_schedule(shape: Shape) -> tuple[Step, ...]:
 
 def padding_multiple(steps: tuple[Step, ...]) -> int:
     """Images are padded to a multiple of this, in pixels, so that every variable has a whole number of positions."""
-    return int(2 ** max(step.target.scale for step in steps))
+    return int(2 ** max(step.target.halvings for step in steps))

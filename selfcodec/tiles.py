@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 Sample = TypeVar("Sample", bound=np.generic)
 
-PIXELS_AT_ONCE = 1 << 18
+BATCH_PIXELS = 1 << 18
 """Pixels of one batch of tiles at most, which bounds memory."""
 TILE_MULTIPLE = 16
 """Tiles' sides are multiples of it, so that y seldom has a cell that is cut off. Part of the format."""
@@ -49,6 +49,11 @@ def _side(extent: int, tile: int) -> int:
     return min(tile, -(-extent // (TILE_MULTIPLE * count)) * TILE_MULTIPLE)
 
 
+def together(size: tuple[int, int], most: int) -> int:
+    """How many tiles of (height, width) run together."""
+    return max(1, min(most, BATCH_PIXELS // (size[0] * size[1])))
+
+
 def by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
     """Tiles of equal size together, as many as may run at once."""
 
@@ -57,7 +62,7 @@ def by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
 
     for (height, width), group in groupby(sorted(boxes, key=size), key=size):
         same = list(group)
-        count = max(1, min(most, PIXELS_AT_ONCE // (height * width)))
+        count = together((height, width), most)
         for start in range(0, len(same), count):
             yield same[start : start + count]
 
@@ -65,7 +70,7 @@ def by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
 def shares(boxes: Sequence[Box], most: int, workers: int) -> list[list[Box]]:
     """Tiles that are decoded together, shared out evenly: for every worker some, and not too many at once."""
     pixels = sum(box.height * box.width for box in boxes)
-    count = min(len(boxes), max(workers, -(-pixels // PIXELS_AT_ONCE), -(-len(boxes) // most)))
+    count = min(len(boxes), max(workers, -(-pixels // BATCH_PIXELS), -(-len(boxes) // most)))
     shared: list[list[Box]] = [[] for _ in range(count)]
     filled = [0] * count
     for box in sorted(boxes, key=lambda box: -box.height * box.width):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.likelihoods.layout import PixelLayout
-from selfcodec.modes import Mode, has_level
+from selfcodec.likelihoods.families import build_likelihood
+from selfcodec.likelihoods.posterior import Posterior
+from selfcodec.modes import Mode, has_level, sent_variables
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.networks.pointwise import RowNetwork
-from selfcodec.schedule import Shape, Step, build_schedule, padding_multiple
+from selfcodec.schedule import build_schedule, padding_multiple
+from selfcodec.spec import Spec
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 DEFAULT_MODELS = {
@@ -38,55 +39,9 @@ DEFAULT_MODELS = {
     Mode.LOSSLESS: "photo",
 }
 """What codes an image where no model is named, by mode."""
-SPEC_VERSION = 1
 METADATA_KEY = "selfcodec"
 """The one entry of the weights file's metadata: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What the codec must know of a model besides its networks.
-
-    Attributes:
-        version: of this structure.
-        name: the model's name.
-        transformation: name of d.
-        shape: of the schedule.
-        phases, mixtures: of the pixel likelihoods.
-        known_sum: whether y leaves the last phase four values around 4 y minus the other phases.
-        tile: largest tile in pixels in each direction.
-        steps: for each latent, by channel, the grid's step at quality 50 in 2**-12.
-        base: components of u's base density: `logits`, `means`, `log_scales`, each [M][C], in 2**-10.
-        couplings: number of coupling layers in u = f(v).
-        block: pixel variables are coded pixel by pixel in the context of their neighbours, within blocks of this side
-            in each direction; 0: in phases.
-    """
-
-    version: int
-    name: str
-    transformation: str
-    shape: Shape
-    phases: int
-    mixtures: int
-    known_sum: bool
-    tile: int
-    steps: dict[str, list[int]]
-    base: dict[str, list[list[int]]]
-    couplings: int
-    block: int = 0
-
-    @staticmethod
-    def from_json(values: Mapping[str, Any]) -> Spec:
-        """ModelError where a key is unknown or missing, or the version is another."""
-        known = {field.name for field in fields(Spec)}
-        needed = {field.name for field in fields(Spec) if field.default is MISSING}
-        if values.get("version") != SPEC_VERSION or not needed <= set(values) <= known:
-            raise ModelError("the model was written for another version of selfcodec: export it again")
-        try:
-            return Spec(**{**values, "shape": Shape(**values["shape"])})
-        except TypeError as error:
-            raise ModelError(f"the model's specification is damaged: {error}") from error
 
 
 class Model:
@@ -104,19 +59,13 @@ class Model:
         self.spec = Spec.from_json(spec)
         self.steps = build_schedule(self.spec.shape)
         self.nets = {name: _network(name, graph, tensors) for name, graph in graphs.items()}
-        missing = sorted(set(self._needed()) - set(self.nets))
-        if missing:
-            raise ModelError(f"{where}: network {missing[0]!r} is missing")
-
-    def _needed(self) -> Iterator[str]:
-        yield from (f"f_{i}" for i in range(self.spec.couplings))
-        for step in self.steps:
-            if step.parents:
-                yield f"p_{step.name}"
-            if step.inferred_from is not None:
-                yield f"q_{step.name}"
-            if step.target.kind == "pixels":
-                yield from (f"p_{step.name}_{i}" for i in range(self.spec.phases))
+        variables = self.spec.variables
+        self.likelihoods = {step.name: build_likelihood(step, variables[step.name], self.nets) for step in self.steps}
+        try:
+            inferred = (step for step in self.steps if step.inferred_from is not None)
+            self.posteriors = {step.name: Posterior(step, self.nets) for step in inferred}
+        except KeyError as error:
+            raise ModelError(f"{where}: network {error.args[0]!r} is missing") from error
 
     @property
     def id(self) -> bytes:
@@ -129,30 +78,22 @@ class Model:
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """What the model offers, from the least sent to the most: cg and cr need a y to send."""
-        return tuple(mode for mode in Mode if mode is not Mode.STORED and (self.levels or not has_level(mode)))
+        """What the model offers, from the least sent to the most: cg and cr need a y, and what is sent can be coded."""
+        offered = (mode for mode in Mode if mode is not Mode.STORED and (self.levels or not has_level(mode)))
+        return tuple(mode for mode in offered if all(self.likelihoods[name].codable for name in self._least(mode)))
+
+    def _least(self, mode: Mode) -> tuple[str, ...]:
+        """What a mode sends at least."""
+        return sent_variables(mode, self.levels, self.levels if has_level(mode) else 0)
 
     @cached_property
     def padding(self) -> int:
         return padding_multiple(self.steps)
 
-    @cached_property
-    def couplings(self) -> list[IntegerGraph]:
-        return [self.nets[f"f_{i}"] for i in range(self.spec.couplings)]
-
-    @cached_property
-    def heads(self) -> dict[str, RowNetwork]:
-        """Context heads, by name."""
-        pixels = [step.name for step in self.steps if step.target.kind == "pixels" and self.spec.block]
-        return {name: RowNetwork(self.nets[name]) for name in (f"p_{variable}_0" for variable in pixels)}
-
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         return sum(net.parameters for net in self.nets.values())
-
-    def layout(self, step: Step) -> PixelLayout:
-        return PixelLayout(step.target.channels, self.spec.mixtures, joint=self.spec.block > 0)
 
 
 def _network(name: str, graph: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> IntegerGraph:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.cli.main import main
-from selfcodec.codec import sample_images
+from selfcodec.generation import sample_images
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.pictures import GAP, grid

@@ -29,7 +29,7 @@ from selfcodec.models.context import _gathered, _seen, context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
-from selfcodec.networks.pointwise import RowNetwork
+from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.zoo import Model
 
 LAYOUT = PixelLayout(3, 3, joint=True)
@@ -39,7 +39,7 @@ LAYOUT = PixelLayout(3, 3, joint=True)
 def model(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """The context variant in blocks of 16, so that small images have several."""
     _, _, data = variants.build(tiny_recipe, "context", patches)
-    return variants.install(tmp_path_factory.mktemp("context"), "context", variants.with_spec(data, block=16))
+    return variants.install(tmp_path_factory.mktemp("context"), "context", variants.with_blocks(data, 16))
 
 
 # Order.
@@ -168,11 +168,12 @@ def coded_bits(
     values: npt.NDArray[np.int64],
     coded: int = 3,
 ) -> npt.NDArray[np.float64]:
-    """-log2 p (n, coded) of the digits that the encoder notes, all in one step."""
+    """-log2 p (n, coded) of the symbols that the encoder notes, all in one step."""
     n, tables = len(params), load_tables()
-    digits, weights = np.empty(2 * coded * n, np.uint8), np.empty((2 * coded * n, 16), np.uint16)
-    joint.digits_of(
+    symbols, frequencies = np.empty(2 * coded * n, np.uint8), np.empty((2 * coded * n, 16), np.uint16)
+    joint.symbols_of(
         params,
+        LAYOUT.starts(),
         bases,
         activity,
         values,
@@ -182,15 +183,15 @@ def coded_bits(
         tables.pixel_inverse_scale,
         tables.weight,
         np.array([0, n]),
-        digits,
-        weights,
+        symbols,
+        frequencies,
     )
-    wide = weights.astype(np.float64)
+    wide = frequencies.astype(np.float64)
     assert (wide.sum(1) < 2**16 + 16).all()
     assert wide.min() >= 1
-    chosen = np.take_along_axis(wide, digits[:, None].astype(np.int64), 1)[:, 0]
+    chosen = np.take_along_axis(wide, symbols[:, None].astype(np.int64), 1)[:, 0]
     bits: npt.NDArray[np.float64] = -np.log2(chosen / wide.sum(1))
-    high, low = digits.reshape(coded, 2, n).transpose(1, 2, 0)
+    high, low = symbols.reshape(coded, 2, n).transpose(1, 2, 0)
     assert (16 * high.astype(int) + low == values[:, :coded]).all()
     return bits.reshape(coded, 2, n).sum(1).T
 
@@ -232,15 +233,15 @@ def test_what_the_first_channel_reveals_sharpens_the_second() -> None:
     params = np.zeros((1, layout.size), dtype=np.float32)
     params[0, layout.means(0)] = params[0, layout.means(1)] = (-5000, 5000)
     bases, activity, tables = np.full((1, 2), 128), np.array([7]), load_tables()
-    state, weights = np.empty((1, 3, 2), dtype=np.int64), np.empty((1, 16))
-    shared = (tables.logistic, tables.pixel_inverse_scale, tables.weight, state, weights)
+    state, frequencies = np.empty((1, 3, 2), dtype=np.int64), np.empty((1, 16))
+    shared = (tables.logistic, tables.pixel_inverse_scale, tables.weight, state, frequencies)
     first = 128 - round(5000 * 16 / 1024)
     values = np.array([[first, 0]])
-    joint.high_weights(params, bases, activity, values, 0, *shared)
+    joint.high_frequencies(params, layout.starts(), bases, activity, values, 0, *shared)
     assert state[0, 0].tolist() == [2**16, 2**16]
-    joint.high_weights(params, bases, activity, values, 1, *shared)
+    joint.high_frequencies(params, layout.starts(), bases, activity, values, 1, *shared)
     assert state[0, 0, 0] > 1000 * state[0, 0, 1]
-    assert weights[0, :8].sum() > 0.99 * weights.sum()
+    assert frequencies[0, :8].sum() > 0.99 * frequencies.sum()
 
 
 def test_impossible_values_are_coded_nevertheless() -> None:
@@ -265,11 +266,15 @@ def test_means_are_the_trainer_s() -> None:
     params, bases, activity = parameters(3, 300)
     values = np.empty((300, 3), dtype=np.int64)
     tables = load_tables()
-    joint.expected(params, bases, activity, 3, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values)
+    joint.expected(
+        params, LAYOUT.starts(), bases, activity, 3, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values
+    )
     real = torch.from_numpy(params).double()[:, :, None, None] / 2**PARAM_FRACTION
     expected = dmol_mean(real, centre_of(bases, activity), LAYOUT).flatten(1).numpy()
     assert (np.abs(expected - values) <= 1).mean() > 0.97
-    joint.expected(params, bases, activity, 1, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values)
+    joint.expected(
+        params, LAYOUT.starts(), bases, activity, 1, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values
+    )
     assert (values == values[:, :1]).all()
 
 
@@ -310,17 +315,18 @@ def test_bits_are_what_the_file_takes(model: Model, photo: UInt8) -> None:
 
 
 def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
-    assert model.spec.block == 16
-    assert model.layout(model.steps[-1]).joint
+    for name in ("y1", "x"):
+        assert model.spec.variables[name] == {"kind": "context", "mixtures": 2, "block": 16}
     assert Path(model.where).name == "weights.safetensors"
 
 
-# Heads run on rows.
+# Heads run on matrices.
 
 
-def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, head in model.heads.items():
+def test_a_matrix_gives_what_the_network_gives(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("p_y1_0", "p_x_0"):
         net, random = model.nets[name], np.random.default_rng(1)
+        head = PointwiseNetwork(net)
         rows = [
             random.integers(-2000, 2001, (301, node.channels)).astype(np.float32)  # beyond the limits, too
             for node in net.graph.inputs
@@ -330,7 +336,7 @@ def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.Monk
         assert (head(np.concatenate(rows, 1)) == expected).all()
         assert np.abs(expected).max() > 0
         for count in (1, 100, 300, 301):
-            monkeypatch.setattr("selfcodec.networks.pointwise.ROWS_AT_ONCE", count)
+            monkeypatch.setattr("selfcodec.networks.pointwise.POSITIONS_AT_ONCE", count)
             assert (head(np.concatenate(rows, 1)) == expected).all()
         monkeypatch.undo()
         assert head(np.concatenate(rows, 1)[:0]).shape == (0, expected.shape[1])
@@ -338,4 +344,4 @@ def test_rows_give_what_the_network_gives(model: Model, monkeypatch: pytest.Monk
 
 def test_a_network_that_looks_around_runs_on_no_rows(model: Model) -> None:
     with pytest.raises(ModelError, match="looks beyond its own position"):
-        RowNetwork(model.nets["p_x"])
+        PointwiseNetwork(model.nets["p_x"])

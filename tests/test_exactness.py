@@ -80,8 +80,7 @@ def files(
         rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
         image = Image.fromarray(photo[rows][:, columns])
         picture, paths = from_image(image), []
-        changes = {"tile": 2 * TILE, "block": TILE}
-        in_context = variants.with_spec(variants.build(tiny_recipe, "context", patches)[2], **changes)
+        in_context = variants.with_blocks(variants.build(tiny_recipe, "context", patches)[2], TILE, tile=2 * TILE)
         of_context = variants.install(folder, "context", in_context)
         for coder, settings in (
             (model, Settings()),

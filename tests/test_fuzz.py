@@ -48,7 +48,7 @@ def files(
 ) -> Iterator[dict[str, bytes]]:
     """A small file of every kind, of a model that codes in phases and of one that codes in context."""
     folder = tmp_path_factory.mktemp("fuzz")
-    in_context = variants.with_spec(variants.build(tiny_recipe, "context", patches)[2], block=8)
+    in_context = variants.with_blocks(variants.build(tiny_recipe, "context", patches)[2], 8)
     colour = Image.fromarray(photo[:12, :17])
     alpha = Image.fromarray(photo[:9, :11]).convert("LA")
     alpha.putalpha(Image.fromarray(photo[:9, :11, 1]))

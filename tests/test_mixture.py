@@ -149,7 +149,8 @@ def test_latents_agree_with_float_gaussian_bins(on_grid: bool, tolerance: float)
     """The same tolerances; the outermost of the 256 bins take the tails."""
     logits, means, log_scales = random_parameters(1, on_grid)
     steps = np.random.default_rng(2).integers(400, 9000, means.shape[:2])
-    mixture, centre = latent_mixture(logits, means, log_scales, steps)
+    mixture, first = latent_mixture(logits, means, log_scales, steps)
+    centre = first + CENTRE
     weight = np.exp(log_softmax(logits / 1024, axis=-1))[..., None]
     scale = np.exp(np.clip(log_scales / 1024, -4, 4 - 1 / 32))[..., None]
     points = (centre[..., None] + np.arange(1, 256) - CENTRE - 0.5) * (steps / 4096)[..., None]
@@ -173,7 +174,8 @@ def test_mean_is_the_weighted_mean_rounded_down(mixture: Mixture) -> None:
 def test_byte_128_of_a_latent_is_the_grid_point_nearest_to_the_mean(data: st.DataObject) -> None:
     shape = data.draw(SIDES)
     means, steps = data.draw(integers(shape, PARAM_MAX)), data.draw(integers(shape[:2], STEP_MAX, low=1))
-    mixture, centre = latent_mixture(np.zeros_like(means), means, np.zeros_like(means), steps)
+    mixture, first = latent_mixture(np.zeros_like(means), means, np.zeros_like(means), steps)
+    centre = first + CENTRE
     distance = np.abs(2 * centre * mixture.spacing - 2 * mixture.mean())
     assert (distance <= mixture.spacing).all()
     assert (mixture.spacing == 2 * steps).all()

@@ -10,14 +10,15 @@ import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec
 from selfcodec.arrays import UInt8
-from selfcodec.codec import cut_file, decode_file, open_file, sample_images
+from selfcodec.codec import cut_file, decode_file, decode_planes, open_file
 from selfcodec.coding.coder import Encoder
 from selfcodec.errors import FormatError, InputError
+from selfcodec.generation import sample_images
 from selfcodec.images import from_image
 from selfcodec.modes import Mode, default_level
 from selfcodec.networks.integer import Runtime
+from selfcodec.walk import Batch, Means, Sent, walk
 from selfcodec.zoo import Model
 
 pytest_plugins = ("model_fixtures",)
@@ -82,7 +83,7 @@ def test_every_truncation_gives_a_prefix_or_an_error(models: dict[str, Model], p
     data = variants.encode(image, models["tiny"], mode).data
     container = open_file(data)
     prefixes = [
-        codec.decode_planes(
+        decode_planes(
             replace(container, variables=container.variables[:n], streams=container.streams[:n], truncated=True),
             models["tiny"],
         ).tobytes()
@@ -131,12 +132,11 @@ def test_quality_makes_latents_finer(models: dict[str, Model], photo: UInt8) -> 
     picture = from_image(variants.make_image(photo, "RGB", 64, 64))
     latents = {}
     for quality in (25, 50, 75):
-        sent = frozenset(("u", "z1"))
-        truth = codec._truth(models["tiny"], [picture.planes])
-        walk = codec.Walk(models["tiny"], (64, 64), 1, sent, Encoder(1), codec.Mean(), quality, False, Runtime(), truth)
-        walk.run()
-        step = next(s for s in models["tiny"].steps if s.name == "z1")
-        latents[quality] = np.abs(walk.values["z1"] - walk._inferred(step)).mean()
+        batch = Batch(models["tiny"], (64, 64), 1, False, Runtime())
+        truth = batch.infer(picture.planes[None], ["u", "z1"])
+        sent = Sent(Encoder(1), truth, {"u": quality, "z1": quality})
+        walk([batch], {"u": sent, "y1": Means(), "z1": sent})
+        latents[quality] = np.abs(batch.values["z1"] - truth["z1"]).mean()
     assert latents[75] < 0.4 * latents[50] < 0.4 * 0.4 * latents[25] * 1.5
 
 
@@ -176,14 +176,9 @@ def test_every_tile_is_drawn_on_its_own(models: dict[str, Model]) -> None:
 
 
 def test_quality_does_not_touch_latents_that_are_drawn(models: dict[str, Model]) -> None:
-    drawn = [
-        codec.Walk(
-            models["tiny"], (16, 16), 1, frozenset(), codec.Mean(), codec.Sampler([3]), q, False, Runtime()
-        ).run()
-        for q in (1, 50, 100)
-    ]
-    assert (drawn[0] == drawn[1]).all()
-    assert (drawn[2] == drawn[1]).all()
+    image = Image.new("RGB", (16, 16), (90, 120, 150))
+    files = [variants.encode(image, models["tiny"], Mode.CG, quality=q, seed=3).data for q in (1, 50, 100)]
+    assert files[0] == files[1] == files[2]  # y is sent, so that nothing is left to scale
 
 
 def test_drawn_images_depend_on_their_seed_alone(models: dict[str, Model]) -> None:

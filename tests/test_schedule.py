@@ -58,13 +58,13 @@ def test_parents_come_first_and_are_the_very_variables(levels: int) -> None:
 
 
 def test_scales_where_each_transformation_halves() -> None:
-    scales = {step.name: step.target.scale for step in build_schedule(shape(3))}
+    scales = {step.name: step.target.halvings for step in build_schedule(shape(3))}
     assert scales == {"x": 0, "y1": 1, "y2": 2, "y3": 3, "u": 6, "z1": 2, "z2": 3, "z3": 4}
     assert padding_multiple(build_schedule(shape(3))) == 64
 
 
 def test_scales_where_the_transformation_keeps_the_size() -> None:
-    scales = {step.name: step.target.scale for step in build_schedule(shape(3, factor=1))}
+    scales = {step.name: step.target.halvings for step in build_schedule(shape(3, factor=1))}
     assert scales == {"x": 0, "y1": 0, "y2": 0, "y3": 0, "u": 3, "z1": 2, "z2": 2, "z3": 2}
     assert padding_multiple(build_schedule(shape(3, factor=1))) == 8
 

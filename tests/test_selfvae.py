@@ -56,7 +56,7 @@ def test_generation_gives_images_of_every_variable(levels: int, transformation: 
     values = model.generate((16, 24), {}, draw=draw, batch=3)
     assert tuple(values) == schedule_order(levels)
     for step in model.steps:
-        value, scale = values[step.name], step.target.scale
+        value, scale = values[step.name], step.target.halvings
         assert value.shape == (3, step.target.channels, 16 >> scale, 24 >> scale)
         if step.target.kind == "pixels":
             assert value.min() >= 0

@@ -14,11 +14,11 @@ from selfcodec.codec import decode_file, open_file
 from selfcodec.coding.coder import Encoder
 from selfcodec.coding.mixture import Mixture
 from selfcodec.format.container import header_bytes, section_bytes
+from selfcodec.likelihoods.likelihood import Condition
+from selfcodec.likelihoods.phases import Phases, Values
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
 from selfcodec.modes import Mode
-from selfcodec.schedule import Step
-from selfcodec.walk import Walk
 from selfcodec.zoo import Model, find_model
 
 pytest_plugins = ("model_fixtures",)
@@ -76,25 +76,26 @@ def test_the_known_sum_holds_at_odd_edges_too(
 ) -> None:
     """What the last phase of x starts from is within [-1, 2] of x, at the last column as well."""
     differences: list[Int64] = []
-    phase = Walk._phase
+    phase = Phases._phase
 
     def recorded(
-        walk: Walk,
-        step: Step,
+        family: Phases,
+        at: Condition,
         params: Int64,
         centre: Int64,
-        target: Int64 | None,
-        inner: tuple[int, int],
+        values: Values,
+        places: tuple[slice, slice],
+        inner: tuple[int, ...],
         *,
         known: bool,
     ) -> Int64:
-        assert target is not None
-        if step.name == "x":
+        part = phase(family, at, params, centre, values, places, inner, known=known)
+        if at.step.name == "x":
             assert known is (len(differences) == 3)
-            differences.append(centre[:, :, : inner[0], : inner[1]] - target)
-        return phase(walk, step, params, centre, target, inner, known=known)
+            differences.append((centre - part)[:, :, : inner[0], : inner[1]])
+        return part
 
-    monkeypatch.setattr(Walk, "_phase", recorded)
+    monkeypatch.setattr(Phases, "_phase", recorded)
     variants.encode(variants.make_image(photo, "RGB", *size), models["tiny"])
     *_, last = differences
     assert len(differences) == 4
@@ -108,9 +109,9 @@ def test_grey_images_are_coded_from_one_channel(
     counts: list[int] = []
 
     class Counting(Encoder):
-        def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
+        def encode(self, mixture: Mixture, numbers: Int64) -> None:
             counts[-1] += mixture.shape[1]
-            return super().code(mixture, values)
+            super().encode(mixture, numbers)
 
     monkeypatch.setattr(codec, "Encoder", Counting)
     grey = variants.make_image(photo, "L", 32, 32)

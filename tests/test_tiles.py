@@ -35,12 +35,12 @@ def test_tiles_are_about_equally_large() -> None:
     height=st.integers(1, 300),
     most=st.sampled_from([1, 3, 16]),
     workers=st.integers(1, 4),
-    at_once=st.sampled_from([500, 5000, tiles.PIXELS_AT_ONCE]),
+    at_once=st.sampled_from([500, 5000, tiles.BATCH_PIXELS]),
 )
 def test_tiles_are_shared_out_among_workers(width: int, height: int, most: int, workers: int, at_once: int) -> None:
     boxes = tiles.tile_boxes(width, height, 32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiles, "PIXELS_AT_ONCE", at_once)
+        patch.setattr(tiles, "BATCH_PIXELS", at_once)
         shares = tiles.shares(boxes, most, workers)
     assert all(shares)
     assert sorted(box.index for share in shares for box in share) == list(range(len(boxes)))

@@ -89,6 +89,15 @@ def with_tiles(model_folder: Path, tile: int) -> bytes:
     return with_spec((model_folder / WEIGHTS).read_bytes(), tile=tile)
 
 
+def with_blocks(data: bytes, block: int, **changes: Any) -> bytes:
+    """The weights file of a model in context, in blocks of another size; and with other changes."""
+    variables = {
+        name: settings | ({"block": block} if "block" in settings else {})
+        for name, settings in Model(data).spec.variables.items()
+    }
+    return with_spec(data, variables=variables, **changes)
+
+
 def with_spec(data: bytes, **changes: Any) -> bytes:
     """A weights file with another specification."""
     spec = replace(Model(data).spec, **changes)

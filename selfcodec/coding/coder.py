@@ -1,11 +1,13 @@
-"""Entropy coding of bytes under integer distributions; the only file that knows constriction.
+"""Entropy coding of numbers under integer distributions; the only file that knows constriction.
 
-A byte is coded as two 16-way decisions, its high and its low half, so that the CDF is evaluated at 17 + 17 points
-instead of 257, and one of four possible bytes as one 4-way decision. A `ByteCoder` is handed distributions in the order
-of the schedule, whichever side it is on: the encoder notes values and codes them in reverse in the end, since ANS is a
-stack; the decoder reads them; the sampler reads them from random words, which is the same as drawing from the
-distributions; the mean takes each distribution's mean. Images of a batch have a stream each, and their distributions
-are evaluated together.
+A number 0..255 is coded as two 16-way symbols, its high and its low half, so that the CDF is evaluated at 17 + 17
+points instead of 257, and one of four possible numbers as one 4-way symbol. Distributions come in the order of the
+schedule, whichever side it is: the encoder notes symbols and codes them in reverse in the end, since ANS is a stack;
+the decoder reads them; the sampler reads them from random words, which is the same as drawing from the distributions.
+Images of a batch have a stream each, and their distributions are evaluated together.
+
+Where a distribution is unbounded, 0 and 255 are followed by an escape, which tells how far beyond them the number lies:
+in hexadecimal, first how many digits that takes, then the digits.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import constriction
 import numpy as np
@@ -26,53 +27,55 @@ from selfcodec.compiled import compiled
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
 
-Weights = Float64 | UInt16
-"""Exact integers."""
-Digits = Int64 | UInt8
+Symbols = Sequence[Int64] | Int64 | UInt8
+"""Of each image (n,); as many of each, (B, n), where it is an array."""
+Frequencies = Sequence[Float64] | Float64 | UInt16
+"""Exact integers, not normalised: of each image's symbols (n, count)."""
 
 ALPHABET = 16
-"""A byte is coded as two symbols of this many values, the high one first."""
+"""A number is coded as two symbols of this many values, the high one first."""
 CHUNK = 8192
-"""Bytes of an image whose digits are coded together: all high ones, then all low ones. Part of the format."""
+"""Numbers of an image whose symbols are coded together: all high ones, then all low ones. Part of the format."""
 PRECISION = 24
-"""constriction's default: probabilities are multiples of 2**-24, at least 1."""
+"""Probabilities are multiples of 2**-24, at least 1: constriction's default."""
 STATE_WORDS = 2
 """32-bit words of an ANS coder's state."""
-
-
-class ByteCoder(Protocol):
-    """Turns distributions into bytes, given the true ones where they are known."""
-
-    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
-        """Bytes (B, N), values 0..255; `values` holds them on the encoder's side and is ignored on the others."""
-        ...
-
+ESCAPE_DIGITS = 7
+"""Hexadecimal digits of an escape at most."""
+_LENGTHS = np.ldexp(1.0, np.arange(ESCAPE_DIGITS)[::-1])
+"""Frequencies of an escape's number of digits less one: each is half as frequent as the one before."""
+_UNIFORM = np.ones(ALPHABET)
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
-def _digit_weights(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
-    """Weights (B, N, count) of the digits of `width` bytes each from `start` (B, N); exact integers, at least 1."""
+def _frequencies(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
+    """Frequencies (B, N, count) of the symbols of `width` numbers each from `start` (B, N); integers, at least 1."""
     edges = start[..., None] + width * np.arange(count + 1)
     return (np.diff(mixture.cumulative(edges), axis=-1) + 1).astype(np.float64)
 
 
-@compiled
-def _bits(weights: Weights, digits: Digits) -> float:
-    """-log2 of the probabilities of digits (N,), which are multiples of 2**-24, from weights (N, count).
+def _repeated(frequencies: Float64, count: int) -> Float64:
+    """The same frequencies (K,) for `count` symbols, (count, K)."""
+    return np.tile(frequencies, (count, 1))
 
-    Constriction gives a digit what lies between two rounded sums of weights, and one more unit.
+
+@compiled
+def _bits(frequencies: Float64, symbols: Int64) -> float:
+    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
+
+    Constriction gives a symbol what lies between two rounded sums of frequencies, and one more unit.
     """
-    total, (_, count) = 0.0, weights.shape
+    total, (_, count) = 0.0, frequencies.shape
     free = 2.0**PRECISION - count
-    for i in range(len(weights)):
+    for i in range(len(frequencies)):
         below, whole = 0.0, 0.0
         for d in range(count):
-            if d < digits[i]:
-                below += weights[i, d]
-            whole += weights[i, d]
+            if d < symbols[i]:
+                below += frequencies[i, d]
+            whole += frequencies[i, d]
         scale = free / whole
-        above = free if digits[i] == count - 1 else np.floor((below + weights[i, digits[i]]) * scale)
+        above = free if symbols[i] == count - 1 else np.floor((below + frequencies[i, symbols[i]]) * scale)
         total += PRECISION - np.log2(above - np.floor(below * scale) + 1)
     return total
 
@@ -92,58 +95,73 @@ class Stream:
     bits: list[float]
 
 
-Notes = tuple[Digits, Weights]
-"""Digits (B, N) with their weights (B, N, count)."""
+Notes = tuple[Symbols, Frequencies]
+"""Symbols with their frequencies."""
 
 
-def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Digits, Weights, Float64]:
-    digits, weights = evaluate()
-    return digits, weights, np.array([_bits(w, d) for w, d in zip(weights, digits, strict=True)])
+def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Symbols, Frequencies, Float64]:
+    symbols, frequencies = evaluate()
+    costs = [_bits(f, s) for f, s in zip(frequencies, symbols, strict=True)]
+    return symbols, frequencies, np.array(costs)
 
 
 class Encoder:
-    """Notes bytes with their distributions, then writes one stream an image."""
+    """Notes numbers with their distributions, then writes one stream an image."""
 
     def __init__(self, batch: int) -> None:
         self._batch = batch
         self._pending: list[Callable[[], Notes]] = []
+        self._marks: list[int] = []
 
-    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
-        if values is None:
-            raise ValueError("an encoder needs the values")
+    def encode(self, mixture: Mixture, numbers: Int64) -> None:
+        """Notes numbers (B, N), 0..255, or any where the mixture is unbounded."""
         for start in range(0, mixture.shape[1], CHUNK):
-            part, bytes_ = mixture.part(start, start + CHUNK), values[:, start : start + CHUNK]
+            part, own = mixture.part(start, start + CHUNK), numbers[:, start : start + CHUNK]
             if part.window is not None:
-                self.note(bytes_ - part.window, _digit_weights(part, part.window, 1, WINDOW))
+                self.note(own - part.window, _frequencies(part, part.window, 1, WINDOW))
                 continue
-            high, low = bytes_ // ALPHABET, bytes_ % ALPHABET
-            self.note(high, _digit_weights(part, np.zeros_like(high), ALPHABET))
-            self.note(low, _digit_weights(part, ALPHABET * high, 1))
-        return values
+            inside = np.clip(own, 0, 255) if part.unbounded else own
+            high, low = inside // ALPHABET, inside % ALPHABET
+            self.note(high, _frequencies(part, np.zeros_like(high), ALPHABET))
+            self.note(low, _frequencies(part, ALPHABET * high, 1))
+            if part.unbounded:
+                self._note_escapes([np.abs(o - i)[(i == 0) | (i == 255)] for o, i in zip(own, inside, strict=True)])
 
-    def note(self, digits: Digits, weights: Weights) -> None:
-        """Notes digits (B, N) with their weights (B, N, count)."""
-        self._pending.append(lambda: (digits, weights))
+    def _note_escapes(self, beyond: Sequence[Int64]) -> None:
+        """Notes how far beyond 0 or 255 each image's numbers lie, (n,), those that stop there included."""
+        if not any(map(len, beyond)):
+            return
+        counts = [sum((b >= ALPHABET**d).astype(np.int64) for d in range(1, ESCAPE_DIGITS)) for b in beyond]
+        self.note([np.asarray(c) for c in counts], [_repeated(_LENGTHS, len(b)) for b in beyond])
+        for place in range(max(int(np.max(c, initial=0)) for c in counts), -1, -1):
+            digits = [b[c >= place] // ALPHABET**place % ALPHABET for b, c in zip(beyond, counts, strict=True)]
+            self.note(digits, [_repeated(_UNIFORM, len(d)) for d in digits])
+
+    def note(self, symbols: Symbols, frequencies: Frequencies) -> None:
+        """Notes each image's symbols (n,) with their frequencies (n, count)."""
+        self._pending.append(lambda: (symbols, frequencies))
 
     def defer(self, evaluate: Callable[[], Notes]) -> None:
         """Notes what `evaluate` returns, which is called in any thread and only once its turn has come."""
         self._pending.append(evaluate)
 
-    def mark(self) -> int:
-        """A point between two sections, for `finish`."""
-        return len(self._pending)
+    def mark(self) -> None:
+        """Sets a mark between two sections, for `finish`."""
+        self._marks.append(len(self._pending))
 
-    def finish(self, marks: Sequence[int]) -> list[Stream]:
-        """Every image's stream; `marks` are ascending."""
-        coders = [constriction.stream.stack.AnsCoder() for _ in range(self._batch)]
+    def finish(self) -> list[Stream]:
+        """Every image's stream."""
+        coders, marks = [constriction.stream.stack.AnsCoder() for _ in range(self._batch)], self._marks
         unread = np.zeros((len(marks), self._batch), dtype=np.int64)  # words not read when the decoder gets to a mark
         bits = np.zeros((len(marks) + 1, self._batch))
         position = len(self._pending)
-        for digits, weights, costs in mapped([partial(_with_costs, evaluate) for evaluate in self._pending[::-1]]):
+        for symbols, frequencies, costs in mapped([partial(_with_costs, e) for e in self._pending[::-1]]):
             unread[[mark == position for mark in marks]] = [max(0, c.num_words() - STATE_WORDS) for c in coders]
             bits[bisect_left(marks, position)] += costs
-            for coder, of_image, exact in zip(coders, digits, weights, strict=True):
-                coder.encode_reverse(of_image.astype(np.int32), _MODEL, np.ascontiguousarray(exact, dtype=np.float64))
+            for coder, of_image, exact in zip(coders, symbols, frequencies, strict=True):
+                if len(of_image):
+                    weights = np.ascontiguousarray(exact, dtype=np.float64)
+                    coder.encode_reverse(of_image.astype(np.int32), _MODEL, weights)
             position -= 1
         streams = []
         for i, coder in enumerate(coders):
@@ -153,7 +171,7 @@ class Encoder:
 
 
 class _Source:
-    """One image's words, in reading order, as digits."""
+    """One image's words, in reading order, as symbols."""
 
     def __init__(self, words: Words) -> None:
         try:
@@ -161,9 +179,9 @@ class _Source:
         except ValueError as error:
             raise FormatError(f"an entropy-coded stream is damaged: {error}") from error
 
-    def decode(self, weights: Float64) -> Int32:
-        digits: Int32 = self.coder.decode(_MODEL, weights)
-        return digits
+    def decode(self, frequencies: Float64) -> Int32:
+        symbols: Int32 = self.coder.decode(_MODEL, frequencies)
+        return symbols
 
 
 class _RandomSource(_Source):
@@ -180,49 +198,70 @@ class _RandomSource(_Source):
         words[0] |= 1  # the word read first, the top of the ANS coder's stack, must not be 0
         return words
 
-    def decode(self, weights: Float64) -> Int32:
-        if self.coder.num_words() < len(weights) + STATE_WORDS:  # a digit takes 24 bits at most
-            super().__init__(self._words(self.REFILL + len(weights)))
-        return super().decode(weights)
+    def decode(self, frequencies: Float64) -> Int32:
+        if self.coder.num_words() < len(frequencies) + STATE_WORDS:  # a symbol takes 24 bits at most
+            super().__init__(self._words(self.REFILL + len(frequencies)))
+        return super().decode(frequencies)
 
 
 class Decoder:
-    """Reads bytes back from each image's words, in reading order."""
+    """Reads numbers back from each image's words, in reading order."""
 
     def __init__(self, streams: Sequence[Words]) -> None:
         self._sources: Sequence[_Source] = [_Source(words) for words in streams]
 
-    def part(self, images: slice) -> Decoder:
-        """A decoder of some of the images, which reads on in the same streams."""
-        part = copy(self)
-        part._sources = self._sources[images]
-        return part
+    def split(self, counts: Sequence[int]) -> list[Decoder]:
+        """Decoders of so many images each, one after another, which read on in the same streams."""
+        parts, start = [], 0
+        for count in counts:
+            part = copy(self)
+            part._sources, start = self._sources[start : start + count], start + count
+            parts.append(part)
+        return parts
 
-    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
+    def decode(self, mixture: Mixture) -> Int64:
+        """The next numbers, (B, N)."""
         out = np.empty(mixture.shape, dtype=np.int64)
         for start in range(0, mixture.shape[1], CHUNK):
             part = mixture.part(start, start + CHUNK)
             if part.window is not None:
-                bytes_ = part.window + self._digits(_digit_weights(part, part.window, 1, WINDOW))
+                numbers = part.window + self._of_each(_frequencies(part, part.window, 1, WINDOW))
             else:
-                high = self._digits(_digit_weights(part, np.zeros(part.shape, dtype=np.int64), ALPHABET))
-                bytes_ = ALPHABET * high + self._digits(_digit_weights(part, ALPHABET * high, 1))
-            out[:, start : start + CHUNK] = bytes_
+                high = self._of_each(_frequencies(part, np.zeros(part.shape, dtype=np.int64), ALPHABET))
+                numbers = ALPHABET * high + self._of_each(_frequencies(part, ALPHABET * high, 1))
+            if part.unbounded:
+                self._add_escapes(numbers)
+            out[:, start : start + CHUNK] = numbers
         return out
 
-    def _digits(self, weights: Float64) -> Int64:
-        """As many digits of each image, (B, N), given their weights (B, N, count)."""
-        batch, n, count = weights.shape
-        return self.digits(weights.reshape(batch * n, count), [n] * batch).reshape(batch, n)
+    def _add_escapes(self, numbers: Int64) -> None:
+        """Moves 0 and 255 among numbers (B, N) to where their escapes say."""
+        ends = (numbers == 0) | (numbers == 255)
+        of_image = ends.sum(1)
+        if not of_image.any():
+            return
+        owner = np.repeat(np.arange(len(numbers)), of_image)
+        counts = self.symbols(_repeated(_LENGTHS, len(owner)), of_image.tolist())
+        beyond = np.zeros(len(owner), dtype=np.int64)
+        for place in range(int(counts.max()), -1, -1):
+            has = counts >= place
+            in_image = np.bincount(owner[has], minlength=len(numbers))
+            beyond[has] += ALPHABET**place * self.symbols(_repeated(_UNIFORM, int(has.sum())), in_image.tolist())
+        numbers[ends] += np.where(numbers[ends] == 0, -beyond, beyond)
 
-    def digits(self, weights: Float64, counts: Sequence[int]) -> Int64:
-        """The next digits (N,), given their weights (N, count); `counts` tells how many are each image's."""
-        digits, start = np.empty(len(weights), dtype=np.int64), 0
+    def _of_each(self, frequencies: Float64) -> Int64:
+        """As many symbols of each image, (B, N), given their frequencies (B, N, count)."""
+        batch, n, count = frequencies.shape
+        return self.symbols(frequencies.reshape(batch * n, count), [n] * batch).reshape(batch, n)
+
+    def symbols(self, frequencies: Float64, counts: Sequence[int]) -> Int64:
+        """The next symbols (N,), given their frequencies (N, count); `counts` tells how many are each image's."""
+        symbols, start = np.empty(len(frequencies), dtype=np.int64), 0
         for source, count in zip(self._sources, counts, strict=True):
             if count:
-                digits[start : start + count] = source.decode(weights[start : start + count])
+                symbols[start : start + count] = source.decode(frequencies[start : start + count])
                 start += count
-        return digits
+        return symbols
 
     def finish(self) -> None:
         """TruncatedError unless every stream is spent exactly."""
@@ -231,18 +270,7 @@ class Decoder:
 
 
 class Sampler(Decoder):
-    """Draws bytes by decoding random words; the same seeds give the same bytes on every machine."""
+    """Draws numbers by decoding random words; the same seeds give the same numbers on every machine."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._sources = [_RandomSource(seed) for seed in seeds]
-
-
-class Mean:
-    """Takes every distribution's mean."""
-
-    def part(self, images: slice) -> Mean:
-        """The same of some of the images."""
-        return self
-
-    def code(self, mixture: Mixture, values: Int64 | None) -> Int64:
-        return np.clip((mixture.mean() - mixture.first_edge) // mixture.spacing, 0, 255)

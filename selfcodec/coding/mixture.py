@@ -1,14 +1,16 @@
-"""Integer distributions of one byte: network outputs to CDF values, in int64 and the shipped tables only.
+"""Integer distributions of whole numbers: network outputs to CDF values, in int64 and the shipped tables only.
 
-Every variable is coded as a byte: pixels as they are, latents as the index of a grid point within a window of 256
-around the mean. A `Mixture` evaluates the CDF at the lower edge of byte b,
+Every variable is coded as numbers 0..255: pixels as they are, latents as grid points around the mean. A `Mixture`
+evaluates the CDF at the lower edge of number b,
 
     F(b) = sum_m weight_m * CDF((edge_b - mean_m) / scale_m),    F(0) = 0,  F(256) = 2**30 * sum_m weight_m.
+
+Where it is `unbounded`, 0 and 255 stand for everything at and beyond them, and the coder adds how far beyond.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,19 +30,20 @@ from selfcodec.fixed_point import PARAM_FRACTION
 INTERPOLATION_BITS = 12
 """Fraction bits of a position between two table entries."""
 WINDOW = 4
-"""Values that a `window` leaves possible."""
+"""Numbers that a `window` leaves possible."""
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Mixtures of M components for N bytes of each of B images.
+    """Mixtures of M components for N numbers of each of B images.
 
     Attributes:
         cdf: table of the components' CDF.
         weights, means, inverse_scales: (B, N, M); means in 2**-bits, inverse scales in 2**-16.
         bits: fraction bits of means and edges.
-        first_edge, spacing: lower edge of byte 0 and distance of edges, (B, N), in 2**-bits.
-        window: (B, N) the first of the `layout.WINDOW` bytes that alone can occur; None where all 256 can.
+        first_edge, spacing: lower edge of number 0 and distance of edges, (B, N), in 2**-bits.
+        window: (B, N) the first of the WINDOW numbers that alone can occur; None where all 256 can.
+        unbounded: numbers below 0 and above 255 occur, too.
     """
 
     cdf: Int64
@@ -51,6 +54,7 @@ class Mixture:
     first_edge: Int64
     spacing: Int64
     window: Int64 | None = None
+    unbounded: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,20 +62,20 @@ class Mixture:
         return self.weights.shape[0], self.weights.shape[1]
 
     def part(self, start: int, stop: int) -> Mixture:
-        """Bytes [start, stop) of every image."""
-        return Mixture(
-            self.cdf,
-            self.weights[:, start:stop],
-            self.means[:, start:stop],
-            self.inverse_scales[:, start:stop],
-            self.bits,
-            self.first_edge[:, start:stop],
-            self.spacing[:, start:stop],
-            None if self.window is None else self.window[:, start:stop],
+        """Numbers [start, stop) of every image."""
+        own = slice(start, stop)
+        return replace(
+            self,
+            weights=self.weights[:, own],
+            means=self.means[:, own],
+            inverse_scales=self.inverse_scales[:, own],
+            first_edge=self.first_edge[:, own],
+            spacing=self.spacing[:, own],
+            window=None if self.window is None else self.window[:, own],
         )
 
     def cumulative(self, b: Int64) -> Int64:
-        """F at bytes b (B, N, J), values 0..256; nondecreasing in b, (B, N, J), in units of 2**-30 weights."""
+        """F at numbers b (B, N, J), 0..256; nondecreasing in b, (B, N, J), in units of 2**-30 weights."""
         edge = self.first_edge[..., None] + self.spacing[..., None] * b
         drop = INVERSE_BITS + self.bits - CDF_STEP_BITS - INTERPOLATION_BITS
         half = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
@@ -99,6 +103,10 @@ class Mixture:
     def mean(self) -> Int64:
         """The weighted mean of the components' means, (B, N), in 2**-bits, rounded down."""
         return (self.weights * self.means).sum(-1) // self.weights.sum(-1)
+
+    def expected(self) -> Int64:
+        """The number 0..255 whose bin holds the mean, (B, N)."""
+        return np.clip((self.mean() - self.first_edge) // self.spacing, 0, 255)
 
 
 def log_scale_index(raw: Int64, offset: float, bounds: tuple[float, float]) -> Int64:

@@ -20,7 +20,7 @@ import numpy as np
 from selfcodec.arrays import Words
 from selfcodec.errors import FormatError, InputError, TruncatedError
 from selfcodec.format.bytereader import MAX_VARINT, ByteReader, encode_varint
-from selfcodec.modes import MAX_TRANSFORMS, Mode, has_level
+from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, has_level
 
 MAGIC = b"\x93SV"
 VERSION = 1
@@ -29,7 +29,6 @@ MAX_SIDE = 2**24
 MAX_PIXELS = 2**28
 MAX_STREAMS = 2**16
 MODEL_ID_BYTES = 4
-DEFAULT_QUALITY = 50
 
 _SETTINGS, _SIDE, _METADATA, _RESERVED = 1, 2, 4, 8
 _CRC_BYTES = 4
@@ -320,7 +319,10 @@ def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level
     if not count or container.variables[:count] != tuple(variables_kept):
         wanted, there = " ".join(variables_kept), " ".join(container.variables)
         raise InputError(f"mode {mode} sends ({wanted}), which is no prefix of this file's ({there})")
-    header = replace(container.header, mode=mode, level=level)
+    old = container.header
+    # Latents whose picture was sent have the model's own grid (`modes.tuned_latents`), which must stay theirs.
+    same = old.mode in (Mode.RS1, Mode.RS2) or (old.mode, old.level) == (mode, level)
+    header = replace(old, mode=mode, level=level, quality=old.quality if same else DEFAULT_QUALITY)
     kept = container.variables[:count], container.streams[:count]
     return replace(container, header=header, variables=kept[0], streams=kept[1], truncated=False)
 

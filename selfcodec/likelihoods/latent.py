@@ -1,37 +1,103 @@
-"""Latents: Gaussians on a grid."""
+"""Latents given others: Gaussians (paper eq. 15), coded as points of a grid."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
 from selfcodec.arrays import Int64
+from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
-from selfcodec.coding.tables import LATENT_LOG_SCALES, load_tables
+from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
+from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.networks.integer import IntegerGraph
+from selfcodec.schedule import Step
 
 LATENT_BITS = 13
 """Means and edges of latents are in units of 2**-13."""
 CENTRE = 128
-"""The byte of the grid point nearest to a latent's mean."""
+"""The number that codes the grid point nearest to a latent's mean."""
 
 
-def latent_mixture(logits: Int64, means: Int64, log_scales: Int64, steps: Int64) -> tuple[Mixture, Int64]:
-    """Gaussians on a grid of points index * step.
+def latent_mixture(logits: Int64, means: Int64, log_scales: Int64, widths: Int64) -> tuple[Mixture, Int64]:
+    """Gaussians on a grid of points index * width.
 
     Args:
         logits, means, log_scales: (B, N, M), in 2**-10.
-        steps: (B, N), in 2**-12, at least 1.
+        widths: (B, N), in 2**-12, at least 1.
 
     Returns:
-        the mixture, and (B, N) the grid index of byte 128: byte = index - centre + 128.
+        the mixture, and (B, N) the grid index of number 0.
     """
     tables = load_tables()
     weights = softmax_weights(logits)
     fine = means << (LATENT_BITS - PARAM_FRACTION)
-    spacing = steps << (LATENT_BITS - LATENT_FRACTION)
+    spacing = widths << (LATENT_BITS - LATENT_FRACTION)
     average = (weights * fine).sum(-1) // weights.sum(-1)
-    centre = (2 * average + spacing) // (2 * spacing)
-    first_edge = (centre - CENTRE) * spacing - spacing // 2
-    index = log_scale_index(log_scales, 0.0, LATENT_LOG_SCALES)
-    mixture = Mixture(
-        tables.normal, weights, fine, tables.latent_inverse_scale[index], LATENT_BITS, first_edge, spacing
-    )
-    return mixture, centre
+    first = (2 * average + spacing) // (2 * spacing) - CENTRE
+    scales = tables.latent_inverse_scale[log_scale_index(log_scales, 0.0, LATENT_LOG_SCALES)]
+    edge = first * spacing - spacing // 2
+    return Mixture(tables.normal, weights, fine, scales, LATENT_BITS, edge, spacing, unbounded=True), first
+
+
+def scaled_widths(widths: tuple[int, ...], quality: int) -> Int64:
+    """Grid widths by channel (C,) at a quality of 1..100, in 2**-12, at least 1."""
+    scale = int(load_tables().quality[quality])
+    return np.array([max(1, (width * scale + (1 << (QUALITY_BITS - 1))) >> QUALITY_BITS) for width in widths])
+
+
+class Latent(Likelihood):
+    """p(z_k | parents), one Gaussian a value from a network of the parents.
+
+    Settings:
+        widths: of the grid, by channel, at quality 50, in 2**-12.
+    """
+
+    kind = "latent"
+
+    @staticmethod
+    def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return (f"p_{step.name}",)
+
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+        self.widths: tuple[int, ...] = tuple(settings["widths"])
+        self._nets = [nets[name] for name in self.networks(step, settings)]
+
+    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+        mixture, first, widths = self._mixture(at)
+        coded = self._to_coded(truth, at).reshape(first.shape)
+        index = (2 * coded + widths) // (2 * widths)
+        coder.encode(mixture, index - first)
+        return self._from_coded((index * widths).reshape(at.shape), at)
+
+    def _decode(self, at: Condition, coder: Decoder) -> Int64:
+        mixture, first, widths = self._mixture(at)
+        return self._from_coded(((coder.decode(mixture) + first) * widths).reshape(at.shape), at)
+
+    def mean(self, at: Condition) -> Int64:
+        mixture, _, _ = self._mixture(at)
+        return self._from_coded((mixture.mean() >> (LATENT_BITS - LATENT_FRACTION)).reshape(at.shape), at)
+
+    def _mixture(self, at: Condition) -> tuple[Mixture, Int64, Int64]:
+        """The values' distributions, the grid index of number 0, and the grid's widths, (B, N)."""
+        b, c, h, w = at.shape
+        widths = np.broadcast_to(scaled_widths(self.widths, at.quality)[None, :, None], (b, c, h * w)).reshape(b, -1)
+        logits, means, log_scales = (p.reshape(b, c * h * w, -1) for p in self._density(at))
+        return *latent_mixture(logits, means, log_scales, widths), widths
+
+    def _density(self, at: Condition) -> tuple[Int64, Int64, Int64]:
+        """Logits, means and log-scales of the components, each (B, C, h, w, M), in 2**-10."""
+        _, c, h, w = at.shape
+        params = self._nets[0](*at.inputs, runtime=at.runtime).cpu().numpy()[:, :, :h, :w, None]
+        return np.zeros_like(params[:, :c]), params[:, :c], params[:, c:]
+
+    def _to_coded(self, values: Int64, at: Condition) -> Int64:
+        """The latent where its grid lies, in 2**-12."""
+        return values
+
+    def _from_coded(self, coded: Int64, at: Condition) -> Int64:
+        """The inverse."""
+        return coded

@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from selfcodec.arrays import Int64
+
+NEUTRAL = 128
+"""The grey level that networks see as 0, as beyond an image's border."""
 MEAN_UNIT = 32
 """Grey levels for one unit of a mean output."""
 PIXEL_BITS = 5
@@ -17,7 +23,7 @@ PIXEL_BITS = 5
 LOG_SCALE_OFFSET = 2.0
 """Added to a raw log-scale."""
 WINDOW_BELOW = 2
-"""How many of them lie below 4 y minus the other pixels."""
+"""How many of the values that a known sum leaves possible lie below 4 y minus the other pixels."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,14 @@ class PixelLayout:
         """How the mean of `channel` follows the residual of channel `earlier` < `channel`."""
         return self._slice(self._logit_blocks + 2 * self.channels + channel * (channel - 1) // 2 + earlier)
 
+    def starts(self) -> Int64:
+        """For compiled loops (C, 2 + C): where a channel's means, log-scales and coefficients of each other begin."""
+        table = np.zeros((self.channels, 2 + self.channels), dtype=np.int64)
+        for c in range(self.channels):
+            table[c, :2] = self.means(c).start, self.log_scales(c).start
+            table[c, 2 : 2 + c] = [self.coefficients(c, e).start for e in range(c)]
+        return table
+
 
 def phase_offsets(phases: int) -> tuple[tuple[int, int], ...]:
     """(row, column) of each phase in a cell, in coding order: 1 phase is the whole image, 4 are its 2x2 sublattices."""
@@ -93,6 +107,8 @@ ACTIVITY_RANGE = (3, 13)
 """Activity is the number of binary digits of that sum, within these bounds."""
 ACTIVITY_WITHOUT = 9
 """Activity where no neighbour is known."""
+ACTIVITY_CENTRE = 7
+"""Activity that heads see as 0; one more is half a unit of their inputs."""
 ACTIVITY_UNIT = 5
 """Activity at which a unit of the network's inputs is one grey level; one more doubles it."""
 ACTIVITY_MEAN_UNIT = 4

@@ -19,7 +19,7 @@ from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
 
-ROWS_AT_ONCE = 1 << 11
+POSITIONS_AT_ONCE = 1 << 11
 """So that what one step of a network leaves is still in a processor's cache at the next."""
 _HALF = np.float32(0.5)
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
@@ -88,7 +88,7 @@ def _run(plan: Int64, settings: Float32, weights: Float32, width: int, inputs: F
     outputs[:] = out
 
 
-class RowNetwork:
+class PointwiseNetwork:
     """An `IntegerGraph` of 1x1 convolutions and sums, for matrices of rows.
 
     Raises:
@@ -121,8 +121,8 @@ class RowNetwork:
     def __call__(self, inputs: Float32) -> Float32:
         """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
         outputs = np.empty((len(inputs), self._channels), dtype=np.float32)
-        for start in range(0, len(inputs), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, len(inputs), POSITIONS_AT_ONCE):
+            part = slice(start, start + POSITIONS_AT_ONCE)
             _run(self._plan, self._settings, self._weights, self._width, inputs[part], outputs[part])
         return outputs
 

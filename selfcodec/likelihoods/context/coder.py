@@ -19,15 +19,15 @@ from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.context.neighbours import gather
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
 from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
-from selfcodec.networks.pointwise import RowNetwork
+from selfcodec.networks.pointwise import PointwiseNetwork
 
-PIXELS_AT_ONCE = 1 << 14
+HEAD_PIXELS = 1 << 14
 """Pixels whose heads run together where nothing has to wait."""
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Some pixels' context, row by row: the head's outputs, and what they are relative to."""
+class Contexts:
+    """Of some pixels, (n, ...), what their heads make of their contexts, and what that is relative to."""
 
     params: Float32
     bases: Int64
@@ -48,7 +48,7 @@ class ContextCoder:
         grey: the channels are equal, and only the first is coded.
     """
 
-    head: RowNetwork
+    head: PointwiseNetwork
     layout: PixelLayout
     sizes: tuple[tuple[int, int], ...]
     features: Int16
@@ -78,38 +78,43 @@ class ContextCoder:
         return 1 if self.grey else self.layout.channels
 
     @cached_property
+    def _starts(self) -> Int64:
+        return self.layout.starts()
+
+    @cached_property
     def _widths(self) -> Int64:
         return np.array([width for _, width in self.sizes])
 
-    def _rows(self, plane: UInt8, places: Int32, *, shown: bool) -> Rows:
+    def _contexts(self, plane: UInt8, places: Int32, *, shown: bool) -> Contexts:
         """The context of some places, (n, 3), of the images' planes."""
         count, channels = len(places), self.layout.channels
         inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
         bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
         gather(plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
-        return Rows(self.head(inputs), bases, activity)
+        return Contexts(self.head(inputs), bases, activity)
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
         """Notes all values (B, C, H, W) of images of one size, step after step."""
         order, first = wavefront(self.sizes[:1], self.block), 0
         while first < len(order.starts) - 1:
-            last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + PIXELS_AT_ONCE, "right")) - 1)
+            last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + HEAD_PIXELS, "right")) - 1)
             coder.defer(partial(self._notes, truth, order, first, last))
             first = last
 
     def _notes(self, truth: UInt8, order: Wavefront, first: int, last: int) -> Notes:
-        """The digits of steps first..last - 1 with their weights."""
+        """The symbols of steps first..last - 1 with their frequencies."""
         tables, coded, starts = load_tables(), self._coded, order.starts[first : last + 1]
         places = order.places[starts[0] : starts[-1]].copy()
-        digits = np.empty((len(truth), 2 * coded * len(places)), dtype=np.uint8)
-        weights = np.empty((len(truth), 2 * coded * len(places), ALPHABET), dtype=np.uint16)
+        symbols = np.empty((len(truth), 2 * coded * len(places)), dtype=np.uint8)
+        frequencies = np.empty((len(truth), 2 * coded * len(places), ALPHABET), dtype=np.uint16)
         for b, image in enumerate(truth):
             places[:, 0] = b
-            rows = self._rows(truth, places, shown=True)
-            joint.digits_of(
-                rows.params,
-                rows.bases,
-                rows.activity,
+            found = self._contexts(truth, places, shown=True)
+            joint.symbols_of(
+                found.params,
+                self._starts,
+                found.bases,
+                found.activity,
                 image[:, places[:, 1], places[:, 2]].T.astype(np.int64, order="C"),
                 coded,
                 self.layout.mixtures,
@@ -117,10 +122,10 @@ class ContextCoder:
                 tables.pixel_inverse_scale,
                 tables.weight,
                 starts - starts[0],
-                digits[b],
-                weights[b],
+                symbols[b],
+                frequencies[b],
             )
-        return digits, weights
+        return symbols, frequencies
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, C, H, W), 0 beyond an image's size."""
@@ -128,25 +133,26 @@ class ContextCoder:
         plane, mixtures = np.zeros_like(self.fallback), self.layout.mixtures
         for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
             places = order.places[start:stop]
-            rows, n = self._rows(plane, places, shown=True), len(places)
+            found, n = self._contexts(plane, places, shown=True), len(places)
             values = np.empty((n, self.layout.channels), dtype=np.int64)
-            state, weights = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, ALPHABET))
+            state, frequencies = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, ALPHABET))
             for channel in range(self._coded):
-                joint.high_weights(
-                    rows.params,
-                    rows.bases,
-                    rows.activity,
+                joint.high_frequencies(
+                    found.params,
+                    self._starts,
+                    found.bases,
+                    found.activity,
                     values,
                     channel,
                     tables.logistic,
                     tables.pixel_inverse_scale,
                     tables.weight,
                     state,
-                    weights,
+                    frequencies,
                 )
-                high = coder.digits(weights, counts)
-                joint.low_weights(high, tables.logistic, state, weights)
-                values[:, channel] = ALPHABET * high + coder.digits(weights, counts)
+                high = coder.symbols(frequencies, counts)
+                joint.low_frequencies(high, tables.logistic, state, frequencies)
+                values[:, channel] = ALPHABET * high + coder.symbols(frequencies, counts)
             if self.grey:
                 values[:, 1:] = values[:, :1]
             plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
@@ -156,14 +162,15 @@ class ContextCoder:
         """The mixtures' means (B, C, H, W) where nothing of the variable is known."""
         tables, plane = load_tables(), np.zeros_like(self.fallback)
         order = wavefront(self.sizes, self.block).places
-        for start in range(0, len(order), PIXELS_AT_ONCE):
-            places = order[start : start + PIXELS_AT_ONCE]
-            rows = self._rows(plane, places, shown=False)
+        for start in range(0, len(order), HEAD_PIXELS):
+            places = order[start : start + HEAD_PIXELS]
+            found = self._contexts(plane, places, shown=False)
             values = np.empty((len(places), self.layout.channels), dtype=np.int64)
             joint.expected(
-                rows.params,
-                rows.bases,
-                rows.activity,
+                found.params,
+                self._starts,
+                found.bases,
+                found.activity,
                 self._coded,
                 self.layout.mixtures,
                 tables.pixel_inverse_scale,
@@ -174,7 +181,7 @@ class ContextCoder:
         return plane
 
 
-def feature_rows(trunk: Tensor) -> Int16:
+def unfolded(trunk: Tensor) -> Int16:
     """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
     b, depth, h, w = trunk.shape
     fold = CONTEXT_FOLD

@@ -2,15 +2,14 @@
 
 Once a channel is known, every component's weight is multiplied by the probability that it gave that channel, so that
 what one channel reveals about the kind of place sharpens the next. In integers, compiled, from the heads' outputs to
-the weights of the digits that are coded; the same tables and units as `selfcodec.coding.mixture`.
+the frequencies of the symbols that are coded; the same tables and units as `selfcodec.coding.mixture`.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from selfcodec.arrays import Float32, Int64, UInt8
+from selfcodec.arrays import Float32, Float64, Int64, UInt8, UInt16
 from selfcodec.coding.coder import ALPHABET
 from selfcodec.coding.mixture import INTERPOLATION_BITS
 from selfcodec.coding.tables import (
@@ -27,12 +26,12 @@ from selfcodec.compiled import bit_length, compiled, shift
 from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.likelihoods.layout import ACTIVITY_LOG_SCALE, ACTIVITY_MEAN_UNIT, ACTIVITY_UNIT, PIXEL_BITS
 
-Weights = npt.NDArray[np.float64]
+FREQUENCY_BITS = 16
+"""Frequencies are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
 
-WEIGHT_BITS = 16
-"""Digits' weights are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
-
-_WEIGHT_MOST = (1 << WEIGHT_BITS) - 2
+MIXTURE_BITS = 16
+"""The largest weight of a mixture has this many binary digits and one."""
+_FREQUENCY_MOST = (1 << FREQUENCY_BITS) - 2
 """So that with the floor added it still fits into 16 bits."""
 _MEAN_ACTIVITY = ACTIVITY_UNIT - (ACTIVITY_MEAN_UNIT.bit_length() - 1) - PIXEL_BITS + PARAM_FRACTION
 """Activity at which a mean output is in units of 2**-PIXEL_BITS grey levels."""
@@ -44,7 +43,7 @@ _CDF_DROP = INVERSE_BITS + PIXEL_BITS - CDF_STEP_BITS - INTERPOLATION_BITS
 _CDF_HALF = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
 _CDF_LAST = 2 * _CDF_HALF - 1
 _CDF_FAR = _CDF_HALF << _CDF_DROP
-"""A distance from which on the CDF does not change, as at most of a digit's edges."""
+"""A distance from which on the CDF does not change, as at most of a symbol's edges."""
 _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
@@ -84,6 +83,7 @@ def _start(logits: Float32, table: Int64, weights: Int64) -> None:
 @compiled
 def _components(
     params: Float32,
+    layout: Int64,
     channel: int,
     base: Int64,
     activity: int,
@@ -93,22 +93,21 @@ def _components(
     inverses: Int64,
 ) -> None:
     """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values."""
-    mixtures, channels = len(means), len(base)
-    for m in range(mixtures):
-        mean = _EDGE * base[channel] + shift(int(params[(1 + channel) * mixtures + m]), activity - _MEAN_ACTIVITY)
+    of_means, of_log_scales, of_coefficients = layout[channel, 0], layout[channel, 1], layout[channel, 2:]
+    for m in range(len(means)):
+        mean = _EDGE * base[channel] + shift(int(params[of_means + m]), activity - _MEAN_ACTIVITY)
         for earlier in range(channel):
-            block = 1 + 2 * channels + channel * (channel - 1) // 2 + earlier
-            product = int(params[block * mixtures + m]) * (values[earlier] - base[earlier])
+            product = int(params[of_coefficients[earlier] + m]) * (values[earlier] - base[earlier])
             mean += shift(product, -_COEFFICIENT_DROP)
-        raw = int(params[(1 + channels + channel) * mixtures + m])
+        raw = int(params[of_log_scales + m])
         index = (raw + (activity - ACTIVITY_UNIT) * ACTIVITY_LOG_SCALE + _LOG_SCALE_OFFSET) // _LOG_SCALE_UNIT
         means[m] = mean
         inverses[m] = scales[min(max(index, 0), _LOG_SCALE_LAST)]
 
 
 @compiled
-def _digit(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: int, width: int, out: Int64) -> None:
-    """Sets the weights (16,) of the digits of `width` bytes each from byte `start`; their sum is below 2**16 + 16."""
+def _symbol(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: int, width: int, out: Int64) -> None:
+    """Sets the frequencies (16,) of the symbols of `width` numbers each from `start`; their sum is below 2**16 + 16."""
     out[:] = 0
     lowest, highest = table[0], _cdf(table, _CDF_FAR)
     for m in range(len(weights)):
@@ -127,9 +126,9 @@ def _digit(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: i
             if above != below:
                 out[d] += weights[m] * (above - below)
             below = above
-    drop = max(0, bit_length(out.sum()) - WEIGHT_BITS)
+    drop = max(0, bit_length(out.sum()) - FREQUENCY_BITS)
     for d in range(ALPHABET):
-        out[d] = min(out[d] >> drop, _WEIGHT_MOST) + 1
+        out[d] = min(out[d] >> drop, _FREQUENCY_MOST) + 1
 
 
 @compiled
@@ -140,14 +139,15 @@ def _learn(table: Int64, weights: Int64, means: Int64, inverses: Int64, value: i
         mass = _byte_cdf(table, value + 1, means[m], inverses[m]) - _byte_cdf(table, value, means[m], inverses[m])
         weights[m] *= mass
         largest = max(largest, weights[m])
-    drop = bit_length(largest) - WEIGHT_BITS - 1
+    drop = bit_length(largest) - MIXTURE_BITS - 1
     for m in range(len(weights)):
         weights[m] = max(1, weights[m] >> drop if drop >= 0 else weights[m] << -drop)
 
 
 @compiled
-def digits_of(
+def symbols_of(
     params: Float32,
+    layout: Int64,
     bases: Int64,
     activity: Int64,
     values: Int64,
@@ -157,20 +157,21 @@ def digits_of(
     scales: Int64,
     softmax: Int64,
     starts: Int64,
-    digits: UInt8,
-    weights: npt.NDArray[np.uint16],
+    symbols: UInt8,
+    frequencies: UInt16,
 ) -> None:
-    """The encoder's side: digits and their weights of whole steps, in coding order.
+    """The encoder's side: symbols and their frequencies of whole steps, in coding order.
 
     Args:
         params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
+        layout: of params, `PixelLayout.starts`.
         values: (n, C), the true values.
         coded: channels that are coded; 1 for a grey image.
         mixtures: M.
         table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.coding.tables`.
         starts: (T + 1,), the steps' beginnings among the n pixels.
-        digits: (2 coded n,), set: of each step, for each channel, the high digits of its pixels, then the low ones.
-        weights: (2 coded n, 16), set.
+        symbols: (2 coded n,), set: of each step, for each channel, the high ones of its pixels, then the low ones.
+        frequencies: (2 coded n, 16), set.
     """
     scratch = np.empty((3, mixtures), dtype=np.int64)
     w, means, inverses = scratch[0], scratch[1], scratch[2]
@@ -181,24 +182,25 @@ def digits_of(
             _start(params[i, :mixtures], softmax, w)
             for channel in range(coded):
                 value = values[i, channel]
-                _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
+                _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
                 at = 2 * coded * first + 2 * channel * count + i - first
                 high = value // ALPHABET
-                _digit(table, w, means, inverses, 0, ALPHABET, out)
-                digits[at] = high
+                _symbol(table, w, means, inverses, 0, ALPHABET, out)
+                symbols[at] = high
                 for d in range(ALPHABET):
-                    weights[at, d] = out[d]
-                _digit(table, w, means, inverses, ALPHABET * high, 1, out)
-                digits[at + count] = value % ALPHABET
+                    frequencies[at, d] = out[d]
+                _symbol(table, w, means, inverses, ALPHABET * high, 1, out)
+                symbols[at + count] = value % ALPHABET
                 for d in range(ALPHABET):
-                    weights[at + count, d] = out[d]
+                    frequencies[at + count, d] = out[d]
                 if channel + 1 < coded:
                     _learn(table, w, means, inverses, value)
 
 
 @compiled
-def high_weights(
+def high_frequencies(
     params: Float32,
+    layout: Int64,
     bases: Int64,
     activity: Int64,
     values: Int64,
@@ -207,9 +209,9 @@ def high_weights(
     scales: Int64,
     softmax: Int64,
     state: Int64,
-    weights: Weights,
+    frequencies: Float64,
 ) -> None:
-    """The decoder's side: weights (n, 16) of the high digits of one channel, the channels before it being known.
+    """The decoder's side: frequencies (n, 16) of the high symbols of one channel, the channels before it being known.
 
     Args:
         state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
@@ -222,25 +224,26 @@ def high_weights(
             _start(params[i, : len(w)], softmax, w)
         else:
             _learn(table, w, means, inverses, values[i, channel - 1])
-        _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
-        _digit(table, w, means, inverses, 0, ALPHABET, out)
+        _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
+        _symbol(table, w, means, inverses, 0, ALPHABET, out)
         for d in range(ALPHABET):
-            weights[i, d] = out[d]
+            frequencies[i, d] = out[d]
 
 
 @compiled
-def low_weights(high: Int64, table: Int64, state: Int64, weights: Weights) -> None:
-    """The same of the low digits, given the high ones (n,)."""
+def low_frequencies(high: Int64, table: Int64, state: Int64, frequencies: Float64) -> None:
+    """The same of the low symbols, given the high ones (n,)."""
     out = np.empty(ALPHABET, dtype=np.int64)
     for i in range(len(high)):
-        _digit(table, state[i, 0], state[i, 1], state[i, 2], ALPHABET * int(high[i]), 1, out)
+        _symbol(table, state[i, 0], state[i, 1], state[i, 2], ALPHABET * int(high[i]), 1, out)
         for d in range(ALPHABET):
-            weights[i, d] = out[d]
+            frequencies[i, d] = out[d]
 
 
 @compiled
 def expected(
     params: Float32,
+    layout: Int64,
     bases: Int64,
     activity: Int64,
     coded: int,
@@ -258,6 +261,6 @@ def expected(
             if channel >= coded:
                 values[i, channel] = values[i, 0]
                 continue
-            _components(params[i], channel, bases[i], activity[i], values[i], scales, means, inverses)
+            _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
             mean = (w * means).sum() // w.sum()
             values[i, channel] = min(max((mean + _EDGE // 2) // _EDGE, 0), 255)

@@ -12,6 +12,7 @@ from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
 from selfcodec.compiled import bit_length, compiled, shift
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.likelihoods.layout import (
+    ACTIVITY_CENTRE,
     ACTIVITY_CHANNELS,
     ACTIVITY_NEIGHBOURS,
     ACTIVITY_RANGE,
@@ -19,6 +20,7 @@ from selfcodec.likelihoods.layout import (
     ACTIVITY_WITHOUT,
     BASE_NEIGHBOURS,
     NEIGHBOURS,
+    NEUTRAL,
 )
 
 _NEIGHBOURS = np.array(NEIGHBOURS, dtype=np.int64)
@@ -74,7 +76,7 @@ def gather(
                 if near[n]:
                     total += plane[b, channel, row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]]
             bases[i, channel] = (2 * total + known) // (2 * known) if known else fallback[b, channel, row, column]
-        digits = ACTIVITY_WITHOUT
+        activity[i] = ACTIVITY_WITHOUT
         if known:
             total = 0
             for n in _ACTIVITY:
@@ -82,9 +84,8 @@ def gather(
                     for channel in range(channels):
                         value = plane[b, channel, row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]]
                         total += abs(np.int64(value) - bases[i, channel])
-            digits = min(max(bit_length(total * ACTIVITY_CHANNELS // channels), _ACTIVITY_LOW), _ACTIVITY_HIGH)
-        activity[i] = digits
-        left_shift = _INPUT_SHIFT - digits
+            activity[i] = min(max(bit_length(total * ACTIVITY_CHANNELS // channels), _ACTIVITY_LOW), _ACTIVITY_HIGH)
+        left_shift = _INPUT_SHIFT - activity[i]
         for n in range(count):
             for channel in range(channels):
                 distance = 0
@@ -94,7 +95,7 @@ def gather(
                     distance = min(max(distance, -ACTIVATION_MAX), ACTIVATION_MAX)
                 inputs[i, given + n * channels + channel] = distance
         end = given + count * channels
-        inputs[i, end] = (digits - 7) << (INPUT_FRACTION - 1)
+        inputs[i, end] = (activity[i] - ACTIVITY_CENTRE) << (INPUT_FRACTION - 1)
         for channel in range(channels):
-            inputs[i, end + 1 + channel] = bases[i, channel] - 128
+            inputs[i, end + 1 + channel] = bases[i, channel] - NEUTRAL
         inputs[i, end + 1 + channels] = (1 << INPUT_FRACTION) if known else 0

@@ -1,0 +1,102 @@
+"""Values of variables, apart from files: what an encoder infers, pictures completed from some, pictures from none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from selfcodec.arrays import Int64, UInt8
+from selfcodec.codec import DEFAULT_RUNTIME
+from selfcodec.errors import InputError
+from selfcodec.networks.integer import Runtime
+from selfcodec.tiles import together
+from selfcodec.walk import Batch, Known, Values, filling, walk
+from selfcodec.zoo import Model
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[tuple[slice, Batch]]:
+    """Images in batches that fit into memory; InputError where they are larger than a tile."""
+    tile = model.spec.tile
+    if max(size) > tile:
+        raise InputError(f"this model's pictures have up to {tile}×{tile} pixels here, not {size[1]}×{size[0]}")
+    most = together(size, runtime.batch)
+    for start in range(0, count, most):
+        part = slice(start, min(start + most, count))
+        yield part, Batch(model, size, part.stop - start, False, runtime)
+
+
+def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> Values:
+    """Every variable of some images of one size: x and y_k as they are, latents' posterior means in 2**-12.
+
+    Args:
+        images: (B, H, W, 3), at most a tile of the model in size.
+        model: the model.
+        runtime: how networks run; has no influence on the result.
+
+    Returns:
+        by name int64 (B, C, h, w).
+
+    Raises:
+        InputError: the images are larger than a tile.
+    """
+    names = [step.name for step in model.steps]
+    batches = _parts(len(images), (images.shape[1], images.shape[2]), model, runtime)
+    found = [batch.infer(images[part], names) for part, batch in batches]
+    return {name: np.concatenate([values[name] for values in found]) for name in names}
+
+
+def render(
+    known: Mapping[str, Int64],
+    count: int,
+    size: Size,
+    model: Model,
+    seed: int | None = None,
+    runtime: Runtime = DEFAULT_RUNTIME,
+) -> UInt8:
+    """Images completed from the values of any variables, (count, H, W, 3); the same on every machine.
+
+    With u and all z of `infer` this is the mode rs2 without rounding to grids; with y alone, super-resolution; with u
+    alone and a seed, other pictures of the same thing (paper, section 3.3).
+
+    Args:
+        known: by name int64 (count, C, h, w), in units as of `infer`; what is not known is filled in.
+        count: images.
+        size: (height, width) of x in pixels, at most a tile of the model.
+        model: the model.
+        seed: draws what is not known, for image i from seed + i; None takes means.
+        runtime: how networks run; has no influence on the result.
+
+    Raises:
+        InputError: the size is larger than a tile, or values are of no variable of the model, or misshapen.
+    """
+    images = []
+    for part, batch in _parts(count, size, model, runtime):
+        _check(known, count, batch)
+        fill = filling(None if seed is None else [(seed + i) << 32 for i in range(part.start, part.stop)])
+        given = Known([{name: values[part] for name, values in known.items()}])
+        walk([batch], {step.name: given if step.name in known else fill for step in model.steps})
+        images.append(batch.values["x"].transpose(0, 2, 3, 1).astype(np.uint8))
+    return np.concatenate(images)
+
+
+def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
+    """InputError for values of an unknown variable, misshapen ones, and pixels that are none."""
+    variables = {step.name: step.target for step in batch.model.steps}
+    for name, values in known.items():
+        if name not in variables:
+            raise InputError(f"the model has no variable {name!r}; it has {', '.join(variables)}")
+        variable = variables[name]
+        shape = (count, variable.channels, *batch.extent(variable))
+        if values.shape != shape or values.dtype != np.int64:
+            raise InputError(f"{name}: values {values.shape} of {values.dtype}: give {shape} of int64")
+        if variable.kind == "pixels" and not (values.min() >= 0 and values.max() <= 255):
+            raise InputError(f"{name}: pixels go from 0 to 255, not from {values.min()} to {values.max()}")
+
+
+def sample_images(model: Model, count: int, size: Size, seed: int, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
+    """Images drawn from the model (paper: generation), (count, H, W, 3); see `render`."""
+    return render({}, count, size, model, seed, runtime)

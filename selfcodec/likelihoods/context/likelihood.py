@@ -1,0 +1,75 @@
+"""Pixels in context: p(pixels | parents), each pixel given those decoded before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from selfcodec.arrays import Int64, UInt8
+from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
+from selfcodec.likelihoods.layout import PixelLayout
+from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.likelihoods.pixels import as_input, pixel_base
+from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.pointwise import PointwiseNetwork
+from selfcodec.schedule import Step
+
+
+class Context(Likelihood):
+    """p(pixels | parents): features of the parents, and a head that also sees the neighbours decoded before.
+
+    Settings:
+        mixtures: components, joint over the channels.
+        block: side of the blocks that do not see each other, in pixels.
+    """
+
+    kind = "context"
+
+    @staticmethod
+    def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        return (f"p_{step.name}", f"p_{step.name}_0")
+
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+        self._layout = PixelLayout(step.target.channels, settings["mixtures"], joint=True)
+        self._block: int = settings["block"]
+        self._trunk, head = (nets[name] for name in self.networks(step, settings))
+        self._head = PointwiseNetwork(head)
+
+    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+        self._coder(at).encode(coder, truth.astype(np.uint8))
+        return truth
+
+    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Int64]:
+        """Takes one wavefront for all batches, images of different sizes."""
+        planes = ContextCoder.joined([self._coder(at) for at in ats]).decode(coder)
+        values, start = [], 0
+        for at in ats:
+            values.append(_cropped(planes[start : start + at.batch], at))
+            start += at.batch
+        return values
+
+    def _decode(self, at: Condition, coder: Decoder) -> Int64:
+        return self.decode([at], coder)[0]
+
+    def mean(self, at: Condition) -> Int64:
+        return _cropped(self._coder(at).expect(), at)
+
+    def _coder(self, at: Condition) -> ContextCoder:
+        """What codes the pixels of a batch."""
+        return ContextCoder(
+            self._head,
+            self._layout,
+            (at.size,) * at.batch,
+            unfolded(as_input(self._trunk.floats(*at.inputs, runtime=at.runtime))),
+            pixel_base(at, at.size, 1).astype(np.uint8),
+            self._block,
+            at.grey,
+        )
+
+
+def _cropped(planes: UInt8, at: Condition) -> Int64:
+    """A batch's planes (B, C, H, W) at their own size."""
+    return planes[:, :, : at.size[0], : at.size[1]].astype(np.int64)

@@ -1,0 +1,81 @@
+"""What a family of distributions is to the codec: one object for one variable of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from selfcodec.arrays import Int64
+from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.schedule import Step
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the distribution of one variable of a batch is conditioned on.
+
+    Attributes:
+        step: the factor p(target | parents).
+        size: (height, width) of the target.
+        batch: number of images.
+        parents: their values, int64 (B, C, h, w).
+        inputs: the same as inputs of networks, padded to whole positions of every variable.
+        grey: the three colour channels are equal, so that only the first is coded.
+        quality: 1..100, scales the grids of latents.
+        runtime: how networks run.
+    """
+
+    step: Step
+    size: tuple[int, int]
+    batch: int
+    parents: tuple[Int64, ...]
+    inputs: tuple[Tensor, ...]
+    grey: bool
+    quality: int
+    runtime: Runtime
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(B, C, h, w) of the target."""
+        return (self.batch, self.step.target.channels, *self.size)
+
+
+class Likelihood(ABC):
+    """p(target | parents) of one variable.
+
+    Subclasses have a `kind`, by which models name them, and take their own settings, from the model's specification,
+    and their own networks.
+    """
+
+    kind: ClassVar[str]
+    codable: ClassVar[bool] = True
+    """Whether the variable can be sent; otherwise it can only be filled in."""
+
+    @staticmethod
+    @abstractmethod
+    def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the networks that the family needs for a variable."""
+
+    @abstractmethod
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None: ...
+
+    @abstractmethod
+    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+        """Notes the variable's values (B, C, h, w); returns them as the decoder will have them."""
+
+    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Int64]:
+        """Reads several batches' values, each (B, C, h, w); `coder` has all their images, in order."""
+        return [self._decode(at, part) for at, part in zip(ats, coder.split([at.batch for at in ats]), strict=True)]
+
+    @abstractmethod
+    def _decode(self, at: Condition, coder: Decoder) -> Int64:
+        """Reads one batch's values."""
+
+    @abstractmethod
+    def mean(self, at: Condition) -> Int64:
+        """What stands for a variable that is not sent: its mean, (B, C, h, w)."""

@@ -1,0 +1,70 @@
+"""What the codec must know of a model besides its networks, and how older descriptions are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from selfcodec.errors import ModelError
+from selfcodec.schedule import Shape, Step, build_schedule
+
+SPEC_VERSION = 2
+Settings = dict[str, Any]
+"""Of one variable: `kind`, and what that family is set by."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A model's specification.
+
+    Attributes:
+        version: of this structure.
+        name: the model's name.
+        transformation: name of d.
+        shape: of the schedule.
+        tile: largest tile in pixels in each direction.
+        variables: for each variable of the schedule its family's `kind` and settings, see `selfcodec.likelihoods`.
+    """
+
+    version: int
+    name: str
+    transformation: str
+    shape: Shape
+    tile: int
+    variables: dict[str, Settings]
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Spec:
+        """ModelError where a key is unknown or missing, or the version is another."""
+        try:
+            found = {**values, "shape": Shape(**values["shape"])}
+            if found["version"] == 1:
+                found = _lifted(found)
+            if found["version"] != SPEC_VERSION or set(found) != {field.name for field in fields(Spec)}:
+                raise ModelError("the model was written for another version of selfcodec: export it again")
+            spec = Spec(**found)
+            if set(spec.variables) != {step.name for step in build_schedule(spec.shape)}:
+                raise ModelError("the model's specification is damaged: its variables are not those of its schedule")
+            return spec
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ModelError(f"the model's specification is damaged: {type(error).__name__} {error}") from error
+
+
+def _lifted(old: dict[str, Any]) -> dict[str, Any]:
+    """Version 1, in which one setting for each thing served all variables, as version 2."""
+    steps = build_schedule(old["shape"])
+    kept = {key: old[key] for key in ("name", "transformation", "shape", "tile")}
+    return kept | {"version": 2, "variables": {step.name: _lifted_variable(step, old) for step in steps}}
+
+
+def _lifted_variable(step: Step, old: dict[str, Any]) -> Settings:
+    if step.target.kind == "latent":
+        widths = {"widths": old["steps"][step.name]}
+        if step.parents:
+            return {"kind": "latent"} | widths
+        return {"kind": "prior", "density": old["base"], "couplings": old["couplings"]} | widths
+    if old.get("block", 0):
+        return {"kind": "context", "mixtures": old["mixtures"], "block": old["block"]}
+    known_sum = old["known_sum"] and step.parents[0].kind == "pixels"
+    return {"kind": "phases", "phases": old["phases"], "mixtures": old["mixtures"], "known_sum": known_sum}
