@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, LEAKY_SLOPE, PARAM_FRACTION, WEIGHT_MAX, power_of_two
-from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
+from selfcodec.networks.graph import INPUTS, PASS_THROUGH, Graph, Node
+from selfcodec.networks.integer import joined
 
 MAX_FRACTION = 10
 """Most fraction bits of a hidden activation."""
@@ -125,6 +126,8 @@ class FloatGraph(nn.Module):
         self._initialising = False
         self._observed: dict[str, Tensor] = {}
         self._observing = False
+        self._results = graph.results
+        self._planes = {node.name for node in graph.inputs if node.op == "plane"}
         by_name = {node.name: node for node in graph.nodes}
         for node in graph.nodes:
             if node.op in ("conv", "deconv"):
@@ -141,7 +144,7 @@ class FloatGraph(nn.Module):
         )
         fan_in = in_channels * (4 if node.op == "deconv" else node.kernel**2)
         gain = math.sqrt(2.0) if node.activation != "none" else 1.0
-        if node is self.graph.output:
+        if node.name in self._results:
             gain = self.output_scale
         weight = torch.randn(shape) * gain / math.sqrt(fan_in)
         self.weights[self._key(node)] = nn.Parameter(weight)
@@ -211,7 +214,7 @@ class FloatGraph(nn.Module):
         """Sets gain and bias so that each output channel has mean 0 and a chosen deviation on this batch."""
         out = self._convolve(node, x)
         mean, std = out.mean((0, 2, 3)), out.std((0, 2, 3)).clamp_min(1e-3)
-        target = self.output_scale if node is self.graph.output else 1.0
+        target = self.output_scale if node.name in self._results else 1.0
         self.gains[self._key(node)].mul_(target / std)
         self.biases[self._key(node)].sub_(mean).mul_(target / std)
         return (out - mean[:, None, None]) * (target / std)[:, None, None]
@@ -231,9 +234,9 @@ class FloatGraph(nn.Module):
         elif node.op == "scale":
             out = xs[0] * xs[1]
         elif node.op == "concat":
-            return torch.cat(xs, 1)
+            return joined(node, xs, self._planes)
         else:
-            return F.pixel_unshuffle(xs[0], 2)
+            return F.pixel_unshuffle(xs[0], 2) if node.op == "fold" else F.pixel_shuffle(xs[0], 2)
         if node.activation == "leaky":
             out = F.leaky_relu(out, LEAKY_SLOPE)
         elif node.activation == "relu":
@@ -241,7 +244,11 @@ class FloatGraph(nn.Module):
         return fake_round(out, self.formats[node.name], self._limits[node.name]) if self.formats else out
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Args: one tensor (B, C, H, W) for each input node, in order. Returns the output node's value."""
+        """Args: one tensor (B, C, H, W), or (B, C, 1, 1) for a plane, for each input node, in order.
+
+        Returns:
+            the output node's value.
+        """
         values: dict[str, Tensor] = {}
         for node, x in zip(self.graph.inputs, inputs, strict=True):
             if self.formats:
@@ -295,7 +302,7 @@ class FloatGraph(nn.Module):
 
     def _group_fraction(self, nodes: Iterable[Node]) -> int:
         nodes = list(nodes)
-        if any(node.op in ("pixels", "latent") for node in nodes):
+        if any(node.op in INPUTS for node in nodes):
             return INPUT_FRACTION
         if any(node is self.graph.output for node in nodes):
             return PARAM_FRACTION

@@ -68,8 +68,14 @@ def node_value(
     if node.op == "scale":
         return shifted(xs[0] * xs[1], shifts[0] + formats[node.inputs[1]])
     if node.op == "concat":
-        return np.concatenate(xs, 1)
+        h, w = max(x.shape[2] for x in xs), max(x.shape[3] for x in xs)  # planes are 1 x 1
+        return np.concatenate([np.broadcast_to(x, (*x.shape[:2], h, w)) for x in xs], 1)
     b, c, h, w = xs[0].shape
+    if node.op == "unfold":
+        out = np.empty((b, c // 4, 2 * h, 2 * w), np.int64)
+        for channel in range(c):
+            out[:, channel // 4, channel // 2 % 2 :: 2, channel % 2 :: 2] = xs[0][:, channel]
+        return out
     return xs[0].reshape(b, c, h // 2, 2, w // 2, 2).transpose(0, 1, 3, 5, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
 
 

@@ -11,7 +11,17 @@ import slow_network
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import GRAPHS, RUNTIMES, exported, inputs_for, run, trained
+from random_networks import (
+    GRAPHS,
+    RUNTIMES,
+    Convolutional,
+    convolutional,
+    exported,
+    inputs_for,
+    inputs_of,
+    run,
+    trained,
+)
 from torch import Tensor
 
 from selfcodec.errors import ModelError
@@ -62,7 +72,9 @@ def one_node(op: str) -> Iterator[tuple[str, Callable[[GraphBuilder], str]]]:
         yield f"deconv {activation}", lambda b, a=activation: b.deconv(b.latent(3), 4, a)
         yield f"add {activation}", lambda b, a=activation: b.add(b.latent(3), b.pixels(3), a)
     yield "concat", lambda b: b.concat(b.latent(3), b.pixels(2))
+    yield "concat of a plane", lambda b: b.concat(b.plane(2), b.latent(3), b.plane(1), b.pixels(2))
     yield "fold", lambda b: b.fold(b.latent(3))
+    yield "unfold", lambda b: b.unfold(b.latent(8))
     yield "elu", lambda b: b.elu(b.latent(3))
     yield "sigmoid", lambda b: b.sigmoid(b.latent(3))
     yield "mean", lambda b: b.mean(b.latent(3))
@@ -80,7 +92,8 @@ def test_every_operation_equals_the_int64_evaluation(name: str, size: tuple[int,
     builder.conv(middle, 5, 1)
     graph = builder.build()
     rng = np.random.default_rng(sum(name.encode()))
-    inputs = [rng.integers(-1200, 1201, (2, node.channels, *size)) for node in graph.inputs]
+    sides = [(1, 1) if node.op == "plane" else size for node in graph.inputs]
+    inputs = [rng.integers(-1200, 1201, (2, node.channels, *s)) for node, s in zip(graph.inputs, sides, strict=True)]
     formats, tensors = exported(trained(graph, seed=3))
     net = IntegerGraph(graph, formats, tensors)
     expected = slow_network.run(graph, formats, tensors, inputs)
@@ -113,6 +126,68 @@ def test_any_formats_and_exponents(fractions: list[int], exponents: list[int], s
     inputs = [rng.integers(-1023, 1024, (1, 2, 4, 4))]
     expected = slow_network.run(graph, formats, tensors, inputs)
     assert (run(IntegerGraph(graph, formats, tensors), inputs) == expected).all()
+
+
+@given(convolutional(), st.integers(0, 2**16))
+@settings(max_examples=30, deadline=None)
+def test_random_networks_equal_the_int64_evaluation(case: Convolutional, seed: int) -> None:
+    inputs = inputs_of(case.graph, case.sizes(8, 16), np.random.default_rng(seed))
+    formats, tensors = exported(trained(case.graph, seed, inputs=inputs))
+    net = IntegerGraph(case.graph, formats, tensors)
+    assert (run(net, inputs) == slow_network.run(case.graph, formats, tensors, inputs)).all()
+
+
+@given(convolutional(tables=False), st.integers(0, 2**16))
+@settings(max_examples=60, deadline=None)
+def test_random_rounding_networks_compute_the_integer_networks(case: Convolutional, seed: int) -> None:
+    """Exactly, in the units of the output; what a table holds is another test's."""
+    inputs = inputs_of(case.graph, case.sizes(16, 8), np.random.default_rng(seed))
+    net = trained(case.graph, seed, inputs=inputs)
+    with torch.no_grad():
+        found = net(*(torch.from_numpy(x).float() / 64 for x in inputs)).double().numpy() * 1024
+    assert (found == run(IntegerGraph(case.graph, *exported(net)), inputs)).all()
+
+
+def test_unfold_is_torch_s_pixel_shuffle_and_inverts_fold() -> None:
+    b = GraphBuilder()
+    x = b.latent(8)
+    b.fold(b.unfold(x))
+    graph = b.build()
+    net = IntegerGraph(graph, dict.fromkeys(graph.limits(), 6), {})
+    values = torch.arange(8 * 6 * 4).view(1, 8, 6, 4).float()
+    assert torch.equal(net.floats(values, runtime=RUNTIMES[0]), values)
+    b = GraphBuilder()
+    b.unfold(b.latent(8))
+    net = IntegerGraph(b.build(), {"0.latent": 6, "1.unfold": 6}, {})
+    assert torch.equal(net.floats(values, runtime=RUNTIMES[0]), torch.pixel_shuffle(values, 2))
+
+
+def test_what_the_output_moves_is_as_large_and_as_fine_as_the_output() -> None:
+    """A last convolution may write four positions' values as channels, which are unfolded."""
+    b = GraphBuilder()
+    hidden = b.conv(b.latent(1), 4, 1)
+    last = b.conv(hidden, 8, 1)
+    b.unfold(last)
+    net = trained(b.build(), seed=5)
+    assert net.graph.limits()[last] == 2**14 - 1
+    assert net.graph.limits()[hidden] == 2**10 - 1
+    assert net.formats[last] == net.formats[net.graph.output.name] == 10
+
+
+def test_a_plane_trains_with_the_format_of_inputs() -> None:
+    """All that a plane is joined with has its format, and its gradient is the sum over positions."""
+    b = GraphBuilder()
+    plane, hidden = b.plane(1), b.conv(b.latent(1), 2, 1)
+    both = b.concat(hidden, plane)
+    out = b.conv(both, 1, 1)
+    net = trained(b.build(), seed=6)
+    assert net.formats[plane] == net.formats[hidden] == net.formats[both] == 6
+    quality = torch.ones(1, 1, 1, 1, requires_grad=True)
+    net(quality, torch.zeros(1, 1, 4, 6)).sum().backward()
+    formats, tensors = exported(net)
+    weight, _ = IntegerGraph(net.graph, formats, tensors).real(out)
+    assert quality.grad is not None
+    assert quality.grad.item() == pytest.approx(24 * weight[0, 2].item())
 
 
 @pytest.mark.parametrize("name", GRAPHS)

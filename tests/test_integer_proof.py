@@ -12,7 +12,7 @@ from torch import Tensor
 
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT, PARAM_MAX
-from selfcodec.networks.graph import Graph, GraphBuilder
+from selfcodec.networks.graph import Graph, GraphBuilder, Node
 from selfcodec.networks.integer import IntegerGraph
 
 # The proof.
@@ -125,10 +125,51 @@ def test_formats_must_be_those_of_the_nodes() -> None:
             IntegerGraph(graph, wrong, tensors)
 
 
-@pytest.mark.parametrize("op", ["concat", "fold"])
+@pytest.mark.parametrize("op", ["concat", "fold", "unfold"])
 def test_nodes_that_only_move_values_need_one_format(op: str) -> None:
     builder = GraphBuilder()
-    a, b = builder.latent(1), builder.latent(1)
-    name = builder.concat(a, b) if op == "concat" else builder.fold(a)
+    a, b = builder.latent(4), builder.latent(1)
+    name = builder.concat(a, b) if op == "concat" else builder.fold(a) if op == "fold" else builder.unfold(a)
     with pytest.raises(ModelError, match="different formats"):
         IntegerGraph(builder.build(), {a: 6, b: 5, name: 5}, {})
+
+
+def test_a_plane_needs_the_format_of_what_it_is_joined_with() -> None:
+    builder = GraphBuilder()
+    a, b = builder.plane(1), builder.latent(1)
+    name = builder.concat(a, b)
+    with pytest.raises(ModelError, match="different formats"):
+        IntegerGraph(builder.build(), {a: 5, b: 6, name: 6}, {})
+
+
+@pytest.mark.parametrize("reader", ["conv", "add", "elu", "mean", "scale", "fold", "concat"])
+def test_only_concat_reads_planes_and_not_planes_alone(reader: str) -> None:
+    builder = GraphBuilder()
+    x, plane = builder.latent(1), builder.plane(1)
+    nodes = {
+        "conv": lambda: builder.conv(plane, 1),
+        "add": lambda: builder.add(x, plane),
+        "elu": lambda: builder.elu(plane),
+        "mean": lambda: builder.mean(plane),
+        "scale": lambda: builder.scale(x, plane),
+        "fold": lambda: builder.fold(plane),
+        "concat": lambda: builder.concat(plane, plane),
+    }
+    nodes[reader]()
+    with pytest.raises(ModelError, match="a plane may only"):
+        builder.build()
+
+
+def test_a_plane_is_no_output() -> None:
+    builder = GraphBuilder()
+    builder.latent(1)
+    builder.plane(1)
+    with pytest.raises(ModelError, match="output is a plane"):
+        builder.build()
+
+
+@pytest.mark.parametrize(("op", "channels"), [("fold", 4), ("fold", 5), ("unfold", 2), ("unfold", 1)])
+def test_folding_conserves_the_number_of_values(op: str, channels: int) -> None:
+    source = Node("0.latent", "latent", (), 6)
+    with pytest.raises(ModelError, match=f"6 channels do not {op} to {channels}"):
+        Graph((source, Node("1", op, (source.name,), channels)))

@@ -47,6 +47,7 @@ CORE_LAYERS = {
     "selfcodec.networks.integer": 6,
     "selfcodec.networks.flow": 7,
     "selfcodec.networks.pointwise": 7,
+    "selfcodec.networks.windows": 7,
     "selfcodec.likelihoods": 8,
     "selfcodec.likelihoods.layout": 8,
     "selfcodec.likelihoods.likelihood": 8,

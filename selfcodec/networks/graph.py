@@ -15,19 +15,26 @@ from selfcodec.fixed_point import ACTIVATION_MAX, PARAM_MAX, PIXEL_MAX
 OPS = (
     "pixels",  # input: (value - 128) / 64
     "latent",  # input: a latent's own value
+    "plane",  # input: a constant for each image, (B, C, 1, 1), such as the quality; only `concat` reads it
     "conv",  # kernel x kernel convolution, zero padding, stride 1 or 2, then activation
     "deconv",  # transposed 4 x 4 convolution of stride 2: doubles height and width
     "add",  # sum of two nodes, then activation
-    "concat",  # channels one after another
+    "concat",  # channels one after another; a plane's value is spread over all positions
     "elu",  # exponential linear unit, by table
     "sigmoid",  # logistic sigmoid, by table
     "mean",  # mean over positions: (B, C, H, W) -> (B, C, 1, 1)
     "scale",  # product of (B, C, H, W) and (B, C, 1, 1)
     "fold",  # 2 x 2 positions to channels: (B, C, H, W) -> (B, 4C, H/2, W/2)
+    "unfold",  # the inverse of `fold`: (B, 4C, H, W) -> (B, C, 2H, 2W)
 )
+INPUTS = ("pixels", "latent", "plane")
 ACTIVATIONS = ("none", "relu", "leaky")
-PASS_THROUGH = ("concat", "fold")
-"""Nodes that only move values: they share the fixed-point format of their inputs."""
+PASS_THROUGH = ("concat", "fold", "unfold")
+"""Nodes that only move values: they share the fixed-point format of their inputs.
+
+`fold` and `unfold` are PyTorch's `pixel_unshuffle` and `pixel_shuffle` by 2: of what is not folded, channel c at row
+2 y + i and column 2 x + j is, of what is, channel 4 c + 2 i + j at row y and column x.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,26 +68,53 @@ class Graph:
             seen.add(node.name)
         if not self.nodes:
             raise ModelError("a network has no nodes")
+        self._check_moves()
+
+    def _check_moves(self) -> None:
+        """ModelError where a plane is read by more than `concat`, or folding does not conserve the values' number."""
+        channels = {node.name: node.channels for node in self.nodes}
+        planes = {node.name for node in self.nodes if node.op == "plane"}
+        for node in self.nodes:
+            spread = planes.intersection(node.inputs)
+            if spread and (node.op != "concat" or planes.issuperset(node.inputs)):
+                raise ModelError(f"network node {node.name!r}: a plane may only be joined by concat with other nodes")
+            given = sum(channels[name] for name in node.inputs)
+            if node.channels != {"fold": 4 * given, "unfold": given / 4}.get(node.op, node.channels):
+                raise ModelError(f"network node {node.name!r}: {given} channels do not {node.op} to {node.channels}")
+        if self.output.op == "plane":
+            raise ModelError("a network's output is a plane")
 
     @property
     def inputs(self) -> tuple[Node, ...]:
         """The input nodes, in the order in which the executors take their tensors."""
-        return tuple(node for node in self.nodes if node.op in ("pixels", "latent"))
+        return tuple(node for node in self.nodes if node.op in INPUTS)
 
     @property
     def output(self) -> Node:
         return self.nodes[-1]
 
+    @property
+    def results(self) -> frozenset[str]:
+        """Names of the output and of all nodes whose values it only moves: they are as large and as fine as its own."""
+        names = {self.output.name}
+        for node in reversed(self.nodes):
+            if node.name in names and node.op in PASS_THROUGH:
+                names.update(node.inputs)
+        return frozenset(names)
+
     def limits(self) -> dict[str, int]:
         """Largest integer magnitude of every node's values, inclusive."""
         limits: dict[str, int] = {}
+        results = self.results
         for node in self.nodes:
             if node.op == "pixels":
                 limits[node.name] = PIXEL_MAX
+            elif node.op in INPUTS:
+                limits[node.name] = ACTIVATION_MAX
             elif node.op in PASS_THROUGH:
                 limits[node.name] = max(limits[name] for name in node.inputs)
             else:
-                limits[node.name] = PARAM_MAX if node is self.output else ACTIVATION_MAX
+                limits[node.name] = PARAM_MAX if node.name in results else ACTIVATION_MAX
         return limits
 
     def to_json(self) -> list[dict[str, object]]:
@@ -122,6 +156,9 @@ class GraphBuilder:
     def latent(self, channels: int) -> str:
         return self._add("latent", (), channels)
 
+    def plane(self, channels: int) -> str:
+        return self._add("plane", (), channels)
+
     def conv(self, x: str, channels: int, kernel: int = 3, stride: int = 1, activation: str = "none") -> str:
         return self._add("conv", (x,), channels, kernel=kernel, stride=stride, activation=activation)
 
@@ -148,6 +185,9 @@ class GraphBuilder:
 
     def fold(self, x: str) -> str:
         return self._add("fold", (x,), 4 * self.channels(x))
+
+    def unfold(self, x: str) -> str:
+        return self._add("unfold", (x,), self.channels(x) // 4)
 
     def build(self) -> Graph:
         return Graph(tuple(self._nodes))

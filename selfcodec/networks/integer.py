@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -49,6 +49,13 @@ def prove_exact(runtime: Runtime) -> None:
         raise ModelError(f"convolutions are not exact on {runtime.device} with this process's precision settings")
 
 
+def joined(node: Node, xs: Sequence[Tensor], planes: Container[str]) -> Tensor:
+    """The result of a `concat` node: channels one after another, those of planes the same at all positions."""
+    h, w = next(x.shape[2:] for name, x in zip(node.inputs, xs, strict=True) if name not in planes)
+    whole = [x.expand(-1, -1, h, w) if name in planes else x for name, x in zip(node.inputs, xs, strict=True)]
+    return torch.cat(whole, 1)  # (B, C, H, W)
+
+
 class IntegerGraph:
     """A network with its integers.
 
@@ -70,6 +77,7 @@ class IntegerGraph:
         self._constants: dict[str, tuple[Tensor, ...]] = {}
         self._placed: dict[tuple[Runtime, str], tuple[Tensor, ...]] = {}
         self._channels = {node.name: node.channels for node in graph.nodes}
+        self._planes = {node.name for node in graph.inputs if node.op == "plane"}
         last = {name: node.name for node in graph.nodes for name in node.inputs}
         self._spent = {node.name: [n for n, at in last.items() if at == node.name] for node in graph.nodes}
         if set(self._formats) != set(self._limits):
@@ -155,7 +163,8 @@ class IntegerGraph:
         """Runs the network, in float32 even where the caller is under autocast.
 
         Args:
-            inputs: one float32 tensor of integers (B, C, H, W) for each input node, in units of 2**-6.
+            inputs: one float32 tensor of integers for each input node, in units of 2**-6: (B, C, H, W), or (B, C, 1, 1)
+                for a plane.
 
         Returns:
             int64 (B, C, H', W'), in units of 2**-10.
@@ -211,7 +220,9 @@ class IntegerGraph:
             return self._mean(xs[0], shifts[0], limit)
         if node.op == "scale":
             return exact.requantise_(xs[0] * xs[1], shifts[0] + self._formats[node.inputs[1]], limit)
-        return torch.cat(xs, 1) if node.op == "concat" else F.pixel_unshuffle(xs[0], 2)
+        if node.op == "concat":
+            return joined(node, xs, self._planes)
+        return F.pixel_unshuffle(xs[0], 2) if node.op == "fold" else F.pixel_shuffle(xs[0], 2)
 
     @staticmethod
     def _mean(x: Tensor, shift: int, limit: int) -> Tensor:

@@ -1,0 +1,213 @@
+"""Runs a convolutional network on images of any size in bounded memory: window by window, with the whole's bits.
+
+Every output depends on inputs within a certain distance only, the network's *reach*. So an output can be computed in
+parts, each from a box of the inputs that is larger by a *halo* of at least the reach:
+
+    image       |                                                                    |
+    box         |           [   halo    |      window      |    halo   ]             |
+                |       computed,       |    computed,     | computed,               |
+                |        dropped        |       kept       |  dropped                |
+    first box   [     window      |    halo    ]                                     |
+
+Convolutions pad whatever they are given with zeros. At a box's edge inside the image this is wrong, and the wrong
+values spread inwards, through all layers together, by at most the reach: they stay in the halo, which is dropped. At
+the image's border it is right, and so boxes are cropped there, never padded: they end exactly where the image does, at
+every node's resolution.
+
+A network has several resolutions, of which the finest counts here: at level l a position is 2**l of its *pixels* wide.
+The coarsest level's 2**l is the network's *stride*. Boxes begin and end at multiples of it, for otherwise a convolution
+of stride 2 would start at another phase, and folds would cut cells. The halo is hence the reach rounded up to it.
+
+The reach is found backwards from the output. What is needed of a node, [low, high), needs of its input
+
+    convolution, kernel k, stride s    [s low - k // 2,  s (high - 1) + k // 2 + 1)
+    deconvolution, 4 x 4               [ceil((low - 2) / 2),  floor(high / 2) + 1)
+    fold                               [2 low,  2 high)
+    unfold                             [floor(low / 2),  ceil(high / 2))
+    all else                           [low, high)
+
+and since windows are aligned, how far these go beyond a window does not depend on where it is, or how large.
+All values are exact integers (`selfcodec.fixed_point`), so the bits do not depend on the shapes of what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from selfcodec.errors import InputError, ModelError
+from selfcodec.networks.graph import Graph, Node
+from selfcodec.networks.integer import IntegerGraph, Runtime
+
+Span = tuple[int, int]
+"""Positions [low, high) along height or width."""
+
+
+def _halvings(node: Node) -> int:
+    """How many levels coarser a node is than its inputs; ModelError where it does not just halve, double or keep."""
+    if node.op == "mean":
+        raise ModelError(f"network node {node.name!r} is a mean over the whole image, which has no windows")
+    usual = node.kernel == 4 and node.stride == 2 if node.op == "deconv" else node.kernel % 2 == 1
+    if node.op in ("conv", "deconv") and not usual:
+        raise ModelError(f"network node {node.name!r}: {node.op} of kernel {node.kernel} does not keep to a grid")
+    return {"conv": node.stride - 1, "deconv": -1, "fold": 1, "unfold": -1}.get(node.op, 0)
+
+
+def _needed(node: Node, span: Span) -> Span:
+    """What a span of a node needs of its inputs."""
+    low, high = span
+    if node.op == "conv":
+        return node.stride * low - node.kernel // 2, node.stride * (high - 1) + node.kernel // 2 + 1
+    if node.op == "deconv":
+        return -((2 - low) // 2), high // 2 + 1
+    if node.op == "fold":
+        return 2 * low, 2 * high
+    return (low // 2, -(-high // 2)) if node.op == "unfold" else span
+
+
+def levels(graph: Graph) -> dict[str, int]:
+    """Of every node but the planes its halvings from the finest of them, which is 0.
+
+    Raises:
+        ModelError: a node pools over the image, nodes of different resolutions are joined, or a node has nothing to do
+            with the output, so that its resolution is not known.
+    """
+    planes = {node.name for node in graph.inputs if node.op == "plane"}
+    edges: dict[str, list[tuple[str, int]]] = {node.name: [] for node in graph.nodes if node.name not in planes}
+    for node in graph.nodes:
+        for source in (name for name in node.inputs if name not in planes):
+            edges[node.name].append((source, -_halvings(node)))
+            edges[source].append((node.name, _halvings(node)))
+    found, waiting = {graph.output.name: 0}, [graph.output.name]
+    while waiting:
+        name = waiting.pop()
+        for other, halvings in edges[name]:
+            level = found[name] + halvings
+            if other not in found:
+                waiting.append(other)
+            if found.setdefault(other, level) != level:
+                raise ModelError(f"network node {other!r} has two resolutions")
+    if lost := edges.keys() - found.keys():
+        raise ModelError(f"network nodes {sorted(lost)} have nothing to do with the output")
+    finest = min(found.values())
+    return {name: level - finest for name, level in found.items()}
+
+
+def reach_of(graph: Graph) -> int:
+    """How far beyond an aligned window its values depend on those of any node, in pixels of the finest resolution."""
+    at = levels(graph)
+    spans: dict[str, Span] = {graph.output.name: (0, 0)}  # beyond a window's own edges, which are 0 at every level
+    for node in reversed(graph.nodes):
+        if node.name in spans:
+            low, high = _needed(node, spans[node.name])
+            for source in node.inputs:
+                lowest, highest = spans.get(source, (low, high))
+                spans[source] = min(lowest, low), max(highest, high)
+    return max(max(-low, high, 0) << at[name] for name, (low, high) in spans.items() if name in at)
+
+
+class Windowed:
+    """A network that is run window by window, one after another.
+
+    Args:
+        net: the network.
+        side: of a window, in pixels of the network's finest resolution; rounded up to a multiple of `stride`. No more
+            than (side + 2 halo)**2 pixels go through the network at once.
+
+    Attributes:
+        stride: pixels between two positions of the coarsest resolution; extents of inputs are multiples of it.
+        reach: how far beyond a window inputs matter, in pixels.
+        halo: the reach, rounded up to a multiple of the stride.
+
+    Raises:
+        ModelError: the network pools over the whole image, or its nodes' resolutions do not fit together.
+        InputError: `side` is below 1.
+    """
+
+    def __init__(self, net: IntegerGraph, side: int) -> None:
+        if side < 1:
+            raise InputError(f"windows of side {side}")
+        self.net = net
+        self._levels = levels(net.graph)
+        self.stride = 1 << max(self._levels.values())
+        self.reach = reach_of(net.graph)
+        self.halo = self._rounded(self.reach)
+        self.side = self._rounded(side)
+
+    def level(self, node: Node) -> int:
+        """How many halvings a node, which is no plane, is away from the finest one."""
+        return self._levels[node.name]
+
+    def _rounded(self, extent: int) -> int:
+        return -(-extent // self.stride) * self.stride
+
+    @torch.no_grad()
+    def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+        """The same bits as `IntegerGraph.floats` of the whole inputs.
+
+        Args:
+            inputs: one float32 tensor of integers for each input node, in units of 2**-6: (B, C, h, w), or (B, C, 1, 1)
+                for a plane.
+
+        Returns:
+            float32 (B, C', h', w'), in units of 2**-10.
+
+        Raises:
+            InputError: inputs' heights or widths do not belong to one image, or not to one whose height and width are
+                multiples of the stride.
+        """
+        height, width = self._extents(inputs)
+        if max(height, width) <= self.side + 2 * self.halo:
+            return self.net.floats(*inputs, runtime=runtime)
+        level = self.level(self.net.graph.output)
+        out: Tensor | None = None
+        for rows, outer_rows in self._windows(height):
+            for columns, outer_columns in self._windows(width):
+                boxes = self._cut(inputs, outer_rows, outer_columns)
+                part = self.net.floats(*boxes, runtime=runtime)  # (B, C', outer rows >> level, outer columns >> level)
+                if out is None:
+                    out = part.new_empty((*part.shape[:2], height >> level, width >> level))
+                kept = _box(part, _within(rows, outer_rows), _within(columns, outer_columns), level)
+                _box(out, rows, columns, level).copy_(kept)
+        assert out is not None
+        return out
+
+    def _extents(self, inputs: tuple[Tensor, ...]) -> tuple[int, int]:
+        """The image's height and width at the finest resolution."""
+        sizes = {
+            (x.shape[2] << self.level(node), x.shape[3] << self.level(node))
+            for node, x in zip(self.net.graph.inputs, inputs, strict=True)
+            if node.op != "plane"
+        }
+        if len(sizes) != 1:
+            raise InputError(f"a network's inputs are of images of different sizes: {sorted(sizes)}")
+        height, width = sizes.pop()
+        if not height or not width or height % self.stride or width % self.stride:
+            raise InputError(f"a network's input is {height} x {width}, no multiple of {self.stride}")
+        return height, width
+
+    def _windows(self, extent: int) -> Iterator[tuple[Span, Span]]:
+        """Windows along height or width: what is kept of each, and with its halo, cropped at the image's border."""
+        if extent <= self.side + 2 * self.halo:  # no larger than a window with its halos is
+            yield (0, extent), (0, extent)
+            return
+        for start in range(0, extent, self.side):
+            stop = min(start + self.side, extent)
+            yield (start, stop), (max(0, start - self.halo), min(extent, stop + self.halo))
+
+    def _cut(self, inputs: tuple[Tensor, ...], rows: Span, columns: Span) -> Iterator[Tensor]:
+        """The same box of every input, at its own resolution; planes as they are."""
+        for node, x in zip(self.net.graph.inputs, inputs, strict=True):
+            yield x if node.op == "plane" else _box(x, rows, columns, self.level(node))
+
+
+def _within(span: Span, outer: Span) -> Span:
+    return span[0] - outer[0], span[1] - outer[0]
+
+
+def _box(x: Tensor, rows: Span, columns: Span, level: int) -> Tensor:
+    """A view of x (B, C, h, w) at `level`, in pixels of the finest resolution."""
+    (top, bottom), (left, right) = rows, columns
+    return x[:, :, top >> level : bottom >> level, left >> level : right >> level]
