@@ -11,8 +11,8 @@ import click
 from selfcodec.cli.encoding import Options, Outcome, attempt_file, start_worker
 from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, Job, plan, shown
 from selfcodec.cli.options import (
-    MAX_SEED,
     MODES,
+    QUALITY,
     force_option,
     inputs_argument,
     json_option,
@@ -22,7 +22,7 @@ from selfcodec.cli.options import (
 )
 from selfcodec.cli.output import complain, finish, print_json, progress
 from selfcodec.errors import InputError, ModelError
-from selfcodec.modes import Mode
+from selfcodec.modes import MAX_SEED, Mode
 
 
 @click.command()
@@ -30,7 +30,7 @@ from selfcodec.modes import Mode
 @output_option()
 @click.option("-m", "--mode", type=click.Choice(MODES), default="lossless", show_default=True, help="What to send.")
 @level_option
-@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Fineness of the latents' grids.  [default: 50]")
+@click.option("-q", "--quality", type=QUALITY, help="Fineness of the latents' grids.  [default: 50]")
 @click.option("--model", metavar="NAME|PATH", help="Name or folder of a model.")
 @click.option(
     "--sample",
@@ -109,13 +109,12 @@ def encode(
 
 def _check_settings(options: Options, *, quiet: bool) -> None:
     """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
-    from selfcodec.modes import default_level, sent_variables
+    from selfcodec.settings import Settings
     from selfcodec.zoo import find_model, model_by_id
 
     mode = Mode.parse(options.mode)
     model = find_model(options.model, mode)
-    level = default_level(mode, model.levels) if options.level is None else options.level
-    sent_variables(mode, model.levels, level)
+    Settings(mode, options.level).resolved(model.levels)
     try:
         model_by_id(model.id)
     except ModelError:

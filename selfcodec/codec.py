@@ -20,6 +20,7 @@ from selfcodec.images import Picture, to_image
 from selfcodec.modes import Mode, default_level, sent_variables
 from selfcodec.networks.integer import Runtime
 from selfcodec.parallel import mapped
+from selfcodec.settings import Settings as Settings  # callers of encode_picture find it here
 from selfcodec.tiles import PIXELS_AT_ONCE, Box, by_size, shares, tile_boxes
 from selfcodec.transforms import get_transform
 from selfcodec.walk import Walk, run_together
@@ -30,23 +31,6 @@ MOST_SHARES = 4
 """Shares of an image's tiles at most that are decoded at the same time, likewise."""
 _GREY_MODES = ("L", "LA")
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user chooses.
-
-    Attributes:
-        mode: a reconstruction mode or lossless.
-        level: of cg and cr, 1..K; None for the mode's default.
-        quality: 1..100, scales the latents' grid steps; 50 is the model's own.
-        seed: the decoder draws what is not sent, from this seed; None: it takes the mean.
-    """
-
-    mode: Mode = Mode.LOSSLESS
-    level: int | None = None
-    quality: int = DEFAULT_QUALITY
-    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +113,7 @@ def encode_picture(
     """
     settings = settings or Settings()
     model = model or find_model(mode=settings.mode)
-    if not 1 <= settings.quality <= 100:
-        raise InputError(f"quality goes from 1 to 100, not {settings.quality}")
-    level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
-    sent = sent_variables(settings.mode, model.levels, level)
+    sent, level = settings.resolved(model.levels)
     lossless = settings.mode is Mode.LOSSLESS
     if lossless and picture.exact_only:
         return _encoded_stored(_stored(picture), picture, verify=verify)

@@ -61,6 +61,7 @@ CORE_LAYERS = {
     "selfcodec.format.sidedata": 12,
     "selfcodec.format.container": 12,
     "selfcodec.format.stored": 13,
+    "selfcodec.settings": 14,
     "selfcodec.zoo": 14,
     "selfcodec.images": 15,
     "selfcodec.walk": 15,
