@@ -76,16 +76,21 @@ def encode(
     \b
     Examples:
       selfcodec encode photo.png -m cr -q 30 -o photo.sv
+      selfcodec encode photo.png -m rs1 --bpp 1.0
       selfcodec encode photos/ -o coded/ -j 4
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    targets = sum(target is not None for target in (bpp, size, psnr))
-    if targets > 1 or (targets and quality is not None):
-        raise click.UsageError("give one of --quality, --bpp, --bytes and --psnr")
-    if mode == str(Mode.LOSSLESS) and (psnr is not None or seed is not None):
-        raise click.UsageError("--psnr and --sample are for lossy modes: choose one with -m")
-    options = Options(mode, level, quality, seed, model, bpp, size, psnr, strip, not no_verify, force)
+    if mode == str(Mode.LOSSLESS) and seed is not None:
+        raise click.UsageError("--sample is for lossy modes: choose one with -m")
+    from selfcodec.rate_control import Target, choose_settings
+
+    try:
+        target = Target(bpp, size, psnr)
+        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    options = Options(settings, target, model, strip, not no_verify, force)
     planned = plan(inputs, output, IMAGE_SUFFIXES, SUFFIX)
     if as_json and planned[0].target == STDIO:
         raise click.UsageError("--json and the coded file cannot both go to standard output")
@@ -109,12 +114,10 @@ def encode(
 
 def _check_settings(options: Options, *, quiet: bool) -> None:
     """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
-    from selfcodec.settings import Settings
     from selfcodec.zoo import find_model, model_by_id
 
-    mode = Mode.parse(options.mode)
-    model = find_model(options.model, mode)
-    Settings(mode, options.level).resolved(model.levels)
+    model = find_model(options.model, options.settings.mode)
+    options.settings.resolved(model.levels)
     try:
         model_by_id(model.id)
     except ModelError:

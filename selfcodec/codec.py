@@ -176,6 +176,18 @@ def _verify(data: bytes, picture: Picture, model: Model, runtime: Runtime, *, lo
         raise SelfcodecError(_UNFAITHFUL)
 
 
+def verify_encoded(encoded: Encoded, picture: Picture, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> None:
+    """Checks a file that `encode_picture` made of this picture with `verify=False`, as it else does itself.
+
+    Raises:
+        SelfcodecError: the file does not decode to its image.
+    """
+    if encoded.mode is Mode.STORED:
+        _encoded_stored(encoded.data, picture, verify=True)
+    else:
+        _verify(encoded.data, picture, model, runtime, lossless=encoded.mode is Mode.LOSSLESS)
+
+
 def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None = None) -> Container:
     """A file's contents, checked; see `container.unpack` for the errors, `zoo.model_by_id` for a missing model."""
 

@@ -66,9 +66,10 @@ CORE_LAYERS = {
     "selfcodec.images": 15,
     "selfcodec.walk": 15,
     "selfcodec.codec": 16,
-    "selfcodec.api": 17,
-    "selfcodec.pillow": 18,
-    "selfcodec": 19,
+    "selfcodec.rate_control": 17,
+    "selfcodec.api": 18,
+    "selfcodec.pillow": 19,
+    "selfcodec": 20,
 }
 
 MODELS_LAYERS = {
