@@ -56,6 +56,23 @@ def test_help_is_quick_because_it_loads_little() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize("program", ["import selfcodec", "import selfcodec.__main__"])
+def test_importing_the_package_loads_neither_torch_nor_numpy(program: str) -> None:
+    program += "; import sys; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_package_runs_as_a_program() -> None:
+    def started(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "selfcodec", *arguments], capture_output=True, text=True)
+
+    version, usage, failed = started("--version"), started("encode"), started("verify", "none.sv")
+    assert (version.returncode, version.stdout) == (0, "selfcodec, version 0.1.0\n")
+    assert usage.returncode == 2
+    assert usage.stderr.startswith("Usage: selfcodec encode ")
+    assert (failed.returncode, failed.stderr.startswith("selfcodec: error: none.sv: ")) == (1, True)
+
+
 def test_usage_version_and_help() -> None:
     run(code=2)
     run("unknown", code=2)
