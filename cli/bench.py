@@ -13,7 +13,7 @@ import click
 from selfcodec.cli.options import MODES, folder_option, force_option
 from selfcodec.cli.output import complain, finish, progress
 from selfcodec.errors import InputError
-from selfcodec.modes import Mode
+from selfcodec.modes import MAX_QUALITY, MIN_QUALITY, Mode
 
 T = TypeVar("T")
 COMPARE_HELP = "Instead, show what changed from results A to B."
@@ -35,8 +35,8 @@ def parse_modes(context: click.Context, parameter: click.Parameter, value: str) 
 def parse_qualities(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
     """Qualities with commas between them, each 1..100."""
     qualities = parsed(value, int, "qualities are whole numbers")
-    if not qualities or not all(1 <= quality <= 100 for quality in qualities):
-        raise click.BadParameter(f"{value!r}: qualities go from 1 to 100.")
+    if not qualities or not all(MIN_QUALITY <= quality <= MAX_QUALITY for quality in qualities):
+        raise click.BadParameter(f"{value!r}: qualities go from {MIN_QUALITY} to {MAX_QUALITY}.")
     return qualities
 
 

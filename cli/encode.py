@@ -11,8 +11,8 @@ import click
 from selfcodec.cli.encoding import Options, Outcome, attempt_file, start_worker
 from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, Job, plan, shown
 from selfcodec.cli.options import (
-    MAX_SEED,
     MODES,
+    QUALITY,
     force_option,
     inputs_argument,
     json_option,
@@ -22,7 +22,7 @@ from selfcodec.cli.options import (
 )
 from selfcodec.cli.output import complain, finish, print_json, progress
 from selfcodec.errors import InputError, ModelError
-from selfcodec.modes import Mode
+from selfcodec.modes import MAX_SEED, Mode
 
 
 @click.command()
@@ -30,7 +30,7 @@ from selfcodec.modes import Mode
 @output_option()
 @click.option("-m", "--mode", type=click.Choice(MODES), default="lossless", show_default=True, help="What to send.")
 @level_option
-@click.option("-q", "--quality", type=click.IntRange(1, 100), help="Fineness of the latents' grids.  [default: 50]")
+@click.option("-q", "--quality", type=QUALITY, help="Fineness of the latents' grids.  [default: 50]")
 @click.option("--model", metavar="NAME|PATH", help="Name or folder of a model.")
 @click.option(
     "--sample",
@@ -76,16 +76,21 @@ def encode(
     \b
     Examples:
       selfcodec encode photo.png -m cr -q 30 -o photo.sv
+      selfcodec encode photo.png -m rs1 --bpp 1.0
       selfcodec encode photos/ -o coded/ -j 4
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
-    targets = sum(target is not None for target in (bpp, size, psnr))
-    if targets > 1 or (targets and quality is not None):
-        raise click.UsageError("give one of --quality, --bpp, --bytes and --psnr")
-    if mode == str(Mode.LOSSLESS) and (psnr is not None or seed is not None):
-        raise click.UsageError("--psnr and --sample are for lossy modes: choose one with -m")
-    options = Options(mode, level, quality, seed, model, bpp, size, psnr, strip, not no_verify, force)
+    if mode == str(Mode.LOSSLESS) and seed is not None:
+        raise click.UsageError("--sample is for lossy modes: choose one with -m")
+    from selfcodec.rate_control import Target, choose_settings
+
+    try:
+        target = Target(bpp, size, psnr)
+        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
+    except InputError as error:
+        raise click.UsageError(str(error)) from error
+    options = Options(settings, target, model, strip, not no_verify, force)
     planned = plan(inputs, output, IMAGE_SUFFIXES, SUFFIX)
     if as_json and planned[0].target == STDIO:
         raise click.UsageError("--json and the coded file cannot both go to standard output")
@@ -109,13 +114,13 @@ def encode(
 
 def _check_settings(options: Options, *, quiet: bool) -> None:
     """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
-    from selfcodec.modes import default_level, sent_variables
+    from selfcodec.modes import DEFAULT_QUALITY, tuned_latents
     from selfcodec.zoo import find_model, model_by_id
 
-    mode = Mode.parse(options.mode)
-    model = find_model(options.model, mode)
-    level = default_level(mode, model.levels) if options.level is None else options.level
-    sent_variables(mode, model.levels, level)
+    model = find_model(options.model, options.settings.mode)
+    sent, _ = options.settings.resolved(model.levels)
+    if options.settings.quality != DEFAULT_QUALITY and not tuned_latents(sent, model.levels) and not quiet:
+        complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     try:
         model_by_id(model.id)
     except ModelError:

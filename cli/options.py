@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.modes import MAX_TRANSFORMS, Mode
+from selfcodec.modes import MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY, Mode
 
 MODES = [str(mode) for mode in Mode if mode is not Mode.STORED]
-MAX_SEED = 2**32 - 1
+QUALITY = click.IntRange(MIN_QUALITY, MAX_QUALITY)
 LARGEST_SIDE = 4096
 
 F = TypeVar("F", bound=Callable[..., Any])

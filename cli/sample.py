@@ -6,8 +6,9 @@ import click
 
 from selfcodec.cli.decode import image_format
 from selfcodec.cli.files import STDIO, Job, check_target, write_image
-from selfcodec.cli.options import MAX_SEED, force_option, parse_size
+from selfcodec.cli.options import force_option, parse_size
 from selfcodec.errors import InputError
+from selfcodec.modes import MAX_SEED
 
 MAX_PIXELS = 2**26
 

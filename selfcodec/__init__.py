@@ -1,7 +1,8 @@
 """selfcodec: a learned lossless and lossy image codec on self-supervised variational auto-encoders.
 
-data = selfcodec.encode(image, mode="lossless")    # PIL image, array (H, W, 3) or path to bytes
-image = selfcodec.decode(data)                      # bytes to PIL image
+data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, 3) or path to bytes
+data = selfcodec.encode(image, mode="rs1", bpp=1.0)   # lossy, of at most 1 bit per pixel
+image = selfcodec.decode(data)                        # bytes to PIL image
 """
 
 from __future__ import annotations

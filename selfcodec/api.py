@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from selfcodec.codec import Settings, decode_file, encode_picture
+from selfcodec.codec import decode_file
 from selfcodec.errors import InputError
 from selfcodec.images import from_image, load_picture
-from selfcodec.modes import DEFAULT_QUALITY, Mode
+from selfcodec.modes import Mode
+from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.zoo import find_model
 
 
@@ -24,26 +25,41 @@ def encode(
     *,
     level: int | None = None,
     seed: int | None = None,
+    bpp: float | None = None,
+    bytes: int | None = None,
+    psnr: float | None = None,
     strip: bool = False,
     verify: bool = True,
 ) -> bytes:
     """Codes an image as a `.sv` file.
+
+    data = selfcodec.encode("photo.png")                             # lossless
+    data = selfcodec.encode("photo.png", mode="rs2", quality=30)
+    data = selfcodec.encode("photo.png", mode="rs1", bpp=1.0)        # at most 1 bit per pixel
+
+    At most one of quality, bpp, bytes and psnr is given. The last three look for the quality, with up to seven
+    attempts; a target that no quality reaches in this mode is an InputError that names the nearest one.
 
     Args:
         image: a Pillow image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, or the path of an image.
         mode: `rs1`, `rs2`, `cg`, `cr` or `lossless`.
         model: name or folder of a model; None for the default.
         quality: 1..100, finer latents with higher values; None for the model's own.
-        level: of `cg` and `cr`, down to which y_k is sent; None for the mode's default.
-        seed: let the decoder draw what is not sent, from this seed.
+        level: of `cg` and `cr`, 1..K of the model: down to which y_k is sent; None for the mode's default.
+        seed: 0..2**32 - 1: let the decoder draw what is not sent, from this seed.
+        bpp: the highest quality at which the whole file takes at most so many bits per pixel.
+        bytes: the highest quality at which the whole file takes at most so many bytes.
+        psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         strip: leave ICC profile, EXIF and XMP out.
         verify: decode the result again and compare: alpha, and where it is lossless the colours.
 
     Raises:
-        InputError: the image or a setting is not one that selfcodec takes.
+        InputError: the image or a setting is not one that selfcodec takes, or the target cannot be reached.
         ModelError: the model is missing or damaged.
+        SelfcodecError: verification failed.
     """
-    settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed)
+    target = Target(bpp, bytes, psnr)
+    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)):
             raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
@@ -52,7 +68,8 @@ def encode(
         picture = from_image(image, strip=strip)
     else:
         picture = load_picture(Path(image), strip=strip)
-    return encode_picture(picture, settings, find_model(model, settings.mode), verify=verify).data
+    reached = encode_to_target(picture, settings, target, find_model(model, settings.mode), verify=verify)
+    return reached.encoded.data
 
 
 def decode(data: bytes, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:

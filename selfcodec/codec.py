@@ -21,6 +21,7 @@ from selfcodec.images import Picture, to_image
 from selfcodec.modes import DEFAULT_QUALITY, Mode, default_level, sent_variables, tuned_latents
 from selfcodec.networks.integer import Runtime
 from selfcodec.parallel import mapped
+from selfcodec.settings import Settings as Settings  # callers of encode_picture find it here
 from selfcodec.tiles import Box, by_size, shares, tile_boxes
 from selfcodec.walk import Batch, Received, Sent, Source, filling, walk
 from selfcodec.zoo import Model, find_model, model_by_id
@@ -33,23 +34,6 @@ _UNFAITHFUL = "the encoded file does not decode to its image; please report this
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the user chooses.
-
-    Attributes:
-        mode: a reconstruction mode or lossless.
-        level: of cg and cr, 1..K; None for the mode's default.
-        quality: 1..100, scales the latents' grid steps; 50 is the model's own.
-        seed: the decoder draws what is not sent, from this seed; None: it takes the mean.
-    """
-
-    mode: Mode = Mode.LOSSLESS
-    level: int | None = None
-    quality: int = DEFAULT_QUALITY
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
 class Encoded:
     """A finished file and what it is made of.
 
@@ -57,11 +41,14 @@ class Encoded:
         data: the file.
         mode: as written; STORED where the fallback was smaller.
         model_bits: the model's sum of -log2 p by variable; empty for STORED.
+        expected: (H, W, 3), what the encoder expects decoders to make of a lossy file; None where that was not asked
+            for.
     """
 
     data: bytes
     mode: Mode
     model_bits: dict[str, float] = field(default_factory=dict)
+    expected: UInt8 | None = None
 
 
 def _model_of(model_id: bytes, given: Model | None) -> Model:
@@ -105,23 +92,23 @@ class _Plan:
 
 
 def _encode_tiles(
-    plan: _Plan, boxes: list[Box], planes: UInt8, own: UInt8 | None
+    plan: _Plan, boxes: list[Box], planes: UInt8, expected: UInt8 | None
 ) -> tuple[list[list[Words]], dict[str, float]]:
     """Streams [tile][variable] of tiles of one size, and the model's bits by variable.
 
     Args:
         planes: (H, W, 3), the image.
-        own: (H, W, 3) where what a decoder will make of the tiles is put, or None.
+        expected: (H, W, 3), where what a decoder will make of the tiles is put, or None.
     """
     batch, coder = plan.batch(boxes), Encoder(len(boxes))
     truth = batch.infer(np.stack([box.of(planes) for box in boxes]), plan.sent)
     sources = plan.sources(Sent(coder, truth, plan.quality), [box.index for box in boxes])
-    if own is None:  # nothing after the last variable sent is needed
+    if expected is None:  # nothing after the last variable sent is needed
         order = list(sources)
         sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
     walk([batch], sources)
-    if own is not None:
-        _put(own, boxes, batch.values["x"])
+    if expected is not None:
+        _put(expected, boxes, batch.values["x"])
     streams, bits = [], dict.fromkeys(plan.sent, 0.0)
     for stream in coder.finish():
         ends = [0, *stream.ends[:-1], len(stream.words)]
@@ -143,6 +130,7 @@ def encode_picture(
     runtime: Runtime = DEFAULT_RUNTIME,
     *,
     verify: bool = True,
+    expect: bool = False,
     fallback: bool = True,
 ) -> Encoded:
     """Codes an image.
@@ -155,6 +143,7 @@ def encode_picture(
         fallback: store the image where that is smaller than what the model makes; where only that is exact, it is
             stored in any case.
         verify: decode the file again and compare with the image, or where it is lossy with what the encoder expects.
+        expect: find what that is even without `verify`.
 
     Raises:
         InputError: the settings do not fit the model.
@@ -162,10 +151,7 @@ def encode_picture(
     """
     settings = settings or Settings()
     model = model or find_model(mode=settings.mode)
-    if not 1 <= settings.quality <= 100:
-        raise InputError(f"quality goes from 1 to 100, not {settings.quality}")
-    level = default_level(settings.mode, model.levels) if settings.level is None else settings.level
-    sent = sent_variables(settings.mode, model.levels, level)
+    sent, level = settings.resolved(model.levels)
     if settings.mode not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")
     lossless = settings.mode is Mode.LOSSLESS
@@ -184,12 +170,12 @@ def encode_picture(
     )
     plan = _Plan.of(header, model, sent, runtime)
     planes = np.repeat(picture.planes, 3, 2) if picture.planes.shape[2] == 1 else picture.planes
-    own = np.empty_like(planes) if verify and not lossless else None
+    expected = np.empty_like(planes) if (verify or expect) and not lossless else None
     boxes = tile_boxes(width, height, model.spec.tile)
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
     for batch in by_size(boxes, runtime.batch):
-        coded, batch_bits = _encode_tiles(plan, batch, planes, own)
+        coded, batch_bits = _encode_tiles(plan, batch, planes, expected)
         for box, stream in zip(batch, coded, strict=True):
             streams[box.index] = stream
         bits = {name: bits[name] + batch_bits[name] for name in sent}
@@ -198,9 +184,10 @@ def encode_picture(
     data = pack(Container(header, sent, sections, side, picture.metadata))
     if fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
         return _encoded_stored(stored, picture, verify=verify)
+    encoded = Encoded(data, settings.mode, bits, expected)
     if verify:
-        _verify(data, planes if own is None else own, picture.alpha, model, runtime)
-    return Encoded(data, settings.mode, bits)
+        verify_encoded(encoded, picture, model, runtime)
+    return encoded
 
 
 def _stored(picture: Picture) -> bytes:
@@ -218,14 +205,24 @@ def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
     return Encoded(data, Mode.STORED)
 
 
-def _verify(data: bytes, expected: UInt8, alpha: UInt8 | None, model: Model, runtime: Runtime) -> None:
-    """Decodes a file; SelfcodecError unless colours (H, W, 3) and alpha are what the encoder expects."""
-    container = open_file(data, model=model)
-    found = None
+def verify_encoded(encoded: Encoded, picture: Picture, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> None:
+    """Decodes a file that `encode_picture` made of a picture, as that does itself with `verify`.
+
+    Compares colours and alpha with the picture's, or where the file is lossy colours with `Encoded.expected`.
+
+    Raises:
+        SelfcodecError: they differ.
+    """
+    if encoded.mode is Mode.STORED:
+        _encoded_stored(encoded.data, picture, verify=True)
+        return
+    container = open_file(encoded.data, model=model)
+    expected = picture.planes if encoded.expected is None else encoded.expected
+    planes, alpha = decode_planes(container, model, runtime)[:, :, : expected.shape[2]], None
     if container.side:
-        found = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
-    same_alpha = found is None if alpha is None else np.array_equal(alpha, found)  # type: ignore[arg-type]
-    if not same_alpha or not np.array_equal(expected, decode_planes(container, model, runtime)):
+        alpha = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
+    same_alpha = alpha is None if picture.alpha is None else np.array_equal(picture.alpha, alpha)  # type: ignore[arg-type]
+    if not same_alpha or not np.array_equal(expected, planes):
         raise SelfcodecError(_UNFAITHFUL)
 
 

@@ -24,6 +24,10 @@ DEFAULT_QUALITY = 50
 """Of latents' grids, from 1 to 100: the grid that the model was made with."""
 MAX_TRANSFORMS = 15
 """Largest K: the file stores a level in 0..15."""
+MIN_QUALITY, MAX_QUALITY = 1, 100
+"""Of the latents' grids: the file stores a quality in 1..100."""
+MAX_SEED = 2**32 - 1
+"""Largest seed: the file stores one in 32 bits."""
 
 
 class Mode(enum.IntEnum):

@@ -45,7 +45,7 @@ TRAIN = {
     "ema": 0.9,
     "quantise_share": 0.5,
 }
-pytest.register_assert_rewrite("bench_command", "sv_files", "trainer_state")  # helpers that assert
+pytest.register_assert_rewrite("bench_command", "command_line", "sv_files", "trainer_state")  # helpers that assert
 
 
 @pytest.fixture(scope="session")

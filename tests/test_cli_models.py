@@ -14,26 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from command_line import run
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.cli.main import main
 from selfcodec.generation import sample_images
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.pictures import GAP, grid
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
-
-
-def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(main, [str(a) for a in arguments])
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    if code == 1:
-        assert result.stderr.splitlines()[-1].startswith("selfcodec: error: ")
-    return result
 
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:

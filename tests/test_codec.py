@@ -108,7 +108,7 @@ def test_lossy_modes_of_every_model(models: dict[str, Model], photo: UInt8, name
     for mode in variants.LOSSY:
         levels = range(1, model.levels + 1) if mode in (Mode.CG, Mode.CR) else (0,)
         for level in levels:
-            encoded = variants.encode(image, model, mode, level=level)
+            encoded = variants.encode(image, model, mode, level=level or None)
             assert tuple(encoded.model_bits) == sent_variables(mode, model.levels, level)
             decoded = decode_file(encoded.data)
             assert (decoded.mode, decoded.size) == ("RGB", image.size)

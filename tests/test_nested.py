@@ -33,7 +33,7 @@ def test_a_cut_file_decodes_to_what_its_mode_gives(models: dict[str, Model], pho
         kept = [(Mode.RS1, 0)] + [(Mode.CG, level) for level in range(1, model.levels + 1)]
         kept += [(Mode.CR, 1)] if model.levels else []
         for mode, level in kept:
-            direct = variants.encode(image, model, mode, level=level).data
+            direct = variants.encode(image, model, mode, level=level or None).data
             short = cut_file(whole, mode, level)
             header = open_file(short).header
             assert (header.mode, header.level) == (mode, level)

@@ -116,7 +116,7 @@ def make_image(photo: UInt8, mode: str, width: int, height: int) -> Image.Image:
     return image
 
 
-def encode(image: Image.Image, model: Model, mode: Mode = Mode.LOSSLESS, **settings: int) -> Encoded:
+def encode(image: Image.Image, model: Model, mode: Mode = Mode.LOSSLESS, **settings: Any) -> Encoded:
     return encode_picture(from_image(image), Settings(mode, **settings), model, verify=False)
 
 

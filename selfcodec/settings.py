@@ -1,0 +1,75 @@
+"""What a user chooses for a file, checked where it is chosen, and what that means for a model."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import Any
+
+from selfcodec.errors import InputError
+from selfcodec.modes import (
+    DEFAULT_QUALITY,
+    MAX_QUALITY,
+    MAX_SEED,
+    MAX_TRANSFORMS,
+    MIN_QUALITY,
+    Mode,
+    default_level,
+    sent_variables,
+)
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Python's int of a whole number in low..high, of NumPy's kinds too; `name` stands in the error.
+
+    Raises:
+        InputError: the value is out of range, or no whole number: truth values, fractions and texts are none.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        limits = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise InputError(f"{name} is a whole number {limits}, not {value!r}")
+    return number
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chooses; InputError where a number is not a whole one in its range.
+
+    Attributes:
+        mode: a reconstruction mode or lossless.
+        level: of cg and cr, 1..K; None for the mode's default.
+        quality: 1..100, scales the latents' grid steps; 50 is the model's own.
+        seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
+    """
+
+    mode: Mode = Mode.LOSSLESS
+    level: int | None = None
+    quality: int = DEFAULT_QUALITY
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        ranges = {"level": (1, MAX_TRANSFORMS), "quality": (MIN_QUALITY, MAX_QUALITY), "seed": (0, MAX_SEED)}
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if value is not None or name == "quality":
+                # Frozen, so set this way: NumPy's narrow integers would overflow where a file's header is packed.
+                object.__setattr__(self, name, whole_number(name, value, low, high))
+
+    def resolved(self, transforms: int) -> tuple[tuple[str, ...], int]:
+        """What a model codes with these settings.
+
+        Args:
+            transforms: K of the model, 0..15.
+
+        Returns:
+            the names of the sent variables in coding order, and the level: 0 for modes that have none.
+
+        Raises:
+            InputError: the model has no such level, or no y where the mode sends one.
+        """
+        level = default_level(self.mode, transforms) if self.level is None else self.level
+        return sent_variables(self.mode, transforms, level), level

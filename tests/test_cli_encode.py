@@ -1,0 +1,129 @@
+"""The commands encode and decode: modes, settings, targets, and what is reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import encode, pixels, run
+from PIL import Image
+
+from selfcodec.arrays import UInt8
+from selfcodec.zoo import Model
+
+pytest_plugins = ("command_line", "model_fixtures")
+
+
+@pytest.mark.usefixtures("always_the_model")
+@pytest.mark.parametrize("mode", ["rs1", "rs2", "cg", "cr", "lossless"])
+def test_every_mode_encodes_and_decodes(mode: str, png: Path, photo: UInt8) -> None:
+    out = encode(png, "-m", mode).stdout
+    assert f"a.sv: {mode}" in out
+    run("decode", png.with_suffix(".sv"), "-o", png.parent / "b.png")
+    decoded = pixels(png.parent / "b.png")
+    assert decoded.shape == photo.shape
+    assert np.array_equal(decoded, photo) == (mode == "lossless")
+
+
+def test_decoding_by_suffix(sv: Path, tmp_path: Path, photo: UInt8) -> None:
+    for suffix in (".ppm", ".webp", ".tif", ".bmp"):
+        run("decode", sv, "-o", tmp_path / f"x{suffix}")
+        assert np.array_equal(pixels(tmp_path / f"x{suffix}"), photo)
+
+
+def test_settings_reach_the_file(png: Path) -> None:
+    assert not encode(png, "-m", "cr", "--level", 1, "-q", 30, "--sample", 7, "--no-verify").stderr
+    (fields,) = json.loads(run("info", png.with_suffix(".sv"), "--json").stdout)
+    assert (fields["mode"], fields["level"], fields["quality"], fields["seed"]) == ("cr", 1, 30, 7)
+    text = run("info", png.with_suffix(".sv")).stdout
+    assert all(word in text for word in ("cr, level 1", "quality", "seed", "tiny", "downscale"))
+    assert "level from 1 to 1" in encode(png, "-m", "cg", "--level", 2, "--force", code=1).stderr
+    for wrong in (["-q", 0], ["-q", 101], ["-m", "best"], ["--sample", -1], ["--sample", 1]):
+        encode(png, *wrong, code=2)
+
+
+@pytest.mark.parametrize("mode", ["cg", "lossless"])
+def test_a_quality_that_changes_nothing_is_told(png: Path, mode: str) -> None:
+    result = encode(png, "-m", mode, "-q", 30)
+    assert "warning" in result.stderr
+    assert "quality" in result.stderr
+    data = png.with_suffix(".sv").read_bytes()
+    assert not encode(png, "-m", mode, "--force").stderr
+    assert png.with_suffix(".sv").read_bytes() == data
+
+
+def test_strip_leaves_metadata_out(png: Path) -> None:
+    with Image.open(png) as image:
+        exif = image.getexif()
+        exif[0x0131] = "a camera"
+        image.save(png, exif=exif)
+    for flags, expected in ((["--force"], "a camera"), (["--force", "--strip"], None)):
+        encode(png, *flags)
+        run("decode", png.with_suffix(".sv"), "-o", png.with_name("b.png"), "--force")
+        with Image.open(png.with_name("b.png")) as image:
+            assert image.getexif().get(0x0131) == expected
+
+
+def test_models_are_taken_by_path_and_wrong_ones_refused(
+    png: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny_model_dir / "tiny"
+    run("encode", png, "--model", folder, "-m", "rs1")
+    assert "no model 'none'" in run("encode", png, "--model", "none", code=1).stderr
+    monkeypatch.delenv("SELFCODEC_MODELS")
+    result = run("encode", png, "--model", folder, "-m", "rs1", "--force")
+    assert result.stderr.startswith("selfcodec: warning: ")
+
+
+@pytest.mark.usefixtures("always_the_model")
+def test_json_fields(png: Path) -> None:
+    (report,) = json.loads(encode(png, "--json").stdout)
+    size = png.with_suffix(".sv").stat().st_size
+    expected = {"input": str(png), "output": str(png.with_suffix(".sv")), "mode": "lossless", "model": "tiny"}
+    expected |= {"bytes": size, "bpp": 8 * size / (64 * 96), "width": 96, "height": 64}
+    expected |= {"level": None, "quality": 50, "seed": None}
+    assert expected == {key: report[key] for key in expected}
+    assert report["model_bits"] <= 8 * size <= 1.01 * report["model_bits"] + 24 * 8
+    assert sum(report["bits_by_variable"].values()) == pytest.approx(report["model_bits"])
+    assert report["seconds"] > 0
+
+
+def test_the_stored_fallback_is_reported(tmp_path: Path, tiny_model: Model) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "flat.png")
+    (report,) = json.loads(encode(tmp_path / "flat.png", "--json").stdout)
+    assert (report["mode"], report["model"], report["model_bits"]) == ("stored", None, 0)
+    (fields,) = json.loads(run("info", tmp_path / "flat.sv", "--json").stdout)
+    assert (fields["mode"], fields["intact"]) == ("stored", True)
+    assert "stored whole" in run("cut", tmp_path / "flat.sv", "-m", "cg", "-o", tmp_path / "c.sv", code=1).stderr
+
+
+def test_quiet_and_verbose(png: Path) -> None:
+    assert encode(png, "-m", "rs1", "--quiet").output == ""
+    assert "\n  u: " in encode(png, "-m", "rs1", "--force", "-v", "-q", 70).stdout
+    encode(png, "--quiet", "-v", code=2)
+
+
+def test_sizes_and_rates_are_kept_to(png: Path) -> None:
+    for target, limit in ((["--bytes", 500], 500), (["--bpp", 0.5], 384)):
+        (report,) = json.loads(encode(png, "-m", "rs2", *target, "--json", "--force").stdout)
+        assert report["bytes"] <= limit
+        finer = ["-q", report["quality"] + 1]
+        assert json.loads(encode(png, "-m", "rs2", *finer, "--json", "--force").stdout)[0]["bytes"] > limit
+    png.with_suffix(".sv").unlink()
+    assert "too few" in encode(png, "-m", "rs2", "--bytes", 5, code=1).stderr
+    assert not png.with_suffix(".sv").exists()
+
+
+def test_psnr_is_reached_or_the_best_is_named(png: Path, photo: UInt8) -> None:
+    (report,) = json.loads(encode(png, "-m", "cg", "--psnr", 20, "--json").stdout)
+    run("decode", png.with_suffix(".sv"), "-o", png.with_name("b.png"))
+    error = np.square(pixels(png.with_name("b.png")).astype(float) - photo).mean()
+    assert report["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
+    assert report["psnr"] >= 20
+    assert "reaches 24." in encode(png, "-m", "cg", "--psnr", 60, "--force", code=1).stderr
+    for wrong in (["--psnr", 20], ["-m", "cg", "--psnr", 20, "-q", 3], ["-m", "cg", "--bytes", 9, "--bpp", 1]):
+        encode(png, *wrong, code=2)
+    for number in ("nan", "inf", "0", "-1", "x"):
+        encode(png, "--bpp", number, code=2)

@@ -1,0 +1,89 @@
+"""The command itself: errors in one line, exit statuses, help, and how it is started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import run
+
+from selfcodec import codec
+from selfcodec.cli.main import main
+
+pytest_plugins = ("command_line", "model_fixtures")
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (RuntimeError("one\ntwo"), 1, "internal error, please report it: RuntimeError: one two"),
+        (MemoryError(), 1, "not enough memory"),
+        (OSError(28, "No space left"), 1, "No space left"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_every_error_is_one_line(
+    error: BaseException, code: int, text: str, sv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(codec, "decode_file", fail)
+    result = run("verify", sv, code=code)
+    assert text in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_that_goes_away_is_no_error(tiny_model_dir: Path) -> None:
+    program = "from selfcodec.cli.main import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    with process.stderr:
+        assert process.stderr.read() == b""
+    assert process.wait() == 1
+
+
+def test_help_is_quick_because_it_loads_little() -> None:
+    program = "import sys, selfcodec.cli.main; sys.exit(bool({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("program", ["import selfcodec", "import selfcodec.__main__"])
+def test_importing_the_package_loads_neither_torch_nor_numpy(program: str) -> None:
+    program += "; import sys; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_package_runs_as_a_program() -> None:
+    def started(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "selfcodec", *arguments], capture_output=True, text=True)
+
+    version, usage, failed = started("--version"), started("encode"), started("verify", "none.sv")
+    assert (version.returncode, version.stdout) == (0, "selfcodec, version 0.1.0\n")
+    assert usage.returncode == 2
+    assert usage.stderr.startswith("Usage: selfcodec encode ")
+    assert (failed.returncode, failed.stderr.startswith("selfcodec: error: none.sv: ")) == (1, True)
+
+
+def test_usage_version_and_help() -> None:
+    run(code=2)
+    run("unknown", code=2)
+    run("encode", code=2)
+    assert run("--version").stdout == "selfcodec, version 0.1.0\n"
+    for name in main.commands:
+        text = run(name, "--help").stdout
+        assert f"selfcodec {name} " in text.replace("Usage: ", "")
+
+
+@pytest.mark.skipif(not README.exists(), reason="there is no README.md")
+@pytest.mark.parametrize("name", main.commands)
+def test_readme_shows_every_command(name: str) -> None:
+    assert f"selfcodec {name}" in README.read_text(encoding="utf-8")

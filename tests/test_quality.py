@@ -1,0 +1,135 @@
+"""Quality rises: more of it never costs fidelity or saves bytes; and no latent is clipped, however far away it lies."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import variants
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage import data as photographs
+
+from selfcodec.arrays import UInt8
+from selfcodec.codec import Settings, decode_file, encode_picture
+from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.images import from_image
+from selfcodec.likelihoods.latent import latent_mixture
+from selfcodec.modes import Mode, sent_variables, tuned_latents
+from selfcodec.rate_control import psnr
+from selfcodec.zoo import Model, find_model
+
+pytest_plugins = ("model_fixtures",)
+
+QUALITIES = (10, 25, 40, 50, 60, 70, 80, 90, 100)
+SLACK_DB = 0.05
+"""A decoder that has all it can use gains nothing from finer latents, and which way it wavers is a matter of chance."""
+SLACK_BYTES = 8
+"""A word of four bytes that is not full, and the three of the header that are left out at quality 50."""
+
+
+def crops() -> dict[str, UInt8]:
+    """Pieces of photographs, each (96, 128, 3): skin and cloth, fur, and a cup."""
+    sources = {"astronaut": (100, 100), "chelsea": (60, 100), "coffee": (150, 200)}
+    return {name: getattr(photographs, name)()[t : t + 96, left : left + 128] for name, (t, left) in sources.items()}
+
+
+@pytest.mark.parametrize("image", crops())
+@pytest.mark.parametrize("mode", variants.LOSSY)
+def test_bytes_and_psnr_never_fall_as_quality_rises(mode: Mode, image: str) -> None:
+    model, picture = find_model("cifar10-downscale"), from_image(Image.fromarray(crops()[image]))
+    made = [
+        encode_picture(picture, Settings(mode, quality=q), model, verify=False, expect=True, fallback=False)
+        for q in QUALITIES
+    ]
+    for worse, better in pairwise(made):
+        assert len(better.data) >= len(worse.data) - SLACK_BYTES
+        assert psnr(picture, better) >= psnr(picture, worse) - SLACK_DB
+    if mode is not Mode.CG:  # whose y is exact at every quality
+        assert psnr(picture, made[-1]) > psnr(picture, made[0]) + 3
+        assert len(made[-1].data) > 1.5 * len(made[0].data)
+
+
+@pytest.mark.usefixtures("always_the_model")
+@pytest.mark.parametrize("mode", variants.LOSSY)
+@pytest.mark.parametrize("name", variants.NAMES)
+def test_latents_far_away_come_back_at_every_quality(
+    models: dict[str, Model], photo: UInt8, name: str, mode: Mode
+) -> None:
+    """Of untrained models, whose latents lie anywhere: the decoder's picture is the one that the encoder expects."""
+    picture = from_image(variants.make_image(photo, "RGB", 40, 24))
+    if mode not in models[name].modes:
+        return
+    for quality in (1, 50, 100):
+        encoded = encode_picture(picture, Settings(mode, quality=quality), models[name], verify=False, expect=True)
+        assert (np.asarray(decode_file(encoded.data)) == encoded.expected).all()
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    far=st.integers(0, 27),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 9)),
+)
+@settings(max_examples=80, deadline=None)
+def test_any_grid_point_comes_back(seed: int, far: int, shape: tuple[int, int]) -> None:
+    """At up to 2**27 beyond the window of 256, some images with escapes and some without."""
+    rng = np.random.default_rng(seed)
+    zero = np.zeros((*shape, 1), np.int64)
+    mixture, _ = latent_mixture(zero, zero, zero, np.full(shape, 4096))
+    numbers = 128 + rng.integers(-(2**far), 2**far + 1, shape) * rng.integers(0, 2, (shape[0], 1))
+    encoder = Encoder(shape[0])
+    encoder.encode(mixture, numbers)
+    encoder.mark()
+    decoder = Decoder([stream.words for stream in encoder.finish()])
+    assert (decoder.decode(mixture) == numbers).all()
+    decoder.finish()
+
+
+def test_an_escape_takes_few_bits() -> None:
+    """Two for 0 and 255 themselves and up to 15 beyond, more than the distribution's own; four or five a digit more."""
+    zero, widths = np.zeros((1, 1, 1), np.int64), np.full((1, 1), 4096)
+    costs = []
+    for number in (254, 255, 270, 271, 128 + 2**20):
+        mixture, _ = latent_mixture(zero, zero, zero + 4095, widths)
+        encoder = Encoder(1)
+        encoder.encode(mixture, np.array([[number]]))
+        encoder.mark()
+        costs.append(encoder.finish()[0].bits[0])
+    inside, edge, near, further, far = costs
+    assert edge - inside < 6
+    assert near == pytest.approx(edge)
+    assert further == pytest.approx(near + 5, abs=0.01)
+    assert far < edge + 5 * 5
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "transforms", "tuned"),
+    [
+        (Mode.RS1, 0, 2, ("u",)),
+        (Mode.RS2, 0, 2, ("u", "z2", "z1")),
+        (Mode.CG, 2, 2, ()),
+        (Mode.CG, 1, 2, ()),
+        (Mode.CR, 2, 2, ("z2", "z1")),
+        (Mode.CR, 1, 2, ("z1",)),
+        (Mode.LOSSLESS, 0, 2, ()),
+        (Mode.RS1, 0, 0, ("u",)),
+        (Mode.LOSSLESS, 0, 0, ()),
+    ],
+)
+def test_quality_is_of_latents_whose_picture_is_not_sent(
+    mode: Mode, level: int, transforms: int, tuned: tuple[str, ...]
+) -> None:
+    assert tuned_latents(sent_variables(mode, transforms, level), transforms) == tuned
+
+
+@pytest.mark.usefixtures("always_the_model")
+@pytest.mark.parametrize("mode", variants.LOSSY)
+@pytest.mark.parametrize("name", ["tiny", "deep", "context"])
+def test_a_file_with_a_seed_is_the_one_that_decoders_draw(
+    models: dict[str, Model], photo: UInt8, name: str, mode: Mode
+) -> None:
+    """Latents that follow a drawn picture are coded given that picture."""
+    picture = from_image(variants.make_image(photo, "RGB", 40, 24))
+    encode_picture(picture, Settings(mode, seed=5), models[name], verify=True)
