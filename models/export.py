@@ -68,7 +68,7 @@ def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tens
     A uniform posterior's own width; for a Gaussian one sqrt(12) times the mean posterior deviation, which adds the
     same noise variance. Of u the deviation is taken in the base space, where the grid lies.
     """
-    if model.config.posterior == "uniform":
+    if model.uniform:
         return {name: model.width(name) for name in model.log_widths}
     if images is None:
         raise InputError("the grids of a Gaussian posterior are measured on images: give --data")
@@ -123,14 +123,14 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         name=recipe.name,
         transformation=recipe.model.transformation,
         shape=model.shape,
-        phases=recipe.model.phases,
-        mixtures=recipe.model.mixtures,
+        phases=model.phases,
+        mixtures=recipe.model.likelihood.mixtures,
         known_sum=model.known_sum,
-        tile=CONTEXT_BLOCK if recipe.model.context else TILE,
+        tile=CONTEXT_BLOCK if model.in_context else TILE,
         steps=steps,
         base={"logits": logits, "means": means, "log_scales": log_scales},
         couplings=sum(name.startswith("f_") for name in graphs),
-        block=CONTEXT_BLOCK if recipe.model.context else 0,
+        block=CONTEXT_BLOCK if model.in_context else 0,
     )
     return pack_model(spec, graphs, tensors)
 
