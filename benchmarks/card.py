@@ -15,6 +15,8 @@ from selfcodec.benchmarks.metrics import BenchmarkCommand, command_line, read_re
 from selfcodec.benchmarks.rates import NAMES
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
+from selfcodec.models.config import PhasesConfig, ResidualConfig
+from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, find_model, read_manifest
 
 Json = dict[str, Any]
@@ -63,20 +65,22 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _about(manifest: Json) -> Iterator[str]:
-    m, name = manifest["recipe"]["model"], manifest["name"]
-    levels = m["levels"]
-    what = f"K = {levels} ({m['transformation']})" if levels else "K = 0 (no transformation)"
-    context = m.get("context", False)
-    phases = "1 phase" if m["phases"] == 1 else f"{m['phases']} phases"
-    manner = "each pixel in the context of its neighbours" if context else f"{phases} a pixel variable"
-    blocks = f"{m['blocks']} blocks of width {m['width']}" if m["network"] == "residual" else "DenseNet blocks"
+    name = manifest["name"]
+    m = parse_recipe_dict(manifest["recipe"], f"{name}, {MANIFEST}").model
+    what = f"K = {m.levels} ({m.transformation})" if m.levels else "K = 0 (no transformation)"
+    manner = "each pixel in the context of its neighbours"
+    if isinstance(m.likelihood, PhasesConfig):
+        manner = f"{m.likelihood.phases} phase{'s' if m.likelihood.phases > 1 else ''} a pixel variable"
+    plain = isinstance(m.network, ResidualConfig)
+    blocks = f"{m.network.blocks} blocks of width {m.network.width}" if plain else "DenseNet blocks"
     yield f"# {name}"
     yield (
         f"A self-supervised variational auto-encoder with {what}, exported to integer networks for coding images."
-        f" Latents: {m['u_channels']} channels of u"
-        + (f", {m['z_channels']} of every z" if levels else "")
-        + f"; posterior {m['posterior']}, prior {m['prior']}. Likelihoods: {m['network']} networks, {blocks};"
-        f" mixtures of {m['mixtures']} discretized logistics, {manner}. The complete recipe is in `{MANIFEST}`."
+        f" Latents: {m.u.channels} channels of u"
+        + (f", {m.z.channels} of every z" if m.levels else "")
+        + f"; posterior {m.posterior.kind}, prior {m.prior.kind}. Likelihoods: {m.network.kind} networks, {blocks};"
+        f" mixtures of {m.likelihood.mixtures} discretized logistics, {manner}."
+        f" The complete recipe is in `{MANIFEST}`."
     )
     largest, weights = manifest["largest_sum"], manifest["measured"]["weights"]
     rows = [

@@ -31,9 +31,9 @@ from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.images import from_image
 from selfcodec.models.checkpoint import load_trained
 from selfcodec.models.data import ImageSet
+from selfcodec.models.evaluation import evaluate
 from selfcodec.models.export import export_network
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.models.train import evaluate
 from selfcodec.modes import Mode
 from selfcodec.tiles import tile_boxes
 from selfcodec.zoo import Model, find_model, read_contents

@@ -14,7 +14,6 @@ from selfcodec.errors import InputError
 if TYPE_CHECKING:
     from selfcodec.models.config import Recipe
     from selfcodec.models.data import ImageSet
-    from selfcodec.models.selfvae import SelfVAE
 
 CALIBRATION_IMAGES = 2048
 MEASURED_IMAGES = 200
@@ -45,21 +44,6 @@ def _image_sets(recipe: Recipe, data: Path | None) -> tuple[ImageSet | None, Ima
     return sets[0], sets[1]
 
 
-def rounding_loss(model: SelfVAE, images: ImageSet) -> tuple[float, float]:
-    """The objective in bits per dimension in floating point, and in the integers of the exported networks."""
-    from selfcodec.models.train import evaluate
-
-    rounded = sum(evaluate(model, images).values())
-    formats = {name: net.formats for name, net in model.graphs()}
-    for _, net in model.graphs():
-        net.formats = {}
-    try:
-        return sum(evaluate(model, images).values()), rounded
-    finally:
-        for name, net in model.graphs():
-            net.formats = formats[name]
-
-
 @click.command()
 @click.argument("checkpoint", metavar="CKPT", type=click.Path(path_type=Path))
 @folder_option("output", "Folder of the model; its name is the model's.", "-o", required=True)
@@ -77,6 +61,7 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
       selfcodec export runs/mine -o my-models/mine
     """
     from selfcodec.models.checkpoint import CHECKPOINT, load_trained
+    from selfcodec.models.evaluation import rounding_loss
     from selfcodec.models.export import export_model, write_model
     from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
 

@@ -139,8 +139,8 @@ def train(
     import torch
 
     from selfcodec.models.checkpoint import CHECKPOINT
-    from selfcodec.models.config import load_recipe
     from selfcodec.models.pictures import write_progress
+    from selfcodec.models.recipe import load_recipe
     from selfcodec.models.train import LOG, Trainer
 
     recipe = load_recipe(recipe_name)

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.models.config import Recipe, parse_recipe_dict
+from selfcodec.models.config import Recipe
+from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.models.selfvae import SelfVAE
 
 CHECKPOINT = "checkpoint.pt"

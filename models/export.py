@@ -71,7 +71,7 @@ def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tens
     A uniform posterior's own width; for a Gaussian one sqrt(12) times the mean posterior deviation, which adds the
     same noise variance. Of u the deviation is taken in the base space, where the grid lies.
     """
-    if model.config.posterior == "uniform":
+    if model.uniform:
         return {name: model.width(name) for name in model.log_widths}
     if images is None:
         raise InputError("the grids of a Gaussian posterior are measured on images: give --data")
@@ -97,7 +97,6 @@ def _integers(values: Tensor, bits: int) -> list[Any]:
 
 def _settings(model: SelfVAE, step: Step, widths: Mapping[str, list[int]]) -> dict[str, Any]:
     """What a variable's family is set by, see `selfcodec.likelihoods`."""
-    c = model.config
     if step.target.kind == "latent" and step.parents:
         return {"kind": "latent", "widths": widths[step.name]}
     if step.target.kind == "latent":
@@ -105,10 +104,11 @@ def _settings(model: SelfVAE, step: Step, widths: Mapping[str, list[int]]) -> di
         density = {"logits": logits, "means": means, "log_scales": log_scales}
         couplings = len(getattr(model.prior, "couplings", ()))
         return {"kind": "prior", "widths": widths[step.name], "density": density, "couplings": couplings}
-    if c.context:
-        return {"kind": "context", "mixtures": c.mixtures, "block": CONTEXT_BLOCK}
-    known_sum = model.sum_is_known(step, c.phases - 1)
-    return {"kind": "phases", "phases": c.phases, "mixtures": c.mixtures, "known_sum": known_sum}
+    mixtures = model.config.likelihood.mixtures
+    if model.in_context:
+        return {"kind": "context", "mixtures": mixtures, "block": CONTEXT_BLOCK}
+    known_sum = model.sum_is_known(step, model.phases - 1)
+    return {"kind": "phases", "phases": model.phases, "mixtures": mixtures, "known_sum": known_sum}
 
 
 @torch.no_grad()
@@ -141,7 +141,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         name=recipe.name,
         transformation=recipe.model.transformation,
         shape=model.shape,
-        tile=CONTEXT_BLOCK if recipe.model.context else TILE,
+        tile=CONTEXT_BLOCK if model.in_context else TILE,
         variables={step.name: _settings(model, step, widths) for step in model.steps},
     )
     return pack_model(spec, graphs, tensors)

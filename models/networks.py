@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from selfcodec.models.config import DenseNetConfig, NetworkConfig
 from selfcodec.networks.graph import Graph, GraphBuilder
 from selfcodec.schedule import Variable
 
@@ -46,6 +47,13 @@ class Style:
     def above(self, steps: int) -> Style:
         """The style `steps` resolutions above the finest one."""
         return replace(self, width=min(self.width, self.finest << steps)) if self.finest else self
+
+    @staticmethod
+    def of(network: NetworkConfig, width: int, blocks: int, finest: int = 0) -> Style:
+        """The blocks that a recipe names, in the sizes of one network."""
+        if isinstance(network, DenseNetConfig):
+            return Style(network.kind, width, blocks, network.growth, network.layers, finest)
+        return Style(network.kind, width, blocks, finest=finest)
 
 
 def _activated(b: GraphBuilder, style: Style, x: str, channels: int, kernel: int, stride: int = 1) -> str:

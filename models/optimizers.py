@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from selfcodec.models.config import AdaMaxConfig, AdamConfig, MuonConfig, OptimizerConfig
 from selfcodec.models.selfvae import SelfVAE
 
 EPSILON = 1e-5
@@ -70,9 +71,12 @@ class Muon:
 Optimizer = Muon | torch.optim.Optimizer
 
 
-def build_optimizer(name: str, model: SelfVAE, learning_rate: float) -> Optimizer:
-    """`adamax` (the paper's), `adam` or `muon`."""
-    if name == "muon":
-        return Muon(model, learning_rate)
-    kind = {"adamax": torch.optim.Adamax, "adam": torch.optim.Adam}[name]
-    return kind(model.parameters(), lr=learning_rate, eps=EPSILON)
+def build_optimizer(config: OptimizerConfig, model: SelfVAE) -> Optimizer:
+    """The optimizer that a recipe names, at its peak rate."""
+    if isinstance(config, MuonConfig):
+        return Muon(model, config.learning_rate)
+    plain: dict[type[OptimizerConfig], type[torch.optim.Optimizer]] = {
+        AdaMaxConfig: torch.optim.Adamax,
+        AdamConfig: torch.optim.Adam,
+    }
+    return plain[type(config)](model.parameters(), lr=config.learning_rate, eps=EPSILON)  # type: ignore[call-arg]

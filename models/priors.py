@@ -6,17 +6,14 @@ base. Coded files carry v on a grid; the decoder computes u = f(v).
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from selfcodec.coding.tables import COUPLING_LIMIT
+from selfcodec.models.config import MixturePriorConfig, NetworkConfig, PriorConfig, RealNVPConfig
 from selfcodec.models.distributions import gaussian_bin_log_prob, gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling
-
-PriorKind = Literal["gaussian", "mog", "realnvp"]
 
 
 class Prior(nn.Module):
@@ -111,10 +108,8 @@ class RealNVP(Prior):
         return u, log_det
 
 
-def build_prior(
-    kind: PriorKind, channels: int, style: Style, *, layers: int, mixtures: int, weight_norm: bool
-) -> Prior:
-    """The prior that a recipe names."""
-    if kind == "realnvp":
-        return RealNVP(channels, style, layers, weight_norm=weight_norm)
-    return MixturePrior(channels, mixtures) if kind == "mog" else Prior(channels)
+def build_prior(config: PriorConfig, channels: int, network: NetworkConfig, *, weight_norm: bool) -> Prior:
+    """The prior that a recipe names, for u of so many channels; the network's blocks are also those of couplings."""
+    if isinstance(config, RealNVPConfig):
+        return RealNVP(channels, Style.of(network, config.width, 1), config.layers, weight_norm=weight_norm)
+    return MixturePrior(channels, config.mixtures) if isinstance(config, MixturePriorConfig) else Prior(channels)

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfcodec.errors import InputError
 from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs, known_sum_phase, phase_offsets
-from selfcodec.models.config import ModelConfig
+from selfcodec.models.config import DenseNetConfig, ModelConfig, PhasesConfig, UniformPosteriorConfig
 from selfcodec.models.context import MOST, context_of
 from selfcodec.models.distributions import (
     Centre,
@@ -23,9 +22,8 @@ from selfcodec.models.distributions import (
     latent_log_scale,
 )
 from selfcodec.models.layers import FloatGraph
-from selfcodec.models.networks import STYLES, Style, context_head, encoder, phase_head, trunk
+from selfcodec.models.networks import Style, context_head, encoder, phase_head, trunk
 from selfcodec.models.priors import build_prior
-from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
 
@@ -33,13 +31,6 @@ MOST_WIDTH = MOST
 """Of a uniform posterior, so that its noise stays inside what integer networks take. Without a bound the width of a
 latent that carries nothing grows for ever, and its readers learn from noise that no file will show them."""
 Values = dict[str, Tensor]
-
-_LEAST = {
-    **dict.fromkeys(("mixtures", "u_channels", "z_channels", "prior_width", "prior_mixtures"), 1),
-    **dict.fromkeys(("width", "width_q", "width_head", "growth", "layers"), 1),
-    **dict.fromkeys(("u_down", "z_down", "prior_layers", "blocks", "blocks_q", "blocks_head", "finest", "folds_q"), 0),
-}
-"""Smallest sizes that a recipe may give."""
 
 
 def pixel_input(x: Tensor) -> Tensor:
@@ -70,24 +61,6 @@ class Withheld:
         return Withheld(context, context & (torch.rand(batch, device=device) < generated_share))
 
 
-def _check(config: ModelConfig) -> None:
-    """InputError naming the first value of a recipe that no model has."""
-    for valid, what in (
-        (0 <= config.levels <= MAX_TRANSFORMS, f"levels must be 0 to {MAX_TRANSFORMS}, not {config.levels}"),
-        (config.phases in (1, 4), f"phases must be 1 or 4, not {config.phases}"),
-        (config.phases == 1 or not config.context, "with context = true, phases must be 1"),
-        (config.posterior in ("uniform", "gaussian"), f"unknown posterior {config.posterior!r}"),
-        (config.prior in ("gaussian", "mog", "realnvp"), f"unknown prior {config.prior!r}"),
-        (config.network in STYLES, f"unknown network {config.network!r}"),
-        (config.prior != "realnvp" or config.u_channels % 2 == 0, "u_channels must be even for a realnvp prior"),
-    ):
-        if not valid:
-            raise InputError(what)
-    for name, least in _LEAST.items():
-        if getattr(config, name) < least:
-            raise InputError(f"{name} must be at least {least}, not {getattr(config, name)}")
-
-
 class SelfVAE(nn.Module):
     """p(u) p(y_K|u) p(z_K|u,y_K) ... p(x|y_1,z_1) with q(u|y_K) prod_k q(z_k|y_{k-1}) (paper eq. 21, 22).
 
@@ -100,36 +73,30 @@ class SelfVAE(nn.Module):
         super().__init__()
         self.config = config
         transform = get_transform(config.transformation)
-        _check(config)
         shape = Shape(
             config.levels,
             transform.factor,
             transform.channels,
-            config.u_channels,
-            config.u_down,
-            config.z_channels,
-            config.z_down,
+            config.u.channels,
+            config.u.down,
+            config.z.channels,
+            config.z.down,
         )
         self.steps = build_schedule(shape)
         self.shape = shape
         self.known_sum = config.transformation == "downscale"
-        self.offsets = phase_offsets(config.phases)
-        self.cell = 1 if config.phases == 1 else 2
-        self.fold = CONTEXT_FOLD if config.context else self.cell
-        self.weight_norm = config.network == "densenet"
+        self.phases = config.likelihood.phases if isinstance(config.likelihood, PhasesConfig) else 1
+        self.in_context = not isinstance(config.likelihood, PhasesConfig)
+        self.offsets = phase_offsets(self.phases)
+        self.cell = 1 if self.phases == 1 else 2
+        self.fold = CONTEXT_FOLD if self.in_context else self.cell
+        self.uniform = isinstance(config.posterior, UniformPosteriorConfig)
+        self.weight_norm = isinstance(config.network, DenseNetConfig)
         self.nets = nn.ModuleDict()
         self.log_widths = nn.ParameterDict()
         for step in self.steps:
             self._build(step)
-        prior_style = Style(config.network, config.prior_width, 1, config.growth, config.layers)
-        self.prior = build_prior(
-            config.prior,  # type: ignore[arg-type]
-            config.u_channels,
-            prior_style,
-            layers=config.prior_layers,
-            mixtures=config.prior_mixtures,
-            weight_norm=self.weight_norm,
-        )
+        self.prior = build_prior(config.prior, config.u.channels, config.network, weight_norm=self.weight_norm)
 
     def _net(self, name: str) -> FloatGraph:
         net = self.nets[name]
@@ -137,16 +104,16 @@ class SelfVAE(nn.Module):
         return net
 
     def _build(self, step: Step) -> None:
-        c, target = self.config, step.target
-        style = Style(c.network, c.width, c.blocks, c.growth, c.layers, c.finest)
+        c, likelihood, target = self.config.network, self.config.likelihood, step.target
+        style = Style.of(c, c.width, c.blocks, c.finest)
         norm = self.weight_norm
         if step.inferred_from is not None:
             source = next(s.target for s in self.steps if s.name == step.inferred_from)
-            style_q = Style(c.network, c.width_q, c.blocks_q, c.growth, c.layers)
-            outputs = target.channels * (2 if c.posterior == "gaussian" else 1)
-            graph = encoder(style_q, source, target.halvings, outputs, c.folds_q)
+            style_q = Style.of(c, c.encoder_width, c.encoder_blocks)
+            outputs = target.channels * (1 if self.uniform else 2)
+            graph = encoder(style_q, source, target.halvings, outputs, c.encoder_folds)
             self.nets[f"q_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=3.0)
-            if c.posterior == "uniform":
+            if self.uniform:
                 self.log_widths[step.name] = nn.Parameter(torch.zeros(target.channels))
         if target.kind == "latent" and step.parents:
             graph = trunk(style, step.parents, target.halvings, 2 * target.channels)
@@ -154,18 +121,18 @@ class SelfVAE(nn.Module):
         if target.kind == "pixels":
             graph = trunk(style, step.parents, target.halvings + self.fold - 1, c.width)
             self.nets[f"p_{step.name}"] = FloatGraph(graph, weight_norm=norm, output_scale=1.0)
-            layout, head = self.layout(step), Style(c.network, c.width_head, c.blocks_head, c.growth, c.layers)
-            if c.context:
+            layout, head = self.layout(step), Style.of(c, likelihood.head_width, likelihood.head_blocks)
+            if self.in_context:
                 graph = context_head(head, c.width // 4, context_inputs(target.channels), layout.size)
                 self.nets[f"p_{step.name}_0"] = FloatGraph(graph, weight_norm=norm, output_scale=0.05)
                 return
-            for i in range(c.phases):
+            for i in range(self.phases):
                 context = i * target.channels + 1 if i else 0
                 graph = phase_head(head, c.width, context, layout.size)
                 self.nets[f"p_{step.name}_{i}"] = FloatGraph(graph, weight_norm=norm, output_scale=0.05)
 
     def layout(self, step: Step) -> PixelLayout:
-        return PixelLayout(step.target.channels, self.config.mixtures, self.config.context)
+        return PixelLayout(step.target.channels, self.config.likelihood.mixtures, self.in_context)
 
     def graphs(self) -> Iterator[tuple[str, FloatGraph]]:
         """Every network with its name, the prior's couplings included."""
@@ -187,7 +154,7 @@ class SelfVAE(nn.Module):
     def posterior(self, step: Step, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """q's mean and, for the Gaussian family, its log-scale; source in grey levels."""
         out = self._net(f"q_{step.name}")(pixel_input(source)).float()
-        if self.config.posterior == "uniform":
+        if self.uniform:
             return out, None
         mean, raw = out.chunk(2, 1)
         return mean, latent_log_scale(raw)
@@ -249,7 +216,7 @@ class SelfVAE(nn.Module):
 
     def sum_is_known(self, step: Step, i: int) -> bool:
         """Whether y and the phases before phase i leave it WINDOW values."""
-        return step.parents[0].kind == "pixels" and known_sum_phase(i, self.config.phases, self.known_sum)
+        return step.parents[0].kind == "pixels" and known_sum_phase(i, self.phases, self.known_sum)
 
     def phase_base(self, step: Step, i: int, base: Tensor, earlier: list[Tensor], withheld: Tensor) -> Tensor:
         """What the phase's means are relative to, (B, C, h, w) in grey levels."""
@@ -272,7 +239,7 @@ class SelfVAE(nn.Module):
 
     def _pixels(self, step: Step, values: Values, target: Tensor, withheld: Withheld) -> tuple[Tensor, Tensor]:
         """-log p(target | parents), (B,) nats, and the target with generated values where the truth is withheld."""
-        if self.config.context:
+        if self.in_context:
             return self._pixels_in_context(step, values, target, withheld)
         layout, phases = self.layout(step), self._phases(target)
         features = self._net(f"p_{step.name}")(*self._inputs(step, values))
@@ -354,7 +321,7 @@ class SelfVAE(nn.Module):
             if step.target.kind == "latent":
                 values[step.name] = self._fill_latent(step, values, (batch, step.target.channels, h, w), draw)
                 continue
-            if self.config.context:
+            if self.in_context:
                 blank = torch.zeros(batch, step.target.channels, h, w, device=device)
                 params, at = self.context_parameters(
                     step, values, blank, torch.ones(batch, dtype=torch.bool, device=device)
@@ -365,7 +332,7 @@ class SelfVAE(nn.Module):
             base = self.base(step, values, (batch, step.target.channels, h // self.cell, w // self.cell))
             hidden = torch.full((batch,), not draw, device=device)
             parts: list[Tensor] = []
-            for i in range(self.config.phases):
+            for i in range(self.phases):
                 params = self.phase_parameters(step, i, features, parts, hidden)
                 centre, layout = Centre(self.phase_base(step, i, base, parts, hidden)), self.layout(step)
                 if draw:

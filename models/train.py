@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
+from selfcodec.models.evaluation import bits_per_dim, evaluate
+from selfcodec.models.objectives import build_objective
 from selfcodec.models.optimizers import build_optimizer
+from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.models.selfvae import SelfVAE, Withheld
-from selfcodec.networks.graph import Graph
-from selfcodec.zoo import Model, find_model
+from selfcodec.models.starting import take_weights
+from selfcodec.zoo import find_model
 
 LOG = "log.jsonl"
 CALIBRATION_BATCHES = 20
@@ -47,45 +49,12 @@ class Progress:
         return sum(self.rates.values())
 
 
-def bits_per_dim(rates: dict[str, Tensor], dims: int) -> dict[str, float]:
-    """Mean rates in bits per dimension from rates (B,) in nats; `dims` is H * W * C of x."""
-    return {name: float(rate.detach().mean()) / dims / math.log(2) for name, rate in rates.items()}
-
-
-@torch.no_grad()
-def evaluate(model: SelfVAE, images: ImageSet, batch: int = 64) -> dict[str, float]:
-    """The objective's terms in bits per dimension, averaged over a data set; one posterior sample an image."""
-    total: dict[str, float] = {}
-    dims = images.ys[0][0].numel()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        for ys in images.batches(batch):
-            for name, bpd in bits_per_dim(model(ys), dims).items():
-                total[name] = total.get(name, 0.0) + bpd * len(ys[0]) / len(images)
-    return total
-
-
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies bfloat16 matrices in hardware; two CPU cores that do train 1.8 times as fast."""
     if device.type == "cpu":
         able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not tell
         return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
     return device.type == "cuda"
-
-
-def widens(graph: Graph, narrower: Graph) -> bool:
-    """Whether a network is another one, but perhaps for hidden channels added to convolutions and sums."""
-    if graph == narrower:
-        return True
-    if len(graph.nodes) != len(narrower.nodes):
-        return False
-    fixed = {node.name for node in (*graph.inputs, graph.output)}
-    return all(
-        node.op in ("pixels", "latent", "conv", "deconv", "add")
-        and replace(node, channels=old.channels) == old
-        and (node.channels == old.channels or (node.channels > old.channels and node.name not in fixed))
-        for node, old in zip(graph.nodes, narrower.nodes, strict=True)
-    )
 
 
 class Trainer:
@@ -116,36 +85,18 @@ class Trainer:
             self.model.requires_grad_(False)
             for net in self.model.pixel_networks():
                 net.requires_grad_(True)
-        self.optimizer = build_optimizer(recipe.train.optimizer, self.model, recipe.train.learning_rate)
+        self.optimizer = build_optimizer(recipe.train.optimizer, self.model)
+        self.objective = build_objective(recipe.train.objective)
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
         self.step = 0
         self.elapsed = 0.0
         if resume:
             self.load()
         elif recipe.train.start:
-            self.start_from(find_model(recipe.train.start))
+            take_weights(self.model, find_model(recipe.train.start))
+            self.ema.load_state_dict(self.model.state_dict())
         self._on_log: Callable[[], None] | None = None
         self._usual_norm: float | None = None
-
-    def start_from(self, source: Model) -> None:
-        """Takes the weights of an exported model, which may be narrower; ModelError where it is of another shape."""
-        if source.spec.shape != self.model.shape:
-            raise ModelError(f"training cannot start from {source.where}: its variables are not this recipe's")
-        for name, net in self.model.graphs():
-            other = source.nets.get(name)
-            if other is None or not widens(net.graph, other.graph):
-                raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
-            for node in net.graph.nodes:
-                if node.op in ("conv", "deconv"):
-                    net.set_weights(node, *other.real(node.name))
-        with torch.no_grad():
-            for name, width in self.model.log_widths.items():
-                width.copy_(
-                    (
-                        torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64) * 2.0**-LATENT_FRACTION
-                    ).log()
-                )
-        self.ema.load_state_dict(self.model.state_dict())
 
     @property
     def fraction(self) -> float:
@@ -156,16 +107,11 @@ class Trainer:
         return bool(next(self.model.graphs())[1].formats)
 
     def learning_rate(self) -> float:
-        t = self.recipe.train
+        t = self.recipe.train.optimizer
         warm = min(1.0, (self.step + 1) / max(1, t.warmup))
         return (
             t.learning_rate * warm * (t.final_rate + (1 - t.final_rate) * 0.5 * (1 + math.cos(math.pi * self.fraction)))
         )
-
-    def latent_weight(self) -> float:
-        t = self.recipe.train
-        missing = max(0.0, 1 - self.fraction / t.latent_warmup) if t.latent_warmup else 0.0
-        return t.latent_weight * 100.0**-missing
 
     # Checkpoints.
 
@@ -189,8 +135,8 @@ class Trainer:
     def load(self) -> None:
         """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer."""
         state = read_checkpoint(self.out / CHECKPOINT)
-        theirs, ours = state["recipe"], asdict(self.recipe)
-        if (theirs["model"], theirs["train"]["optimizer"]) != (ours["model"], ours["train"]["optimizer"]):
+        theirs, ours = parse_recipe_dict(state["recipe"], str(self.out / CHECKPOINT)), self.recipe
+        if (theirs.model, theirs.train.optimizer.kind) != (ours.model, ours.train.optimizer.kind):
             raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
@@ -219,17 +165,6 @@ class Trainer:
             net.initialising(False)
         self.ema.load_state_dict(self.model.state_dict())
 
-    def _objective(self, rates: dict[str, Tensor], withheld: Withheld) -> Tensor:
-        """The batch's loss in nats an image: eq. 11 / 23 with weights for latents and for withheld images."""
-        t = self.recipe.train
-        weight = torch.where(withheld.context, t.free_weight, 1.0)
-        latents = {step.name for step in self.model.steps if step.target.kind == "latent"}
-        terms = [
-            (self.latent_weight() if name in latents else weight) * rate  # (B,)
-            for name, rate in rates.items()
-        ]
-        return torch.stack([term.mean() for term in terms]).sum()
-
     def _is_usual(self, norm: float) -> bool:
         """Whether a gradient of that norm is finite and at most SPIKE times as long as those before it.
 
@@ -245,15 +180,13 @@ class Trainer:
     def train_step(self, ys: list[Tensor]) -> dict[str, Tensor]:
         """One update; returns the rates (B,) in nats. A batch with an unusual gradient is skipped."""
         t = self.recipe.train
-        withheld = Withheld.draw(len(ys[0]), self.device, t.free_share, t.generated_share)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         fast = has_bfloat16(self.device) and not self.quantised  # rounding needs all of float32's bits
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            rates: dict[str, Tensor] = self.model(ys, withheld)
-        dims = ys[0][0].numel()
+            loss, rates = self.objective.loss(self.model, ys, self.fraction)
         self.optimizer.zero_grad()
-        (self._objective(rates, withheld) / (dims * math.log(2))).backward()
+        loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
         if self._is_usual(float(norm)):
             self.optimizer.step()

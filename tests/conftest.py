@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from recipe_changes import changed
 from skimage import data as photographs
 
 from selfcodec.arrays import UInt8
-from selfcodec.models.config import Recipe, load_recipe
+from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
+from selfcodec.models.recipe import load_recipe
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.zoo import Model, find_model
 
 MODEL = {
-    "transformation": "downscale",
-    "levels": 1,
-    "phases": 4,
-    "mixtures": 2,
-    "u_channels": 2,
-    "u_down": 2,
-    "z_channels": 2,
-    "z_down": 2,
-    "prior_layers": 2,
-    "prior_width": 8,
-    "network": "residual",
-    "width": 8,
-    "blocks": 1,
-    "width_q": 8,
-    "blocks_q": 1,
-    "width_head": 8,
+    "u": {"channels": 2},
+    "z": {"channels": 2},
+    "prior": {"layers": 2, "width": 8},
+    "network": {"width": 8, "blocks": 1, "encoder_width": 8},
+    "likelihood": {"mixtures": 2, "head_width": 8},
 }
 TRAIN = {
     "dataset": "tiny",
     "batch": 16,
-    "learning_rate": 1e-2,
-    "warmup": 5,
     "minutes": 0.05,
     "ema": 0.9,
     "quantise_share": 0.5,
+    "optimizer": {"learning_rate": 1e-2, "warmup": 5},
 }
 pytest.register_assert_rewrite("bench_command", "command_line", "sv_files", "trainer_state")  # helpers that assert
 
@@ -67,8 +56,7 @@ def patches() -> UInt8:
 @pytest.fixture(scope="session")
 def tiny_recipe() -> Recipe:
     """K = 1, downscale, four phases; a few thousand parameters."""
-    whole = load_recipe("cifar10-downscale")
-    return replace(whole, name="tiny", model=replace(whole.model, **MODEL), train=replace(whole.train, **TRAIN))
+    return changed(load_recipe("cifar10-downscale"), name="tiny", model=MODEL, train=TRAIN)
 
 
 @torch.no_grad()
@@ -81,7 +69,7 @@ def _assume_photographs(model: SelfVAE) -> None:
         if name.startswith("q_"):
             net.weight(net.graph.output).mul_(0.3)
     for step in model.steps:
-        for i in range(model.config.phases if step.target.kind == "pixels" else 0):
+        for i in range(model.phases if step.target.kind == "pixels" else 0):
             net, layout = dict(model.graphs())[f"p_{step.name}_{i}"], model.layout(step)
             net.weight(net.graph.output).mul_(0.2)
             bias = net.bias(net.graph.output)
@@ -89,7 +77,7 @@ def _assume_photographs(model: SelfVAE) -> None:
             for channel in (1, 2):
                 bias[layout.log_scales(channel)] = 0.3 if step.name == "y1" else -1.8
                 bias[layout.coefficients(channel, channel - 1)] = 1.0
-            if step.name == "x" and i == model.config.phases - 1:  # 4 y less the other phases is nearly exact
+            if step.name == "x" and i == model.phases - 1:  # 4 y less the other phases is nearly exact
                 bias[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.3
 
 

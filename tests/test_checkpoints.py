@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from trainer_state import CPU
+from recipe_changes import changed, with_optimizer
+from trainer_state import CPU, assert_equal
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained, read_checkpoint
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
+from selfcodec.models.recipe import parse_recipe_dict, recipe_directory
 from selfcodec.models.train import Trainer
 
 pytest_plugins = ("training_fixtures",)
@@ -22,11 +24,29 @@ pytestmark = pytest.mark.usefixtures("own_random_numbers")
 
 def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, tmp_path: Path) -> None:
     Trainer(recipe, tmp_path, CPU).save()
-    Trainer(replace(recipe, train=replace(recipe.train, minutes=1.0)), tmp_path, CPU).load()
+    Trainer(changed(recipe, train={"minutes": 1.0}), tmp_path, CPU).load()
     with pytest.raises(ModelError, match="another recipe"):
-        Trainer(replace(recipe, train=replace(recipe.train, optimizer="muon")), tmp_path, CPU).load()
+        Trainer(with_optimizer(recipe, "muon"), tmp_path, CPU).load()
     with pytest.raises(ModelError, match="another recipe"):
-        Trainer(replace(recipe, model=replace(recipe.model, width=6)), tmp_path, CPU).load()
+        Trainer(changed(recipe, model={"network": {"width": 6}}), tmp_path, CPU).load()
+
+
+def test_a_checkpoint_whose_recipe_is_in_the_old_form_loads(tmp_path: Path) -> None:
+    """As released models were trained; also to be resumed."""
+    folder = recipe_directory().parent / "zoo"
+    old = json.loads((folder / "photo" / "manifest.json").read_text(encoding="utf-8"))["recipe"]
+    recipe = changed(parse_recipe_dict(old), train={"start": "", "networks": "all"})
+    trainer = Trainer(recipe, tmp_path, CPU)
+    trainer.save()
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    torch.save(
+        {**state, "recipe": old, "formats": {name: {"a": 3} for name in state["formats"]}}, tmp_path / CHECKPOINT
+    )
+    loaded, model, _ = load_trained(tmp_path / CHECKPOINT)
+    assert loaded == parse_recipe_dict(old)
+    assert_equal(dict(model.state_dict()), dict(trainer.ema.state_dict()))
+    trainer.load()
+    assert trainer.quantised
 
 
 def test_a_crash_while_saving_leaves_the_old_checkpoint(

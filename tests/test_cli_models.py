@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import signal
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 import torch
 from command_line import run
 from PIL import Image
+from recipe_changes import changed, to_toml
 
 from selfcodec.arrays import UInt8
 from selfcodec.generation import sample_images
@@ -27,11 +28,7 @@ from selfcodec.zoo import Model
 
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:
-    """Writes a recipe as TOML; JSON's strings, numbers and truth values are TOML's."""
-    lines = [f"name = {json.dumps(recipe.name)}"]
-    for table in ("model", "train"):
-        lines += [f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in asdict(recipe)[table].items())]
-    path.write_text("\n".join(lines), encoding="utf-8")
+    path.write_text(to_toml(asdict(recipe)), encoding="utf-8")
     return path
 
 
@@ -47,7 +44,7 @@ def data(patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe_file(tiny_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny recipe, trained with rounding from the first step on: one step may take the whole budget."""
-    rounded = replace(tiny_recipe, train=replace(tiny_recipe.train, quantise_share=1.0))
+    rounded = changed(tiny_recipe, train={"quantise_share": 1.0})
     return write_recipe(tmp_path_factory.mktemp("recipes") / "tiny.toml", rounded)
 
 
@@ -111,7 +108,7 @@ def test_training_refuses(recipe_file: Path, data: Path, tiny_recipe: Recipe, tm
     out = tmp_path / "run"
     assert "no recipe 'none'" in run("train", "none", code=1).stderr
     assert "data set 'tiny'" in run("train", recipe_file, "--data", tmp_path / "nix", "-o", out, code=1).stderr
-    greedy = replace(tiny_recipe, train=replace(tiny_recipe.train, batch=10_000))
+    greedy = changed(tiny_recipe, train={"batch": 10_000})
     file = write_recipe(tmp_path / "greedy.toml", greedy)
     assert "too few" in run("train", file, "--data", data, "-o", out, code=1).stderr
     (tmp_path / "odd" / "tiny").mkdir(parents=True)

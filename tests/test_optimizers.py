@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from selfcodec.models.config import Recipe
+from selfcodec.models.config import MuonConfig, Recipe
 from selfcodec.models.optimizers import Muon, build_optimizer
 from selfcodec.models.selfvae import SelfVAE
 
 RATE = 1e-3
+MUON = MuonConfig(learning_rate=RATE, final_rate=1.0, warmup=0)
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def model(tiny_recipe: Recipe) -> Iterator[SelfVAE]:
 def test_muon_moves_the_pixels_likelihoods_and_adam_the_rest(model: SelfVAE) -> None:
     """Adam's first step is the learning rate for every weight; Muon's has about a fifth of it as its quadratic mean."""
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    optimizer = build_optimizer("muon", model, RATE)
+    optimizer = build_optimizer(MUON, model)
     for p in model.parameters():
         p.grad = torch.randn_like(p).sign()
     optimizer.step()
@@ -42,7 +43,7 @@ def test_muon_moves_the_pixels_likelihoods_and_adam_the_rest(model: SelfVAE) -> 
 
 def test_muon_moves_in_orthogonal_directions(model: SelfVAE) -> None:
     weight = next(p for name, p in model.named_parameters() if name.startswith("nets.p_x.weights") and p.shape[2] == 3)
-    before, optimizer = weight.detach().clone(), build_optimizer("muon", model, RATE)
+    before, optimizer = weight.detach().clone(), build_optimizer(MUON, model)
     left, right = torch.randn(len(weight), 2), torch.randn(2, weight[0].numel())
     weight.grad = (left @ torch.diag(torch.tensor([100.0, 1.0])) @ right).view_as(weight)
     optimizer.step()
@@ -51,7 +52,7 @@ def test_muon_moves_in_orthogonal_directions(model: SelfVAE) -> None:
 
 
 def test_gradients_are_cleared(model: SelfVAE) -> None:
-    optimizer = build_optimizer("muon", model, RATE)
+    optimizer = build_optimizer(MUON, model)
     for p in model.parameters():
         p.grad = torch.ones_like(p)
     optimizer.zero_grad()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from recipe_changes import changed, with_optimizer
 from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
+from selfcodec.models.evaluation import bits_per_dim, evaluate
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.layers import FloatGraph
-from selfcodec.models.train import Trainer, bits_per_dim, evaluate
+from selfcodec.models.train import Trainer
 from selfcodec.zoo import Model
 
 DIMS = 16 * 16 * 3
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.usefixtures("own_random_numbers")
 
 @pytest.fixture(scope="module")
 def densenet(recipe: Recipe) -> Recipe:
-    return replace(recipe, model=replace(recipe.model, network="densenet", growth=3, layers=2, posterior="gaussian"))
+    network = {**asdict(recipe.model.network), "kind": "densenet", "growth": 3, "layers": 2}
+    return changed(recipe, model={"network": network, "posterior": {"kind": "gaussian"}})
 
 
 def test_data_dependent_initialisation_standardises_every_convolution(
@@ -92,8 +95,8 @@ def test_training_starts_from_a_model_s_weights(
     first = Trainer(in_context, tmp_path / "run", CPU)
     data = export_model(in_context, first.ema, of_context)
     source = write_model(tmp_path / "first", data, in_context, {})
-    start = str(tmp_path / "first")
-    second = Trainer(replace(in_context, train=replace(in_context.train, start=start, seed=9)), tmp_path / "2", CPU)
+    continued = changed(in_context, train={"start": str(tmp_path / "first"), "seed": 9})
+    second = Trainer(continued, tmp_path / "2", CPU)
     for name, net in second.model.graphs():
         for node in net.graph.nodes:
             if node.op == "conv":
@@ -106,18 +109,19 @@ def test_training_starts_from_a_model_s_weights(
     assert Model(export_model(in_context, second.ema, None)).nets["p_x"].bounds == source.nets["p_x"].bounds
 
 
-@pytest.mark.parametrize("changes", [{"width_head": 11}, {"width_head": 9, "finest": 7}])
+@pytest.mark.parametrize(
+    "changes", [{"likelihood": {"head_width": 11}}, {"likelihood": {"head_width": 9}, "network": {"finest": 7}}]
+)
 def test_a_wider_model_starts_as_the_narrower_one(
-    in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, int]
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, dict[str, int]]
 ) -> None:
     """Also what nothing reads yet can be learned from: it is not zero."""
     first = Trainer(in_context, tmp_path / "run", CPU)
     source = write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
-    model = replace(in_context.model, **changes)
-    settings = replace(in_context.train, start=str(tmp_path / "first"), seed=9, optimizer="muon")
-    second = Trainer(replace(in_context, model=model, train=settings), tmp_path / "2", CPU)
+    continued = with_optimizer(changed(in_context, train={"start": str(tmp_path / "first"), "seed": 9}), "muon")
+    second = Trainer(changed(continued, model=changes), tmp_path / "2", CPU)
     assert sum(p.numel() for p in second.model.parameters()) > sum(p.numel() for p in first.model.parameters())
-    same = Trainer(replace(in_context, train=settings), tmp_path / "3", CPU)
+    same = Trainer(continued, tmp_path / "3", CPU)
     rates = [evaluate(trainer.model, of_context) for trainer in (same, second)]
     assert rates[1] == pytest.approx(rates[0], rel=1e-4)
     head, old = dict(second.model.graphs())["p_x_0"], source.nets["p_x_0"]
@@ -131,13 +135,12 @@ def test_a_wider_model_starts_as_the_narrower_one(
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_pixels_alone_can_be_trained(in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str) -> None:
-    settings = replace(in_context.train, networks="pixels", optimizer=optimizer)
+    pixels_alone = with_optimizer(changed(in_context, train={"networks": "pixels"}), optimizer)
     with pytest.raises(InputError, match=r"start from a model \(--from\)$"):
-        Trainer(replace(in_context, train=settings), tmp_path, CPU)
+        Trainer(pixels_alone, tmp_path, CPU)
     first = Trainer(in_context, tmp_path / "run", CPU)
     write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
-    start = replace(settings, start=str(tmp_path / "first"))
-    second = Trainer(replace(in_context, train=start), tmp_path / "2", CPU)
+    second = Trainer(changed(pixels_alone, train={"start": str(tmp_path / "first")}), tmp_path / "2", CPU)
     before = {name: p.detach().clone() for name, p in second.model.named_parameters()}
     for batch in range(2):
         second.train_step(of_context.batch(torch.arange(8) + 8 * batch))
@@ -146,18 +149,18 @@ def test_pixels_alone_can_be_trained(in_context: Recipe, of_context: ImageSet, t
         assert torch.equal(p, before[name]) == (id(p) not in pixels), name
 
 
-@pytest.mark.parametrize("changes", [{"width_head": 7}, {"blocks_head": 2}, {"mixtures": 3}])
+@pytest.mark.parametrize("changes", [{"head_width": 7}, {"head_blocks": 2}, {"mixtures": 3}])
 def test_training_starts_from_no_wider_or_deeper_model(
     in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, int]
 ) -> None:
     first = Trainer(in_context, tmp_path / "run", CPU)
     write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
-    other = replace(in_context, model=replace(in_context.model, **changes))
+    other = changed(in_context, model={"likelihood": changes}, train={"start": str(tmp_path / "first")})
     with pytest.raises(ModelError, match=r"network 'p_\w+' is not this recipe's"):
-        Trainer(replace(other, train=replace(other.train, start=str(tmp_path / "first"))), tmp_path, CPU)
+        Trainer(other, tmp_path, CPU)
 
 
 def test_training_starts_from_no_other_kind_of_model(in_context: Recipe, tiny_model_dir: Path, tmp_path: Path) -> None:
     start = str(tiny_model_dir / "tiny")
     with pytest.raises(ModelError, match=r"training cannot start from .*not this recipe's"):
-        Trainer(replace(in_context, train=replace(in_context.train, start=start)), tmp_path, CPU)
+        Trainer(changed(in_context, train={"start": start}), tmp_path, CPU)

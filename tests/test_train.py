@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from recipe_changes import changed, with_optimizer
 from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.arrays import UInt8
 from selfcodec.models import train
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained
-from selfcodec.models.config import OPTIMIZERS, Recipe
+from selfcodec.models.config import OptimizerConfig, Recipe
 from selfcodec.models.data import ImageSet
-from selfcodec.models.train import LOG, Progress, Trainer, calibrate, evaluate
+from selfcodec.models.evaluation import evaluate
+from selfcodec.models.parsing import kinds
+from selfcodec.models.train import LOG, Progress, Trainer, calibrate
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_random_numbers")
@@ -111,10 +113,10 @@ def test_a_run_stopped_half_way_goes_on(recipe: Recipe, small: ImageSet, tmp_pat
     assert steps == list(range(21, 31))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", kinds(OptimizerConfig))
 def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path: Path, optimizer: str) -> None:
     """The next step of the resumed run is the next step of the run that went on."""
-    recipe = replace(recipe, train=replace(recipe.train, optimizer=optimizer))
+    recipe = with_optimizer(recipe, optimizer)
     first = Trainer(recipe, tmp_path, CPU)
     batches = small.random_batches(recipe.train.batch, first.generator)
     for _ in range(6):
@@ -123,7 +125,7 @@ def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path:
     first.quantise(small)
     first.train_step(next(batches))
     first.save()
-    missing = replace(recipe, train=replace(recipe.train, start="a model that is gone"))
+    missing = changed(recipe, train={"start": "a model that is gone"})
     second = Trainer(missing, tmp_path, CPU, resume=True)  # takes everything from the checkpoint
     assert (second.step, second.elapsed, second.fraction) == (7, 17.25, 17.25 / 30)
     assert_equal(second.model.state_dict(), first.model.state_dict())
@@ -142,8 +144,7 @@ def test_resuming_restores_everything(recipe: Recipe, small: ImageSet, tmp_path:
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
 def test_a_model_in_context_learns(in_context: Recipe, of_context: ImageSet, tmp_path: Path, optimizer: str) -> None:
-    optimised = replace(in_context, train=replace(in_context.train, optimizer=optimizer, learning_rate=5e-3))
-    trainer = Trainer(optimised, tmp_path, CPU)
+    trainer = Trainer(with_optimizer(in_context, optimizer, learning_rate=5e-3), tmp_path, CPU)
     before = sum(evaluate(trainer.model, of_context).values())
     batches = of_context.random_batches(8, trainer.generator)
     for _ in range(30):

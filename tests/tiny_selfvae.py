@@ -2,49 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from selfcodec.models.config import ModelConfig
+from selfcodec.models.config import (
+    DenseNetConfig,
+    GaussianPosteriorConfig,
+    GaussianPriorConfig,
+    LatentConfig,
+    MixturePriorConfig,
+    ModelConfig,
+    NetworkConfig,
+    PhasesConfig,
+    PosteriorConfig,
+    PriorConfig,
+    RealNVPConfig,
+    ResidualConfig,
+    UniformPosteriorConfig,
+)
 from selfcodec.models.data import with_transformations
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.schedule import Step
 
-TINY: dict[str, Any] = {
-    "transformation": "downscale",
-    "levels": 1,
-    "phases": 4,
-    "context": False,
-    "mixtures": 2,
-    "u_channels": 2,
-    "u_down": 1,
-    "z_channels": 2,
-    "z_down": 1,
-    "posterior": "gaussian",
-    "prior": "realnvp",
-    "prior_layers": 1,
-    "prior_width": 4,
-    "prior_mixtures": 2,
-    "network": "residual",
-    "width": 4,
-    "blocks": 1,
-    "finest": 0,
-    "width_q": 4,
-    "blocks_q": 1,
-    "folds_q": 1,
-    "width_head": 4,
-    "blocks_head": 1,
-    "growth": 2,
-    "layers": 1,
+_SIZES = {"width": 4, "blocks": 1, "finest": 0, "encoder_width": 4, "encoder_blocks": 1, "encoder_folds": 1}
+POSTERIORS: dict[str, PosteriorConfig] = {"uniform": UniformPosteriorConfig(), "gaussian": GaussianPosteriorConfig()}
+PRIORS: dict[str, PriorConfig] = {
+    "gaussian": GaussianPriorConfig(),
+    "mog": MixturePriorConfig(mixtures=2),
+    "realnvp": RealNVPConfig(layers=1, width=4),
+}
+NETWORKS: dict[str, NetworkConfig] = {
+    "residual": ResidualConfig(**_SIZES),
+    "densenet": DenseNetConfig(**_SIZES, growth=2, layers=1),
 }
 
 
-def build(seed: int = 0, **changes: Any) -> SelfVAE:
+def build(
+    seed: int = 0,
+    *,
+    transformation: str = "downscale",
+    levels: int = 1,
+    phases: Literal[1, 4] = 4,
+    u_channels: int = 2,
+    u_down: int = 1,
+    z_channels: int = 2,
+    z_down: int = 1,
+    posterior: str = "gaussian",
+    prior: str = "realnvp",
+    network: str = "residual",
+) -> SelfVAE:
     torch.manual_seed(seed)
-    return SelfVAE(ModelConfig(**{**TINY, **changes}))
+    config = ModelConfig(
+        transformation=transformation,
+        levels=levels,
+        u=LatentConfig(channels=u_channels, down=u_down),
+        z=LatentConfig(channels=z_channels, down=z_down),
+        posterior=POSTERIORS[posterior],
+        prior=PRIORS[prior],
+        network=NETWORKS[network],
+        likelihood=PhasesConfig(phases=phases, mixtures=2, head_width=4, head_blocks=1),
+    )
+    return SelfVAE(config)
 
 
 def images(model: SelfVAE, count: int = 2, side: int = 8, seed: int = 0) -> list[Tensor]:

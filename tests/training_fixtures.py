@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from recipe_changes import changed
 from trainer_state import CPU
 
 from selfcodec.arrays import UInt8
@@ -17,7 +17,7 @@ from selfcodec.models.data import ImageSet
 @pytest.fixture(scope="module")
 def recipe(tiny_recipe: Recipe) -> Recipe:
     """The tiny model in its smallest batches."""
-    return replace(tiny_recipe, train=replace(tiny_recipe.train, batch=8, warmup=5, minutes=0.5))
+    return changed(tiny_recipe, train={"batch": 8, "minutes": 0.5})
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,13 @@ def small(patches: UInt8) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def in_context(recipe: Recipe) -> Recipe:
-    changes = {"transformation": "downscale4", "phases": 1, "context": True, "u_down": 1, "finest": 4, "folds_q": 2}
-    return replace(recipe, name="in-context", model=replace(recipe.model, **changes))
+    changes = {
+        "transformation": "downscale4",
+        "u": {"down": 1},
+        "network": {"finest": 4, "encoder_folds": 2},
+        "likelihood": {"kind": "context", "mixtures": 2, "head_width": 8, "head_blocks": 1},
+    }
+    return changed(recipe, name="in-context", model=changes)
 
 
 @pytest.fixture(scope="module")

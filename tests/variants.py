@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from recipe_changes import changed
 from safetensors.torch import load as load_safetensors
 
 from selfcodec.arrays import UInt8
@@ -25,28 +26,39 @@ from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, pack_model, read_contents
 
+ONE_PHASE = {"kind": "phases", "phases": 1}
 VARIANTS: dict[str, dict[str, Any]] = {
     "vae": {"levels": 0},
     "deep": {"levels": 2},
     "sketch": {
         "transformation": "sketch",
-        "phases": 1,
-        "network": "densenet",
-        "growth": 2,
-        "posterior": "gaussian",
-        "prior": "mog",
-        "prior_mixtures": 2,
+        "posterior": {"kind": "gaussian"},
+        "prior": {"kind": "mog", "mixtures": 2},
+        "network": {
+            "kind": "densenet",
+            "width": 8,
+            "blocks": 1,
+            "finest": 0,
+            "encoder_width": 8,
+            "encoder_blocks": 1,
+            "encoder_folds": 1,
+            "growth": 2,
+            "layers": 1,
+        },
+        "likelihood": ONE_PHASE,
     },
     "context": {
         "transformation": "downscale4",
-        "phases": 1,
-        "context": True,
-        "u_down": 1,
-        "width_head": 12,
-        "finest": 4,
-        "folds_q": 2,
+        "u": {"down": 1},
+        "network": {"finest": 4, "encoder_folds": 2},
+        "likelihood": {"kind": "context", "mixtures": 2, "head_width": 12, "head_blocks": 1},
     },
-    "bicubic": {"transformation": "bicubic", "phases": 1, "prior": "gaussian", "z_down": 1},
+    "bicubic": {
+        "transformation": "bicubic",
+        "z": {"down": 1},
+        "prior": {"kind": "gaussian"},
+        "likelihood": ONE_PHASE,
+    },
 }
 """What differs from the tiny recipe."""
 NAMES = ("tiny", "tiled", *VARIANTS)
@@ -65,7 +77,7 @@ def install(folder: Path, name: str, data: bytes) -> Model:
 
 def build(recipe: Recipe, name: str, patches: UInt8) -> tuple[SelfVAE, Model, bytes]:
     """A variant as it is before training: the network, the exported model and its weights file."""
-    own = replace(recipe, name=name, model=replace(recipe.model, **VARIANTS.get(name, {})))
+    own = changed(recipe, name=name, model=VARIANTS.get(name, {}))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(sum(name.encode()))
         model = SelfVAE(own.model).eval()
@@ -73,7 +85,7 @@ def build(recipe: Recipe, name: str, patches: UInt8) -> tuple[SelfVAE, Model, by
             if net_name.startswith("q_"):
                 net.weight(net.graph.output).mul_(0.08)  # latents within what their priors expect
             if net_name == "p_x_3" and model.known_sum and own.model.levels:  # what is nearly known is expected so
-                layout = PixelLayout(3, own.model.mixtures)
+                layout = PixelLayout(3, own.model.likelihood.mixtures)
                 net.weight(net.graph.output).mul_(0.1)
                 net.bias(net.graph.output)[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.5
         for width in model.log_widths.values():

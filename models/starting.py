@@ -1,0 +1,45 @@
+"""Training that starts from the weights of an exported model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from selfcodec.errors import ModelError
+from selfcodec.fixed_point import LATENT_FRACTION
+from selfcodec.models.selfvae import SelfVAE
+from selfcodec.networks.graph import Graph
+from selfcodec.zoo import Model
+
+
+def widens(graph: Graph, narrower: Graph) -> bool:
+    """Whether a network is another one, but perhaps for hidden channels added to convolutions and sums."""
+    if graph == narrower:
+        return True
+    if len(graph.nodes) != len(narrower.nodes):
+        return False
+    fixed = {node.name for node in (*graph.inputs, graph.output)}
+    return all(
+        node.op in ("pixels", "latent", "conv", "deconv", "add")
+        and replace(node, channels=old.channels) == old
+        and (node.channels == old.channels or (node.channels > old.channels and node.name not in fixed))
+        for node, old in zip(graph.nodes, narrower.nodes, strict=True)
+    )
+
+
+def take_weights(model: SelfVAE, source: Model) -> None:
+    """Takes the weights of an exported model, which may be narrower; ModelError where it is of another shape."""
+    if source.spec.shape != model.shape:
+        raise ModelError(f"training cannot start from {source.where}: its variables are not this recipe's")
+    for name, net in model.graphs():
+        other = source.nets.get(name)
+        if other is None or not widens(net.graph, other.graph):
+            raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
+        for node in net.graph.nodes:
+            if node.op in ("conv", "deconv"):
+                net.set_weights(node, *other.real(node.name))
+    with torch.no_grad():
+        for name, width in model.log_widths.items():
+            grid = torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64)
+            width.copy_((grid * 2.0**-LATENT_FRACTION).log())
