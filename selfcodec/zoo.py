@@ -27,6 +27,7 @@ from selfcodec.likelihoods.posterior import Posterior
 from selfcodec.modes import Mode, has_level, sent_variables
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import build_schedule, padding_multiple
 from selfcodec.spec import Spec
 
@@ -59,11 +60,12 @@ class Model:
         self.spec = Spec.from_json(spec)
         self.steps = build_schedule(self.spec.shape)
         self.nets = {name: _network(name, graph, tensors) for name, graph in graphs.items()}
+        networks = {name: Network(net) for name, net in self.nets.items()}
         variables = self.spec.variables
-        self.likelihoods = {step.name: build_likelihood(step, variables[step.name], self.nets) for step in self.steps}
+        self.likelihoods = {step.name: build_likelihood(step, variables[step.name], networks) for step in self.steps}
         try:
             inferred = (step for step in self.steps if step.inferred_from is not None)
-            self.posteriors = {step.name: Posterior(step, self.nets) for step in inferred}
+            self.posteriors = {step.name: Posterior(step, networks) for step in inferred}
         except KeyError as error:
             raise ModelError(f"{where}: network {error.args[0]!r} is missing") from error
 

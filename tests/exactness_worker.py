@@ -2,9 +2,9 @@
 
 python exactness_worker.py [--float] SETTINGS FILE...
 
-SETTINGS is a JSON list of [threads, batch, channels_last, onednn]. What acts on a whole process (instruction sets)
-comes by environment variables. Prints one JSON list: for each setting the SHA-256 of every file's pixels. With --float
-no file is decoded: a network whose weights are no dyadic fractions runs without rounding on a fixed input, and the
+SETTINGS is a JSON list of [threads, batch, channels_last, onednn, window]. What acts on a whole process (instruction
+sets) comes by environment variables. Prints one JSON list: for each setting the SHA-256 of every file's pixels. With
+--float no file is decoded: a network whose weights are no dyadic fractions runs without rounding on a fixed input, and the
 digests are of its outputs. Such a network is what everybody else's codec runs; it must not give one digest only.
 """
 
@@ -73,10 +73,10 @@ def main() -> None:
         model = model_by_id(open_file(arguments.files[0].read_bytes()).header.model_id)
         net = made_real(model.nets["p_x_3"])
     results = []
-    for threads, batch, channels_last, onednn in arguments.settings:
+    for threads, batch, channels_last, onednn, window in arguments.settings:
         torch.set_num_threads(threads)
         torch._C._set_mkldnn_enabled(onednn)
-        runtime = Runtime(batch, channels_last)
+        runtime = Runtime(batch, channels_last, window=window)
         if net is not None:
             results.append([digest_of_output(net, runtime)])
         else:

@@ -31,18 +31,18 @@ TILE = 16
 SIZE = (85, 67)
 """(width, height): 20 whole tiles, which batches of 16 and more take down other paths, and three sizes of others."""
 
-Setting = tuple[int, int, bool, bool]
+Setting = tuple[int, int, bool, bool, int]
 SETTINGS = [
-    (1, 1, True, True),
-    (2, 64, True, True),
-    (1, 64, False, True),
-    (2, 3, False, True),
-    (1, 64, True, False),
-    (2, 64, False, False),
-    (2, 7, True, False),
+    (1, 1, True, True, 512),
+    (2, 64, True, True, 512),
+    (1, 64, False, True, 8),
+    (2, 3, False, True, 512),
+    (1, 64, True, False, 512),
+    (2, 64, False, False, 512),
+    (2, 7, True, False, 24),
 ]
-"""Threads, batch, channels last, oneDNN; all of them in an ordinary process, a few under every environment."""
-FEW = [(2, 64, True, True), (1, 64, False, False), (1, 7, False, True)]
+"""Threads, batch, channels last, oneDNN, window; all of them in an ordinary process, a few under every environment."""
+FEW = [(2, 64, True, True, 512), (1, 64, False, False, 16), (1, 7, False, True, 512)]
 
 ENVIRONMENTS = {
     "as it is": {},
@@ -143,7 +143,9 @@ def test_encoding_gives_the_same_bytes(files: Decoded, photo: UInt8) -> None:
     lossless = [files[0][i].read_bytes() for i in (0, 3)]
     before = torch._C._get_mkldnn_enabled()
     try:
-        for onednn, runtime, whole in product((True, False), (Runtime(64, False), Runtime(5, True)), lossless):
+        for onednn, runtime, whole in product(
+            (True, False), (Runtime(64, False), Runtime(5, True, window=16)), lossless
+        ):
             torch._C._set_mkldnn_enabled(onednn)
             model = model_by_id(open_file(whole).header.model_id)
             again = encode_picture(picture, Settings(), model, runtime, verify=False, fallback=False)

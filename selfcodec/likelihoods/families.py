@@ -12,7 +12,7 @@ from selfcodec.likelihoods.likelihood import Likelihood
 from selfcodec.likelihoods.phases import Phases
 from selfcodec.likelihoods.prior import Prior
 from selfcodec.likelihoods.reconstruction import Reconstruction
-from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 FAMILIES: dict[str, type[Likelihood]] = {
@@ -20,7 +20,7 @@ FAMILIES: dict[str, type[Likelihood]] = {
 }
 
 
-def build_likelihood(step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> Likelihood:
+def build_likelihood(step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> Likelihood:
     """The family that a model names for a variable, with its networks.
 
     Args:

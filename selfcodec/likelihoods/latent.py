@@ -13,7 +13,7 @@ from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
-from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 LATENT_BITS = 13
@@ -62,7 +62,7 @@ class Latent(Likelihood):
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return (f"p_{step.name}",)
 
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self.widths: tuple[int, ...] = tuple(settings["widths"])
         self._nets = [nets[name] for name in self.networks(step, settings)]
 

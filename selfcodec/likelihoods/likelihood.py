@@ -11,7 +11,8 @@ from torch import Tensor
 
 from selfcodec.arrays import Int64
 from selfcodec.coding.coder import Decoder, Encoder
-from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import Runtime
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 
@@ -62,7 +63,7 @@ class Likelihood(ABC):
         """Names of the networks that the family needs for a variable."""
 
     @abstractmethod
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None: ...
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None: ...
 
     @abstractmethod
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:

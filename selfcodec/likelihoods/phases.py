@@ -25,7 +25,7 @@ from selfcodec.likelihoods.layout import (
 )
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.likelihoods.pixels import as_input, pixel_base
-from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 FLAG = 1 << INPUT_FRACTION
@@ -79,7 +79,7 @@ class Phases(Likelihood):
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return (f"p_{step.name}", *(f"p_{step.name}_{i}" for i in range(settings["phases"])))
 
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self.layout = PixelLayout(step.target.channels, settings["mixtures"])
         self._phases: int = settings["phases"]
         self._known_sum: bool = settings["known_sum"]

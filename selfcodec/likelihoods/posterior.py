@@ -8,7 +8,8 @@ from torch import Tensor
 
 from selfcodec.arrays import Int64
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
-from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import Runtime
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 
@@ -20,7 +21,7 @@ class Posterior:
         """Names of the networks that it needs."""
         return (f"q_{step.name}",)
 
-    def __init__(self, step: Step, nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, nets: Mapping[str, Network]) -> None:
         (self._net,) = (nets[name] for name in self.networks(step))
         self._channels = step.target.channels
 

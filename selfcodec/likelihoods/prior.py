@@ -12,7 +12,7 @@ from selfcodec.arrays import Int64
 from selfcodec.likelihoods.latent import Latent
 from selfcodec.likelihoods.likelihood import Condition
 from selfcodec.networks import flow
-from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 
@@ -31,7 +31,7 @@ class Prior(Latent):
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(f"f_{i}" for i in range(settings["couplings"]))
 
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         super().__init__(step, settings, nets)
         components = (settings["density"][name] for name in ("logits", "means", "log_scales"))
         self._components = [np.array(values, dtype=np.int64).T for values in components]  # each (C, M)

@@ -14,7 +14,7 @@ from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.likelihoods.layout import MEAN_UNIT
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.likelihoods.pixels import pixel_base
-from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 _DROP = PARAM_FRACTION - (MEAN_UNIT.bit_length() - 1)
@@ -31,7 +31,7 @@ class Reconstruction(Likelihood):
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return (f"p_{step.name}",)
 
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         (self._net,) = (nets[name] for name in self.networks(step, settings))
         self._name = step.name
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from selfcodec.coding.tables import COUPLING_BITS, COUPLING_STEP_BITS, load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
-from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import Runtime
+from selfcodec.networks.windows import Network
 
 LIMIT = 1 << 24
 """Largest magnitude of v and u in 2**-12, inclusive: 4096."""
@@ -21,7 +22,7 @@ def latent_input(z: Tensor) -> Tensor:
     return ((z + (1 << (drop - 1))) >> drop).clamp(-ACTIVATION_MAX, ACTIVATION_MAX).float()
 
 
-def _scale_shift(net: IntegerGraph, a: Tensor, runtime: Runtime) -> tuple[Tensor, Tensor]:
+def _scale_shift(net: Network, a: Tensor, runtime: Runtime) -> tuple[Tensor, Tensor]:
     """exp(s) in 2**-16 and t in 2**-12 from the untouched half."""
     s, t = net(latent_input(a), runtime=runtime).cpu().chunk(2, 1)
     table = torch.from_numpy(load_tables().coupling)
@@ -30,7 +31,7 @@ def _scale_shift(net: IntegerGraph, a: Tensor, runtime: Runtime) -> tuple[Tensor
     return table[index], t << (LATENT_FRACTION - PARAM_FRACTION)
 
 
-def forward_map(v: Tensor, couplings: Sequence[IntegerGraph], runtime: Runtime) -> Tensor:
+def forward_map(v: Tensor, couplings: Sequence[Network], runtime: Runtime) -> Tensor:
     """u = f(v); int64 (B, C, H, W) in 2**-12."""
     for net in couplings:
         a, b = v.chunk(2, 1)
@@ -40,7 +41,7 @@ def forward_map(v: Tensor, couplings: Sequence[IntegerGraph], runtime: Runtime) 
     return v
 
 
-def inverse_map(u: Tensor, couplings: Sequence[IntegerGraph], runtime: Runtime) -> Tensor:
+def inverse_map(u: Tensor, couplings: Sequence[Network], runtime: Runtime) -> Tensor:
     """v = f^-1(u) to within rounding: only the encoder needs it, and transmits the result."""
     for net in reversed(couplings):
         a, b = u.flip(1).chunk(2, 1)

@@ -25,11 +25,13 @@ class Runtime:
         batch: tiles of equal size that go through the networks together.
         channels_last: memory format of activations.
         device: where the networks run.
+        window: side of the windows that networks run in on larger images, in pixels of a network's finest resolution.
     """
 
     batch: int = 16
     channels_last: bool = True
     device: str = "cpu"
+    window: int = 512
 
     def place(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) on the device, in the memory format."""

@@ -211,3 +211,28 @@ def _box(x: Tensor, rows: Span, columns: Span, level: int) -> Tensor:
     """A view of x (B, C, h, w) at `level`, in pixels of the finest resolution."""
     (top, bottom), (left, right) = rows, columns
     return x[:, :, top >> level : bottom >> level, left >> level : right >> level]
+
+
+class Network:
+    """A network as the families run it, on images of any size.
+
+    It runs in windows of the runtime's side. One that pools over the whole image has no windows and runs on all of it;
+    models with such networks have tiles, which are small.
+    """
+
+    def __init__(self, net: IntegerGraph) -> None:
+        self.net = net
+        self._pools = any(node.op == "mean" for node in net.graph.nodes)
+        self._windowed: dict[int, Windowed] = {}
+
+    def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+        """As of `IntegerGraph.floats`."""
+        if self._pools:
+            return self.net.floats(*inputs, runtime=runtime)
+        side = runtime.window
+        windowed = self._windowed.get(side) or self._windowed.setdefault(side, Windowed(self.net, side))
+        return windowed(*inputs, runtime=runtime)
+
+    def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+        """The same as int64."""
+        return self.floats(*inputs, runtime=runtime).to(torch.int64)

@@ -13,8 +13,8 @@ from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
 from selfcodec.likelihoods.layout import PixelLayout
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.likelihoods.pixels import as_input, pixel_base
-from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.pointwise import PointwiseNetwork
+from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 
@@ -32,11 +32,11 @@ class Context(Likelihood):
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
         return (f"p_{step.name}", f"p_{step.name}_0")
 
-    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, IntegerGraph]) -> None:
+    def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self._layout = PixelLayout(step.target.channels, settings["mixtures"], joint=True)
         self._block: int = settings["block"]
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
-        self._head = PointwiseNetwork(head)
+        self._head = PointwiseNetwork(head.net)
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
         self._coder(at).encode(coder, truth.astype(np.uint8))
