@@ -4,8 +4,8 @@ python exactness_worker.py [--float] SETTINGS FILE...
 
 SETTINGS is a JSON list of [threads, batch, channels_last, onednn, window]. What acts on a whole process (instruction
 sets) comes by environment variables. Prints one JSON list: for each setting the SHA-256 of every file's pixels. With
---float no file is decoded: a network whose weights are no dyadic fractions runs without rounding on a fixed input, and the
-digests are of its outputs. Such a network is what everybody else's codec runs; it must not give one digest only.
+--float no file is decoded: a network whose weights are no dyadic fractions runs without rounding on a fixed input, and
+the digests are of its outputs. Such a network is what everybody else's codec runs; it must not give one digest only.
 """
 
 from __future__ import annotations
