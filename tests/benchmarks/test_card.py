@@ -12,8 +12,10 @@ from click.testing import Result
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.files import write_report
+from selfcodec.benchmarks.reports.card import card
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS
 
+ZOO = sorted((Path(__file__).parents[2] / "models" / "zoo").iterdir())
 pytest_plugins = ("benchmark_fixtures",)
 
 
@@ -93,3 +95,8 @@ def test_card_refuses_what_is_no_report(text: str | None, measured: Path) -> Non
     result = write_card(measured)
     assert result.exit_code == 1
     assert "rates.json: not a benchmark's report" in result.stderr
+
+
+@pytest.mark.parametrize("folder", ZOO, ids=lambda path: path.name)
+def test_released_cards_are_made_from_their_manifests(folder: Path) -> None:
+    assert (folder / CARD).read_text(encoding="utf-8") == card(report(folder / MANIFEST))
