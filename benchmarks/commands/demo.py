@@ -43,7 +43,7 @@ def write_files(picture: Picture, coder: Own, folder: Path, name: str) -> Measur
 
 
 def _quality(measured: Measured, digits: int) -> str:
-    return f"{number(measured.psnr, digits)} dB" if measured.max_error else "identical"
+    return "identical" if measured.max_error == 0 else number(measured.psnr, digits)
 
 
 def _size_cells(size: int, picture: Picture) -> tuple[str, str, str]:
@@ -61,13 +61,12 @@ def figures_table(
     table = columns_table(title, ["mode", "model"], headings)
     for coder, found in own:
         mode = f"{coder.mode} (stored)" if found.stored else str(coder.mode)
-        quality = _quality(found, 2).removesuffix(" dB")
+        cells = (*_size_cells(found.size, picture), _quality(found, 2))
         seconds = (f"{found.encode_seconds:.2f}", f"{found.decode_seconds:.2f}")
-        table.add_row(mode, find_model(coder.model).spec.name, *_size_cells(found.size, picture), quality, *seconds)
+        table.add_row(mode, find_model(coder.model).spec.name, *cells, *seconds)
     table.add_section()
     for peer, found in peers:
-        quality = _quality(found, 2).removesuffix(" dB")
-        table.add_row(peer.info.title, "", *_size_cells(found.size, picture), quality)
+        table.add_row(peer.info.title, "", *_size_cells(found.size, picture), _quality(found, 2))
     return table
 
 
@@ -77,7 +76,8 @@ def panels(picture: Picture, own: Sequence[tuple[Own, Measured]]) -> list[tuple[
     shown = [(f"original\n{raw:,} bytes", picture.image)]
     for coder, found in own:
         stored = ", stored" if found.stored else ""
-        figures = f"{found.size:,} bytes, ratio {raw / found.size:.1f}, {_quality(found, 1)}"
+        unit = "" if found.max_error == 0 else " dB"
+        figures = f"{found.size:,} bytes, ratio {raw / found.size:.1f}, {_quality(found, 1)}{unit}"
         shown.append((f"{coder.mode}{stored}\n{figures}", found.returned().image))
     return shown
 
@@ -102,7 +102,10 @@ def main(image: Path | None, output: Path | None, model_name: str | None) -> Non
             coder = own_coder(model_name, mode)
             own.append((coder, write_files(picture, coder, output, name)))
             advance()
-    show(figures_table(picture, own, [(peer, measure(picture, peer)) for peer in peers.values()]))
+    others = [(peer, measure(picture, peer)) for peer in peers.values()]
+    for _, found in others:
+        found.returned()
+    show(figures_table(picture, own, others))
     draw(panels(picture, own)).savefig(output / PICTURE)
     click.echo(f"files and {PICTURE} are in {output}")
     failures = [found.failure for _, found in own if found.failure]
