@@ -15,7 +15,7 @@ venv: .venv/.stamp
 	touch $@
 
 demo: venv
-	$(BIN)/python -m selfcodec.benchmarks.demo -o demo
+	$(BIN)/python -m selfcodec.benchmarks demo -o demo
 
 test: venv
 	$(BIN)/python -m pytest -q

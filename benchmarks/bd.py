@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from selfcodec.errors import InputError
 
 OVERLAP = 0.25
-"""Of the narrower curve's range of qualities; where the curves share less, their distance means nothing."""
+"""Where curves share less than this part of the narrower one's range of qualities, their distance means nothing."""
 
 
 def _usable(rates: Sequence[float], qualities: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The points that rise in both rate and quality, as interpolation needs them."""
+    """Return the points that rise in both rate and quality, as interpolation needs them."""
     out: list[tuple[float, float]] = []
     for rate, quality in sorted(zip(rates, qualities, strict=True)):
         if math.isfinite(quality) and (not out or (rate > out[-1][0] and quality > out[-1][1])):
@@ -25,7 +25,7 @@ def bd_rate(
     test: tuple[Sequence[float], Sequence[float]],
     method: str = "pchip",
 ) -> float | None:
-    """By how many per cent a curve's rate lies above (below: negative) an anchor's at equal quality.
+    """Return by how many per cent a curve's rate lies above (below: negative) an anchor's at equal quality.
 
     Bjøntegaard 2001, VCEG-M33; interpolated as in JCTVC-L1100, by the package bjontegaard.
 

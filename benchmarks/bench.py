@@ -11,15 +11,16 @@ import numpy as np
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import runner
-from selfcodec.benchmarks.coders import Coder, choose_peers, own_coders
-from selfcodec.benchmarks.crops import matched_crops
-from selfcodec.benchmarks.metrics import environment
-from selfcodec.benchmarks.plots import save_plots
-from selfcodec.benchmarks.report import write_html
+from selfcodec.benchmarks.coders import Coder, choose_peers
+from selfcodec.benchmarks.figures.crops import matched_crops
+from selfcodec.benchmarks.figures.plots import save_plots
+from selfcodec.benchmarks.own import Own, own_coders
+from selfcodec.benchmarks.provenance import environment
+from selfcodec.benchmarks.reports.html import write_html
+from selfcodec.benchmarks.reports.summary import write_summary
 from selfcodec.benchmarks.results import RESULTS, Run
 from selfcodec.benchmarks.runner import Journal
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.benchmarks.summary import write_summary
 from selfcodec.errors import InputError
 from selfcodec.modes import Mode
 from selfcodec.zoo import DEFAULT_MODELS, available_models, find_model
@@ -53,13 +54,13 @@ class Plan:
 
 
 def suitable_models(dataset: str) -> tuple[str, ...]:
-    """The default models, and those whose names begin with the data set's."""
+    """Return the default models, and those whose names begin with the data set's."""
     defaults = dict.fromkeys(DEFAULT_MODELS.values())
     return tuple(dict.fromkeys([*(n for n in available_models() if n.split("-")[0] == dataset), *defaults]))
 
 
 def choose_coders(plan: Plan) -> dict[str, Coder]:
-    """The models' coders, then the peers'; InputError where a model or a peer does not exist."""
+    """Return the models' coders, then the peers'; InputError where a model or a peer does not exist."""
     models = plan.models or suitable_models(plan.dataset)
     if models == (ALL,):
         models = tuple(available_models())
@@ -75,7 +76,7 @@ def choose_coders(plan: Plan) -> dict[str, Coder]:
 
 
 def choose_pictures(dataset: str, limit: int | None, seed: int | None) -> dict[str, UInt8]:
-    """Images (H, W, 3) by name: the first `limit`, or as many drawn at random, in the order of the data set."""
+    """Return images (H, W, 3) by name: the first `limit`, or as many drawn at random, in the order of the data set."""
     if seed is None or limit is None:
         return load_pictures(dataset, limit)
     pictures = load_pictures(dataset)
@@ -85,8 +86,8 @@ def choose_pictures(dataset: str, limit: int | None, seed: int | None) -> dict[s
 
 
 def models_of(coders: Mapping[str, Coder]) -> dict[str, str]:
-    """SHA-256 of every model that coders use, by the name that is part of their keys."""
-    used = {coder.model for coder in coders.values() if coder.model is not None}
+    """Return the SHA-256 of every model that coders use, by the name that is part of their keys."""
+    used = {coder.model for coder in coders.values() if isinstance(coder, Own)}
     return {Path(model).name: find_model(model).digest for model in sorted(used)}
 
 
@@ -98,7 +99,7 @@ def run_plan(
     force: bool = False,
     progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> Run:
-    """Measures, and writes results, summary, plots and a report into a folder.
+    """Measure, and write results, summary, plots and a report into a folder.
 
     Args:
         plan: what to measure.

@@ -1,90 +1,142 @@
-"""What is measured: selfcodec's models by mode, and other coders as imagecodecs wraps them, behind one interface."""
+"""What is measured: the interface of all coders, and other people's."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache, partial
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import learned, payload
 from selfcodec.benchmarks.results import CoderInfo
-from selfcodec.codec import Settings, decode_file, encode_picture, open_file
 from selfcodec.errors import InputError
-from selfcodec.format.container import header_bytes
-from selfcodec.images import from_image
-from selfcodec.modes import Mode, has_level
-from selfcodec.zoo import Model, find_model
+from selfcodec.images import Picture
 
 Options = Mapping[str, Any]
 
 OWN, PEER = "selfcodec", "peer"
-QUALITIES = (25, 50, 75)
-"""Of our lossy modes, where none are asked for."""
+LOSSLESS_PEERS = "png,webp-lossless,jxl-lossless"
+"""README and cards compare lossless files with these."""
 JPEGLS_HEADER = 1024
-"""More bytes than one has."""
+"""A JPEG-LS file's header has fewer bytes than this."""
 
 
-def _nothing(options: Options) -> None:
-    """Prepares nothing."""
+def picture_of(pixels: UInt8) -> Picture:
+    """Return the picture of samples (H, W, C), C = 1 to 4; of 2 and 4 the last is alpha."""
+    colours = pixels.shape[2] - (pixels.shape[2] % 2 == 0)
+    mode = ("L", "LA", "RGB", "RGBA")[pixels.shape[2] - 1]
+    alpha = None if pixels.shape[2] == colours else pixels[:, :, colours]
+    return Picture(mode, pixels[:, :, :colours], alpha, metadata=b"")
 
 
 @dataclass(frozen=True)
-class Coder:
-    """From an image (H, W, 3) to a file and back.
+class Coded:
+    """A file.
+
+    Attributes:
+        data: its bytes.
+        stored: it holds the image without a model, which was smaller.
+        model_bits: the model's sum of -log2 p by variable; empty where the file has no model.
+    """
+
+    data: bytes
+    stored: bool = False
+    model_bits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coder(ABC):
+    """From a picture to a file and back; a coder can be sent to another process.
 
     Attributes:
         info: for reports.
         how: what is called with which fixed options, for readers.
-        settings: options of `encode` by the name of the setting; a lossless coder has one setting, "".
-        encode: image and options to a file.
-        decode: back.
-        payload: bytes of a file without its header, as far as the format tells them apart.
-        prepare: called with the options before `encode`, outside the time that is measured.
-        model: name or folder of the model, of our own coders.
+        settings: options of `encode` by the name of the setting; a coder that cannot be adjusted has one setting, "".
     """
 
     info: CoderInfo
-    how: str
-    settings: Mapping[str, Options]
-    encode: Callable[[UInt8, Options], bytes]
-    decode: Callable[[bytes], UInt8]
-    payload: Callable[[bytes], int]
-    prepare: Callable[[Options], None] = _nothing
-    model: str | None = None
+    how: str = ""
+    settings: Mapping[str, Options] = field(default_factory=lambda: {"": {}})
+
+    @abstractmethod
+    def encode(self, picture: Picture, options: Options) -> Coded:
+        """Return a file of the picture."""
+
+    @abstractmethod
+    def decode(self, data: bytes) -> Picture:
+        """Return the picture in a file."""
+
+    def prepare(self, options: Options) -> None:  # noqa: B027 - most coders need nothing
+        """Load what `encode` needs, outside the time that is measured."""
+
+    def payload(self, data: bytes) -> int:
+        """Return the bytes of a file without its header, as far as the format tells them apart."""
+        return len(data)
+
+    def restores(self, picture: Picture, decoded: Picture) -> bool:
+        """Return whether all samples came back; grey may come back as colours, opaque as no alpha, and the reverse."""
+        before, after = (np.uint8(255) if p.alpha is None else p.alpha for p in (picture, decoded))
+        return bool(np.all(picture.planes == decoded.planes) and np.all(before == after))
 
 
-def _imagecodecs() -> Any:
+def imagecodecs() -> Any:
+    """Return the module; raise InputError where it is not installed."""
     try:
-        import imagecodecs
+        import imagecodecs as module
     except ImportError as error:
         raise InputError("other coders need the package imagecodecs: pip install 'selfcodec[bench]'") from error
-    return imagecodecs
+    return module
 
 
-def _write(image: UInt8, options: Options, *, format: str) -> bytes:
-    room = {"out": 2 * image.nbytes + JPEGLS_HEADER} if format == "jpegls" else {}  # its own guess fails on noise
-    return bytes(getattr(_imagecodecs(), f"{format}_encode")(np.ascontiguousarray(image), **options, **room))
+@dataclass(frozen=True, kw_only=True)
+class Peer(Coder):
+    """Another coder, as imagecodecs wraps it.
 
+    Attributes:
+        format: its name there.
+        body: measures the bytes of a file without its header.
+        takes_grey: grey images need not be made RGB.
+    """
 
-def _read(data: bytes, *, format: str) -> UInt8:
-    image = np.asarray(getattr(_imagecodecs(), f"{format}_decode")(data))
-    if image.ndim == 2:  # some formats notice that an image is grey
-        image = image[:, :, None].repeat(3, 2)
-    return image[:, :, :3]
+    format: str
+    body: Callable[[bytes], int] = len
+    takes_grey: bool = False
+
+    def encode(self, picture: Picture, options: Options) -> Coded:
+        """Return a file of the picture's samples, alpha included."""
+        planes, alpha = picture.planes, picture.alpha
+        if not self.takes_grey and planes.shape[2] == 1:
+            planes = planes.repeat(3, 2)
+        samples = planes if alpha is None else np.dstack((planes, alpha))
+        # Its own guess of how much room JPEG-LS needs fails on noise.
+        room = {"out": 2 * samples.nbytes + JPEGLS_HEADER} if self.format == "jpegls" else {}
+        encode = getattr(imagecodecs(), f"{self.format}_encode")
+        return Coded(bytes(encode(np.ascontiguousarray(samples), **options, **room)))
+
+    def decode(self, data: bytes) -> Picture:
+        """Return the picture in a file."""
+        samples = np.asarray(getattr(imagecodecs(), f"{self.format}_decode")(data))
+        return picture_of(samples[:, :, None] if samples.ndim == 2 else samples)
+
+    def payload(self, data: bytes) -> int:
+        """Return the bytes of a file without its header."""
+        return self.body(data)
 
 
 def _peer(
-    title: str, format: str, how: str, settings: Mapping[str, Options], measure: Callable[[bytes], int] = len
+    title: str,
+    format: str,
+    how: str,
+    settings: Mapping[str, Options],
+    body: Callable[[bytes], int] = len,
+    *,
+    takes_grey: bool = False,
 ) -> Coder:
-    lossless = list(settings) == [""]
-    encode, decode = partial(_write, format=format), partial(_read, format=format)
-    return Coder(CoderInfo(title, PEER, lossless), how, settings, encode, decode, measure)
+    info = CoderInfo(title, PEER, lossless=list(settings) == [""])
+    return Peer(info=info, how=how, settings=settings, format=format, body=body, takes_grey=takes_grey)
 
 
 def _sweep(name: str, values: tuple[float, ...], option: str = "level", **fixed: Any) -> dict[str, Options]:
@@ -92,7 +144,7 @@ def _sweep(name: str, values: tuple[float, ...], option: str = "level", **fixed:
 
 
 PEERS: dict[str, Coder] = {
-    "png": _peer("PNG", "png", "level 9", {"": {"level": 9}}, payload.png),
+    "png": _peer("PNG", "png", "level 9", {"": {"level": 9}}, payload.png, takes_grey=True),
     "webp-lossless": _peer(
         "WebP lossless",
         "webp",
@@ -128,70 +180,56 @@ PEERS: dict[str, Coder] = {
         payload.jpeg2k,
     ),
 }
-"""Other coders by key: lossless ones, then lossy ones with a sweep of quality."""
+"""Other coders stand here by key: lossless ones, then lossy ones with a sweep of quality."""
 
 
-def _learned(name: str, qualities: int) -> Coder:
-    encode, decode = partial(learned.encode, name=name), partial(learned.decode, name=name)
-    settings = _sweep("q", tuple(range(1, qualities + 1)), "quality")
-    prepare = partial(learned.prepare, name=name)
-    return Coder(CoderInfo(name, PEER, False), "CompressAI", settings, encode, decode, learned.payload, prepare)
+@dataclass(frozen=True, kw_only=True)
+class Learned(Coder):
+    """One of CompressAI's models."""
+
+    @staticmethod
+    def of(name: str, qualities: int) -> Learned:
+        """Return the coder of a model by its name there."""
+        settings = _sweep("q", tuple(range(1, qualities + 1)), "quality")
+        return Learned(info=CoderInfo(name, PEER, lossless=False), how="CompressAI", settings=settings)
+
+    def prepare(self, options: Options) -> None:
+        """Load the model."""
+        learned.network(self.info.title, options["quality"])
+
+    def encode(self, picture: Picture, options: Options) -> Coded:
+        """Return a file of the picture's colours."""
+        return Coded(learned.encode(picture.planes, options["quality"], name=self.info.title))
+
+    def decode(self, data: bytes) -> Picture:
+        """Return the picture in a file."""
+        return picture_of(learned.decode(data, name=self.info.title))
+
+    def payload(self, data: bytes) -> int:
+        """Return the bytes of a file without its header."""
+        return learned.payload(data)
 
 
-LEARNED = {name: _learned(name, qualities) for name, qualities in learned.QUALITIES.items()}
-"""CompressAI's models, which are measured where they are asked for by name."""
-
-
-def _encode_own(image: UInt8, options: Options, *, model: str, mode: Mode) -> bytes:
-    picture = from_image(Image.fromarray(image))
-    return encode_picture(picture, Settings(mode, **options), find_model(model), verify=False).data
-
-
-def _decode_own(data: bytes, *, model: str) -> UInt8:
-    return np.asarray(decode_file(data, model=find_model(model)))
-
-
-def _payload_own(data: bytes, *, model: str) -> int:
-    return len(data) - header_bytes(open_file(data, model=find_model(model)))
-
-
-def _own(name: str, model: Model, mode: Mode, qualities: tuple[int, ...]) -> Coder:
-    settings: dict[str, Options] = {"": {}}
-    if mode is not Mode.LOSSLESS:
-        levels = range(1, model.levels + 1) if has_level(mode) else (None,)
-        settings = {
-            f"q={quality}" if model.levels < 2 or level is None else f"level={level} q={quality}": {
-                "level": level,
-                "quality": quality,
-            }
-            for level in levels
-            for quality in qualities
-        }
-    return Coder(
-        CoderInfo(f"{Path(name).name} {mode}", OWN, mode is Mode.LOSSLESS),
-        f"model {model.digest[:8]}",
-        settings,
-        partial(_encode_own, model=name, mode=mode),
-        partial(_decode_own, model=name),
-        partial(_payload_own, model=name),
-        model=name,
-    )
-
-
-@cache
-def own_coders(name: str, modes: tuple[Mode, ...] = (), qualities: tuple[int, ...] = QUALITIES) -> dict[str, Coder]:
-    """A model's coders by key, one for each of `modes` that it offers; all for none."""
-    model = find_model(name)
-    offered = [mode for mode in model.modes if not modes or mode in modes]
-    return {f"{Path(name).name} {mode}": _own(name, model, mode, qualities) for mode in offered}
+LEARNED: dict[str, Coder] = {name: Learned.of(name, qualities) for name, qualities in learned.QUALITIES.items()}
+"""CompressAI's models are measured where they are asked for by name."""
 
 
 def choose_peers(names: str) -> dict[str, Coder]:
-    """`none`, or keys of PEERS and LEARNED with commas between them, `all` for all of PEERS; InputError for others."""
+    """Return other coders by key.
+
+    Args:
+        names: `none`, or keys of PEERS and LEARNED with commas between them, `all` for all of PEERS.
+
+    Raises:
+        InputError: there is no such coder, or it lacks the package that it needs.
+    """
     known, wanted = PEERS | LEARNED, dict.fromkeys([] if names == "none" else names.split(","))
     if unknown := [name for name in wanted if name not in known and name != "all"]:
         raise InputError(f"no coder {unknown[0]!r} to compare with; there are {', '.join(known)}, all and none")
-    for name in LEARNED:
-        if name in wanted:
-            learned.network(name, 1)  # fails here rather than at every image
-    return {name: coder for name, coder in known.items() if name in wanted or ("all" in wanted and name in PEERS)}
+    chosen = {name: coder for name, coder in known.items() if name in wanted or ("all" in wanted and name in PEERS)}
+    # What is missing makes this fail here, rather than every image.
+    if chosen.keys() & PEERS.keys():
+        imagecodecs()
+    for name in chosen.keys() & LEARNED.keys():
+        learned.network(name, 1)
+    return chosen

@@ -23,9 +23,9 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
 
 QUALITIES = {"bmshj2018-factorized": 8, "bmshj2018-hyperprior": 8, "mbt2018-mean": 8, "cheng2020-anchor": 6}
-"""Models by name, with how many qualities each has."""
+"""Each model has so many qualities."""
 MULTIPLE = 64
-"""Sides that the models take, pixels."""
+"""The models take sides of multiples of so many pixels."""
 _HEADER = struct.Struct("<BBHHHH")
 
 
@@ -39,7 +39,7 @@ class Network(Protocol):
 
 @cache
 def network(name: str, quality: int) -> Network:
-    """A pretrained model; InputError where the package or the weights are not to be had."""
+    """Return a pretrained model; raise InputError where the package or the weights are not to be had."""
     try:
         from compressai.zoo import image_models
     except ImportError as error:
@@ -54,14 +54,9 @@ def network(name: str, quality: int) -> Network:
     return loaded
 
 
-def prepare(options: Any, *, name: str) -> None:
-    """Loads what `encode` needs."""
-    network(name, options["quality"])
-
-
-def encode(image: UInt8, options: Any, *, name: str) -> bytes:
-    """An image (H, W, 3) to a file, with the quality among `options`."""
-    quality, (height, width) = options["quality"], image.shape[:2]
+def encode(image: UInt8, quality: int, *, name: str) -> bytes:
+    """Return the file of an image (H, W, 3)."""
+    height, width = image.shape[:2]
     x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W)
     x = F.pad(x, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
     with torch.no_grad():
@@ -72,12 +67,12 @@ def encode(image: UInt8, options: Any, *, name: str) -> bytes:
 
 
 def payload(data: bytes) -> int:
-    """Bytes of a file without its header."""
+    """Return the bytes of a file without its header."""
     return len(data) - _HEADER.size - 4 * data[1]
 
 
 def decode(data: bytes, *, name: str) -> UInt8:
-    """The image (H, W, 3); FormatError where the file is cut short or longer than it says."""
+    """Return the image (H, W, 3); raise FormatError where the file is cut short or longer than it says."""
     try:
         quality, count, width, height, *shape = _HEADER.unpack_from(data)
         lengths = struct.unpack_from(f"<{count}I", data, _HEADER.size)

@@ -10,7 +10,10 @@ _QOI_HEADER, _QOI_END = 14, 8
 
 
 def png(data: bytes) -> int:
-    """The IDAT chunks' bodies (https://www.w3.org/TR/png-3/#5Chunk-layout): length, tag, body, checksum."""
+    """Return the size of the IDAT chunks' bodies: length, tag, body, checksum.
+
+    https://www.w3.org/TR/png-3/#5Chunk-layout
+    """
     at, total = 8, 0
     while at + 12 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -20,7 +23,10 @@ def png(data: bytes) -> int:
 
 
 def webp(data: bytes) -> int:
-    """The bodies of VP8 and VP8L chunks: tag, length, body (https://developers.google.com/speed/webp/docs/riff_container)."""
+    """Return the size of the bodies of VP8 and VP8L chunks: tag, length, body.
+
+    https://developers.google.com/speed/webp/docs/riff_container
+    """
     at, total = 12, 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -30,7 +36,7 @@ def webp(data: bytes) -> int:
 
 
 def avif(data: bytes) -> int:
-    """The mdat box's body (ISO/IEC 14496-12), box sizes counting their own 8 bytes."""
+    """Return the size of the mdat box's body (ISO/IEC 14496-12), box sizes counting their own 8 bytes."""
     at, total = 0, 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -43,7 +49,7 @@ def avif(data: bytes) -> int:
 
 
 def jpeg(data: bytes) -> int:
-    """What follows the first scan's header (ITU-T T.81, B.2.3; JPEG-LS, ITU-T T.87, has the same markers)."""
+    """Return the size of what follows the first scan's header (ITU-T T.81, B.2.3; of JPEG-LS, ITU-T T.87, likewise)."""
     at = 2
     while at + 4 <= len(data) and data[at : at + 2] != _START_OF_SCAN:
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
@@ -52,11 +58,11 @@ def jpeg(data: bytes) -> int:
 
 
 def jpeg2k(data: bytes) -> int:
-    """What follows the first tile's header (ITU-T T.800, A.4.3)."""
+    """Return the size of what follows the first tile's header (ITU-T T.800, A.4.3)."""
     at = data.find(_START_OF_DATA)
     return len(data) - at - 2 if at >= 0 else len(data)
 
 
 def qoi(data: bytes) -> int:
-    """All but 14 bytes before and 8 after (https://qoiformat.org/qoi-specification.pdf)."""
+    """Return the size of all but 14 bytes before and 8 after (https://qoiformat.org/qoi-specification.pdf)."""
     return len(data) - _QOI_HEADER - _QOI_END

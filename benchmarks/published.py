@@ -35,7 +35,7 @@ class PublishedCurve:
 
 
 def published_beside(run: Run) -> tuple[PublishedCurve, ...]:
-    """The published curves that a run's own can be compared with; none where it has no curves, or other images."""
+    """Return the curves that a run's own can be compared with; none where it has no curves, or other images."""
     images = len({record.image for record in run.records})
     if not any(curves(run, lambda p: p.psnr)):
         return ()
@@ -44,7 +44,7 @@ def published_beside(run: Run) -> tuple[PublishedCurve, ...]:
 
 @cache
 def published_curves(dataset: str) -> tuple[PublishedCurve, ...]:
-    """What others have published on a data set (`published/DATASET.json`); nothing for most."""
+    """Return what others have published on a data set (`published/DATASET.json`); nothing for most."""
     file = files("selfcodec.benchmarks") / FOLDER / f"{dataset}.json"
     if not file.is_file():
         return ()

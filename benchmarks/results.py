@@ -8,12 +8,12 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from selfcodec.benchmarks.metrics import read_report, write_report
+from selfcodec.benchmarks.files import read_report, write_report
 from selfcodec.errors import InputError
 
 RESULTS = "results.json"
 PROVENANCE = ("command", "date", "machine", "versions", "models")
-"""What every run says of its own making."""
+"""Every run says this of its own making."""
 FORMAT = 2
 """In version 1 every record named its fields, which made files three times as large."""
 
@@ -54,17 +54,17 @@ class Record:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What no two records of a run share."""
+        """Return what no two records of a run share."""
         return self.image, self.coder, self.setting
 
     @property
     def bpp(self) -> float:
-        """Bits per pixel of the file."""
+        """Return the bits per pixel of the file."""
         return 8 * self.bytes / (self.width * self.height)
 
     @property
     def bpd(self) -> float:
-        """Bits per dimension of the file, of three channels."""
+        """Return the bits per dimension of the file, of three channels."""
         return self.bpp / 3
 
 
@@ -150,7 +150,7 @@ class Run:
     """All records of one data set.
 
     Attributes:
-        provenance: command, date, machine, versions, models, as `metrics.provenance` gives them.
+        provenance: command, date, machine, versions, models, as `provenance.environment` gives them.
         dataset: its name.
         coders: by key, in the order of reports.
         records: in the order of images, then of coders and settings.
@@ -163,11 +163,11 @@ class Run:
 
     @property
     def failures(self) -> list[Record]:
-        """The records of what went wrong."""
+        """Return the records of what went wrong."""
         return [record for record in self.records if record.failure]
 
     def points(self) -> list[Point]:
-        """Every coder's and setting's means, in the order of coders, rising in rate."""
+        """Return every coder's and setting's means, in the order of coders, rising in rate."""
         groups: dict[tuple[str, str], list[Record]] = {}
         for record in self.records:
             groups.setdefault((record.coder, record.setting), []).append(record)
@@ -176,7 +176,7 @@ class Run:
         return sorted(points, key=lambda p: (order.index(p.coder), math.inf if math.isnan(p.bpp) else p.bpp))
 
     def save(self, path: Path) -> None:
-        """Writes the run as JSON, a line a record, and beside them the points for readers who only want those."""
+        """Write the run as JSON, a line a record, and beside them the points for readers who only want those."""
         points = [
             {name: None if value != value else value for name, value in asdict(point).items()}  # NaN is no JSON
             for point in self.points()
@@ -190,11 +190,11 @@ class Run:
             "columns": [field.name for field in fields(Record)],
             "records": [list(astuple(record)) for record in self.records],
         }
-        write_report(path, report, rows=("records",))
+        write_report(path, report, lists=("records",))
 
     @staticmethod
     def load(path: Path) -> Run:
-        """A run that `save` wrote, given its file or folder; InputError where it is none."""
+        """Return a run that `save` wrote, given its file or folder; InputError where it is none."""
         path = path / RESULTS if path.is_dir() else path
         report = read_report(path)
         try:
@@ -215,7 +215,7 @@ Value = Callable[[Point], float | None]
 
 
 def curves(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Key, bits per pixel and quality of every lossy coder with at least one point, rising in rate."""
+    """Yield key, bits per pixel and quality of every lossy coder with at least one point, rising in rate."""
     for key, coder in run.coders.items():
         if coder.lossless:
             continue

@@ -10,129 +10,56 @@ import json
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from selfcodec.arrays import UInt8
-from selfcodec.benchmarks.coders import Coder
-from selfcodec.benchmarks.metrics import psnr
+from selfcodec.benchmarks.coders import Coder, picture_of
+from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.results import Record
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
+from selfcodec.images import Picture
 
 Coders = Mapping[str, Coder]
 Wanted = list[tuple[str, str]]
-"""Keys of coders and settings."""
+"""These are keys of coders, and names of settings."""
+T = TypeVar("T")
 
 RECORDS = "records.jsonl"
-MS_SSIM_SIDE = 161
-"""Least side of an image for MS-SSIM: five scales with windows of 11 (Wang et al. 2003)."""
-_RESET_PEAK = "5"
-_ONE_LINE = 200
 
 
-def ms_ssim(image: UInt8, other: UInt8) -> float | None:
-    """Multi-scale structural similarity of two images (H, W, 3), 0..1; None where they are too small for it.
-
-    Wang, Simoncelli and Bovik 2003, https://doi.org/10.1109/ACSSC.2003.1292216, as pytorch-msssim computes it.
-
-    Raises:
-        InputError: that package is missing.
-    """
-    if min(image.shape[:2]) < MS_SSIM_SIDE:
-        return None
-    try:
-        from pytorch_msssim import ms_ssim as of_batches
-    except ImportError as error:
-        raise InputError("MS-SSIM needs the package pytorch-msssim: pip install 'selfcodec[bench]'") from error
-    # Copies, since PyTorch warns of arrays that cannot be written, as some codecs return.
-    batches = (torch.from_numpy(np.array(x)).permute(2, 0, 1)[None].float() for x in (image, other))
-    return float(of_batches(*batches, data_range=255))
-
-
-class PeakMemory:
-    """Most resident memory of this process in a `with` block, less what was there before; Linux only."""
-
-    mib: float | None = None
-
-    @staticmethod
-    def _read(key: str) -> float | None:
-        try:
-            lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        except OSError:
-            return None
-        found = [line.split()[1] for line in lines if line.startswith(key + ":")]
-        return int(found[0]) / 1024 if found else None
-
-    def __enter__(self) -> PeakMemory:
-        self._before = None
-        try:
-            Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
-        except OSError:
-            return self
-        self._before = self._read("VmRSS")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        peak = self._read("VmHWM")
-        if self._before is not None and peak is not None:
-            self.mib = round(max(0.0, peak - self._before), 1)
-
-
-def measure(name: str, image: UInt8, key: str, coder: Coder, setting: str) -> Record:
-    """Codes one image (H, W, 3), decodes the file, and compares; whatever goes wrong becomes the record's failure."""
-    size, payload, failure = 0, 0, ""
-    decoded: UInt8 | None = None
-    start = middle = end = time.perf_counter()
-    with PeakMemory() as memory:
-        try:
-            coder.prepare(coder.settings[setting])
-            start = time.perf_counter()
-            data = coder.encode(image, coder.settings[setting])
-            middle = end = time.perf_counter()
-            size = len(data)
-            decoded = coder.decode(data)
-            end = time.perf_counter()
-            payload = coder.payload(data)
-        except Exception as error:  # a coder that fails in whatever way is a result, too
-            failure = " ".join(f"{type(error).__name__}: {error}".split())[:_ONE_LINE]
-    if decoded is not None and (decoded.shape != image.shape or decoded.dtype != np.uint8):
-        failure, decoded = f"came back as {decoded.dtype} {decoded.shape}", None
-    similarity, quality, worst = None, None, None
-    if decoded is not None:
-        worst = int(np.abs(image.astype(np.int16) - decoded).max())
-        quality = psnr(image, decoded) if worst else None
-        similarity = ms_ssim(image, decoded)
-        if worst and coder.info.lossless:
-            failure = f"not lossless: samples differ by up to {worst}"
+def record(name: str, picture: Picture, key: str, coder: Coder, setting: str) -> Record:
+    """Return what comes of one picture, coder and setting."""
+    found = measure(picture, coder, setting)
+    height, width = picture.planes.shape[:2]
     return Record(
         name,
-        image.shape[1],
-        image.shape[0],
+        width,
+        height,
         key,
         setting,
-        size,
-        payload,
-        quality,
-        similarity,
-        worst,
-        round(middle - start, 6),
-        round(end - middle, 6),
-        memory.mib,
-        failure,
+        found.size,
+        found.payload,
+        found.psnr,
+        found.ms_ssim,
+        found.max_error,
+        round(found.encode_seconds, 6),
+        round(found.decode_seconds, 6),
+        found.peak_mib,
+        found.failure,
     )
 
 
 def measure_image(name: str, image: UInt8, coders: Coders, wanted: Wanted) -> list[Record]:
-    """One image with several coders and settings."""
-    return [measure(name, image, key, coders[key], setting) for key, setting in wanted]
+    """Return the records of one image (H, W, 3) with several coders and settings."""
+    picture = picture_of(image)
+    return [record(name, picture, key, coders[key], setting) for key, setting in wanted]
 
 
 def _start_worker(threads: int) -> None:
@@ -140,15 +67,14 @@ def _start_worker(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _measured(tasks: Sequence[tuple[str, UInt8, Wanted]], coders: Coders, jobs: int) -> Iterator[list[Record]]:
-    """Every task's records as they come."""
+def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
+    """Yield what a function makes of every task's arguments, as it comes, from `jobs` processes."""
     if jobs == 1:
-        for name, image, wanted in tasks:
-            yield measure_image(name, image, coders, wanted)
+        yield from (function(*task) for task in tasks)
         return
     threads = max(1, torch.get_num_threads() // jobs)
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (threads,)) as pool:
-        futures = [pool.submit(measure_image, name, image, coders, wanted) for name, image, wanted in tasks]
+        futures = [pool.submit(function, *task) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -198,7 +124,7 @@ class Journal:
         write_atomically(self.path, f"{header}\n{rest}".encode())  # without a last line that was cut short
 
     def add(self, records: Sequence[Record]) -> None:
-        """Keeps records, on disk before anything else happens."""
+        """Keep records, on disk before anything else happens."""
         self.records |= {record.key: record for record in records}
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(asdict(record)) + "\n" for record in records)
@@ -213,7 +139,7 @@ def run(
     jobs: int,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Record]:
-    """Every image with every coder and setting, those in the journal not again; in order of images, then coders.
+    """Measure every image with every coder and setting, those in the journal not again.
 
     Args:
         images: (H, W, 3) by name.
@@ -221,16 +147,19 @@ def run(
         journal: what is there already, and where records go.
         jobs: processes.
         progress: called once an image.
+
+    Returns:
+        the records in order of images, then coders.
     """
     points = [(key, setting) for key, coder in coders.items() for setting in coder.settings]
-    tasks = []
+    tasks: list[tuple[Any, ...]] = []
     for name, image in images.items():
         wanted = [point for point in points if (name, *point) not in journal.records]
         if wanted:
-            tasks.append((name, image, wanted))
+            tasks.append((name, image, coders, wanted))
         else:
             progress()
-    for records in _measured(tasks, coders, jobs):
+    for records in side_by_side(measure_image, tasks, jobs):
         journal.add(records)
         progress()
     return [journal.records[name, key, setting] for name in images for key, setting in points]

@@ -11,12 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
+from selfcodec.images import Picture, from_image, load_picture
 from selfcodec.models.datasets import data_root, is_image, load_named, not_there, read_image
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
-"""Colour pictures in scikit-image; those that it would have to download are left out."""
+"""These colour pictures are in scikit-image; those that it would have to download are left out."""
 SIDE = 512
-"""Of drawings, pixels."""
+"""Drawings have so many pixels a side."""
+NOISY_LINES = 256
+"""So many lines of pixels are made noisy together."""
 
 
 def _photographs() -> Iterator[tuple[str, UInt8]]:
@@ -31,12 +34,12 @@ def _photographs() -> Iterator[tuple[str, UInt8]]:
 
 
 def _drawings() -> Iterator[tuple[str, UInt8]]:
-    """Flat colour, gradients, noise, a page of text, and a window with shapes."""
-    rows, columns = np.indices((SIDE, SIDE))
+    """Yield flat colour, gradients, noise, a page of text, and a window with shapes."""
+    ys, xs = np.indices((SIDE, SIDE))
     random = np.random.default_rng(0)
     yield "flat", np.full((SIDE, SIDE, 3), (30, 120, 200), dtype=np.uint8)
-    yield "gradient", np.stack([rows // 2, columns // 2, (rows + columns) // 4], 2).astype(np.uint8)
-    waves = 127.5 + 127.5 * np.sin(rows[..., None] / 40 + columns[..., None] / (30, 50, 70))
+    yield "gradient", np.stack([ys // 2, xs // 2, (ys + xs) // 4], 2).astype(np.uint8)
+    waves = 127.5 + 127.5 * np.sin(ys[..., None] / 40 + xs[..., None] / (30, 50, 70))
     yield "waves", waves.round().astype(np.uint8)
     yield "noise", random.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     yield "grey noise", random.integers(0, 256, (SIDE, SIDE, 1), dtype=np.uint8).repeat(3, 2)
@@ -66,7 +69,7 @@ def _has_images(folder: Path) -> bool:
 
 
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
-    """The first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
+    """Return the first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
     Args:
         dataset: `scikit-image` (photographs that come with it), `synthetic` (drawings made here), a folder of images
@@ -90,3 +93,30 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     if not found:
         raise InputError(f"data set {dataset!r}: no test images")
     return found
+
+
+def load_photograph(path: Path | None, name: str = "chelsea") -> tuple[str, Picture]:
+    """Return a name for files, and the image at `path` without its metadata, or scikit-image's of that name."""
+    if path is not None:
+        return path.stem, load_picture(path, strip=True)
+    from skimage import data
+
+    return name, from_image(Image.fromarray(getattr(data, name)()))
+
+
+def photograph_of_size(path: Path | None, width: int, height: int) -> Picture:
+    """Return the image at `path`; or scikit-image's photograph, mirrored again and again to that size.
+
+    A little noise lies over the copies, or else a PNG of many of them would be smaller than anything.
+    """
+    picture = load_photograph(path)[1]
+    if path is not None:
+        return picture
+    whole = np.concatenate([picture.planes, picture.planes[:, ::-1]], 1)
+    whole = np.concatenate([whole, whole[::-1]])
+    ys, xs = np.arange(height) % whole.shape[0], np.arange(width) % whole.shape[1]
+    copies, random = whole[ys[:, None], xs], np.random.default_rng(0)
+    for top in range(0, height, NOISY_LINES):  # a part at a time, to save memory
+        part = copies[top : top + NOISY_LINES]
+        part[...] = np.clip(part + random.integers(-1, 2, part.shape, dtype=np.int16), 0, 255)
+    return from_image(Image.fromarray(copies))

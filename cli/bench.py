@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
+from selfcodec.cli.group import command_line
 from selfcodec.cli.options import MODES, folder_option, force_option
 from selfcodec.cli.output import complain, finish, progress
 from selfcodec.errors import InputError
@@ -47,9 +46,9 @@ def parse_names(context: click.Context, parameter: click.Parameter, value: str) 
 
 def compare_results(before: Path, after: Path) -> None:
     """Shows what changed between two results; ends with exit status 1 if anything that lasts got worse."""
-    from selfcodec.benchmarks.compare import changes_table
-    from selfcodec.benchmarks.compare import compare as changes_between
-    from selfcodec.benchmarks.metrics import show
+    from selfcodec.benchmarks.reports.compare import changes_table
+    from selfcodec.benchmarks.reports.compare import compare as changes_between
+    from selfcodec.benchmarks.reports.tables import show
     from selfcodec.benchmarks.results import Run
 
     changes = changes_between(Run.load(before), Run.load(after))
@@ -116,12 +115,11 @@ def bench(
     if dataset is None:
         raise click.UsageError("Missing option '--dataset' or '--compare'.")
     from selfcodec.benchmarks.bench import Plan, run_plan
-    from selfcodec.benchmarks.summary import SUMMARY, summary
+    from selfcodec.benchmarks.reports.summary import SUMMARY, summary
 
     output = output or Path(f"bench-{Path(dataset).name}")
     plan = Plan(dataset, models, modes, qualities, peers, limit, seed, jobs)
-    command = shlex.join(["selfcodec", *(Path(arg).name if Path(arg).is_absolute() else arg for arg in sys.argv[1:])])
-    run = run_plan(plan, output, command, force=force, progress=lambda total: progress(total, "images"))
+    run = run_plan(plan, output, command_line(), force=force, progress=lambda total: progress(total, "images"))
     click.echo(summary(run))
     click.echo(f"written to {output}")
     if run.failures:

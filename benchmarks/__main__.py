@@ -1,0 +1,51 @@
+"""`python -m selfcodec.benchmarks`: measurements beyond `selfcodec bench`, one command each."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from selfcodec.cli.group import SETTINGS, Group
+
+COMMANDS = {
+    "demo": "Code a photograph in every mode: a table and a picture.",
+    "rates": "Code a data set without loss: promised and real sizes.",
+    "ladder": "Code a data set in every mode: what more bytes buy.",
+    "roundtrips": "Code a photograph in many sizes and image modes.",
+    "speed": "Tell where the time goes in coding one image.",
+    "scaling": "Time coding by size, from 0.1 to 100 megapixels.",
+    "figure1": "Draw one image under every transformation.",
+    "card": "Record figures in a model's manifest, and write its card.",
+    "collect": "Gather runs of `selfcodec bench` in a folder with a README.",
+}
+"""Every command stands here with a line about it, so that listing them loads none of them."""
+
+
+class LazyGroup(Group):
+    """A group that imports a command only when that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names in the order above."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; return None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"selfcodec.benchmarks.commands.{cmd_name}").main
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write every command with its line."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group("python -m selfcodec.benchmarks", cls=LazyGroup, context_settings=SETTINGS)
+def main() -> None:
+    """Measure selfcodec: sizes, fidelity, time and memory. `selfcodec bench` compares coders on a data set."""
+
+
+if __name__ == "__main__":
+    main(prog_name=main.name)

@@ -1,0 +1,134 @@
+"""Throughput and peak memory by image size, from 0.1 to 100 megapixels, and by the tiles that run together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import torch
+from matplotlib import rc_context
+
+from selfcodec.benchmarks.commands.options import model_option, output_folder_option
+from selfcodec.benchmarks.figures.plots import STYLE, save
+from selfcodec.benchmarks.figures.scaling import draw
+from selfcodec.benchmarks.files import write_report
+from selfcodec.benchmarks.measure import measure
+from selfcodec.benchmarks.own import own_coder
+from selfcodec.benchmarks.processes import memory, start_up
+from selfcodec.benchmarks.provenance import provenance
+from selfcodec.benchmarks.reports.tables import columns_table, number, show
+from selfcodec.benchmarks.sources import photograph_of_size
+from selfcodec.cli.group import command_line
+from selfcodec.cli.output import progress
+from selfcodec.errors import SelfcodecError
+from selfcodec.modes import Mode
+from selfcodec.networks.integer import Runtime
+from selfcodec.tiles import together
+from selfcodec.zoo import find_model
+
+F = TypeVar("F", bound=Callable[..., Any])
+MEGAPIXELS = "0.1,0.4,1.6,6.4,25,100"
+BATCHES = "1,2,4"
+BATCH_MEGAPIXELS = 3.0
+RATIO = 1.5
+"""Images are so many times as wide as high."""
+STARTS = 3
+"""So many start-ups are timed; the fastest counts."""
+SHARE = 0.1
+"""Start-up may vary by this share of it."""
+FIGURES = (("seconds", 2), ("megapixels_per_second", 3), ("peak_mib", 0))
+"""The table has these figures, with so many digits."""
+
+
+def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:
+    """Return an option that takes numbers above 0, float or int, with commas between them."""
+
+    def parsed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        try:
+            numbers = tuple(kind(part) for part in value.split(","))
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r}: numbers, with commas between them") from error
+        if not all(0 < number < math.inf for number in numbers):
+            raise click.BadParameter(f"{value!r}: every number must be above 0")
+        return numbers
+
+    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
+
+
+def sides(megapixels: float) -> tuple[int, int]:
+    """Return width and height of an image of about that size."""
+    height = max(1, round(math.sqrt(1e6 * megapixels / RATIO)))
+    return round(height * RATIO), height
+
+
+def by_size(megapixels: float, model: str | None, start: float) -> dict[str, Any]:
+    """Return what the commands take for one image, without verification.
+
+    Speeds are without the `start` seconds of start-up; None where hardly anything else was measured.
+    """
+    width, height = sides(megapixels)
+    figures = memory(photograph_of_size(None, width, height).image, model, "--no-verify")
+    size: dict[str, Any] = {"width": width, "height": height}
+    for verb, found in figures.items():
+        seconds = found["seconds"] - start
+        speed = width * height / 1e6 / seconds if seconds > SHARE * start else None
+        size[verb] = found | {"megapixels_per_second": speed}
+    return size
+
+
+def by_batch(batch: int, model_name: str | None) -> dict[str, Any]:
+    """Return megapixels per second in this process, of an image of BATCH_MEGAPIXELS.
+
+    That many tiles of equal size go through the networks together; or `together`, where the bound on memory is lower.
+    """
+    picture = photograph_of_size(None, *sides(BATCH_MEGAPIXELS))
+    found = measure(picture, replace(own_coder(model_name, Mode.LOSSLESS), runtime=Runtime(batch=batch)))
+    if found.failure:
+        raise SelfcodecError(found.failure)
+    height, width = picture.planes.shape[:2]
+    size, tile = width * height / 1e6, find_model(model_name).spec.tile
+    count = together((tile, tile), batch)
+    speeds = {"encode": size / found.encode_seconds, "decode": size / found.decode_seconds}
+    return {"batch": batch, "together": count, **speeds}
+
+
+@click.command()
+@model_option
+@numbers_option("--megapixels", MEGAPIXELS, float, "Sizes of images.")
+@numbers_option("--batches", BATCHES, int, "Tiles run together.")
+@output_folder_option
+def main(model_name: str | None, megapixels: tuple[float, ...], batches: tuple[int, ...], output: Path) -> None:
+    """Time lossless coding by size and by batch; writes scaling.json, scaling.png and scaling.svg."""
+    output.mkdir(parents=True, exist_ok=True)
+    model, start = find_model(model_name), min(start_up(model_name) for _ in range(STARTS))
+    sizes, speeds = [], []
+    with progress(len(megapixels) + len(batches), "sizes and batches") as advance:
+        for n in megapixels:
+            sizes.append(by_size(n, model_name, start))
+            advance()
+        for batch in batches:
+            speeds.append(by_batch(batch, model_name))
+            advance()
+    report = provenance(command_line(), model) | {
+        "threads": torch.get_num_threads(),
+        "start_up_seconds": start,
+        "sizes": sizes,
+        "batches": speeds,
+    }
+    write_report(output / "scaling.json", report)
+    with rc_context(STYLE):
+        figure = draw(sizes, f"{model.spec.name}, lossless, threads: {report['threads']}")
+        save(figure, output, "scaling")
+    headings = ["encode (s)", "decode (s)", "encode MP/s", "decode MP/s", "encode MiB", "decode MiB"]
+    table = columns_table(f"{model.spec.name}, lossless", ["size"], headings)
+    for size in sizes:
+        cells = [number(size[verb][key], digits) for key, digits in FIGURES for verb in ("encode", "decode")]
+        table.add_row(f"{size['width']}×{size['height']}", *cells)
+    show(table)
+    for found in speeds:
+        figures = f"{found['encode']:.3f} MP/s encoded, {found['decode']:.3f} MP/s decoded"
+        click.echo(f"batch {found['batch']}, {found['together']} together: {figures}")

@@ -1,0 +1,140 @@
+"""Rate-distortion curves and lossless rates, as PNG and SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from selfcodec.benchmarks.coders import OWN
+from selfcodec.benchmarks.published import PublishedCurve, published_beside
+from selfcodec.benchmarks.results import Run, Value, curves
+
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "selfcodec",
+}
+"""The salt makes equal plots equal files."""
+OWN_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""These are Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/)."""
+PEER_COLOURS = ("#444444", "#8c564b", "#7f7f1f", "#5f7f7f", "#9467bd")
+PUBLISHED_COLOURS = ("#bbbbbb", "#999999", "#c49c94", "#b5b55a", "#8fb8b8", "#c5b0d5", "#aaaaaa", "#dba57a")
+MARKERS = {"rs1": "o", "rs2": "s", "cg": "D", "cr": "^"}
+"""Modes have these markers; colours are by model."""
+LOG_RATIO = 10
+"""Rates that span more than this factor are drawn on a logarithmic axis."""
+DPI = 200
+
+
+def in_decibels(ms_ssim: float | None) -> float | None:
+    """Return MS-SSIM as -10 log10(1 - m), in which differences near 1 show; None for 1 and for none."""
+    return None if ms_ssim is None or ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A quality on the vertical axis.
+
+    Attributes:
+        name: of the plot's files.
+        label: of the axis.
+        value: of a point; None where unknown.
+        published: of a curve that others have published; empty where unknown.
+    """
+
+    name: str
+    label: str
+    value: Value
+    published: Callable[[PublishedCurve], Sequence[float]]
+
+
+PSNR = Measure("psnr", "PSNR, dB", lambda p: p.psnr, lambda curve: curve.psnr)
+MS_SSIM = Measure(
+    "ms-ssim",
+    "MS-SSIM, dB",
+    lambda p: in_decibels(p.ms_ssim),
+    lambda curve: [decibels for m in curve.ms_ssim if (decibels := in_decibels(m)) is not None],
+)
+
+
+def _rate_axis(axes: Axes, rates: list[float]) -> None:
+    axes.set_xlabel("bits per pixel, of whole files")
+    if max(rates) > LOG_RATIO * min(rates):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, linewidth=0.4, alpha=0.5)
+
+
+def rate_distortion(run: Run, measure: Measure) -> Figure | None:
+    """Draw one curve a coder, ours with markers, published ones dashed; None where nothing is lossy or measured."""
+    found = list(curves(run, measure.value))
+    if not found:
+        return None
+    figure = Figure(figsize=(6.8, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    models: list[str] = []
+    peers = 0
+    for key, rates, qualities in found:
+        title = run.coders[key].title
+        if run.coders[key].family == OWN:
+            model, _, mode = key.rpartition(" ")
+            models += [] if model in models else [model]
+            colour = OWN_COLOURS[models.index(model) % len(OWN_COLOURS)]
+            axes.plot(rates, qualities, color=colour, marker=MARKERS[mode], markersize=4.5, label=title, zorder=3)
+        else:
+            axes.plot(rates, qualities, color=PEER_COLOURS[peers % len(PEER_COLOURS)], linewidth=1.0, label=title)
+            peers += 1
+    for i, curve in enumerate(published_beside(run)):
+        if known := measure.published(curve):
+            colour = PUBLISHED_COLOURS[i % len(PUBLISHED_COLOURS)]
+            title = f"{curve.title}, published"
+            axes.plot(curve.bpp, known, color=colour, linestyle="--", linewidth=0.9, label=title, zorder=1)
+    axes.set_ylabel(measure.label)
+    axes.set_title(f"{run.dataset}, {len({r.image for r in run.records})} images", loc="left", fontsize=9)
+    _rate_axis(axes, [rate for _, rates, _ in found for rate in rates])
+    figure.legend(loc="outside right center", frameon=False, fontsize=6.5)
+    return figure
+
+
+def lossless_rates(run: Run) -> Figure | None:
+    """Draw a bar for every lossless coder, in bits per dimension, the smallest on top; None where there are none."""
+    points = [p for p in run.points() if run.coders[p.coder].lossless and p.images]
+    if not points:
+        return None
+    points.sort(key=lambda p: -p.bpd)
+    figure = Figure(figsize=(6.4, 0.6 + 0.27 * len(points)), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [OWN_COLOURS[0] if run.coders[p.coder].family == OWN else "#bbbbbb" for p in points]
+    bars = axes.barh([run.coders[p.coder].title for p in points], [p.bpd for p in points], color=colours)
+    axes.bar_label(bars, fmt="%.3f", padding=3)
+    axes.set_xlabel("bits per dimension, of whole files")
+    axes.set_xlim(0, 1.12 * max(p.bpd for p in points))
+    axes.set_title(f"{run.dataset}, {points[0].images} images, without loss", loc="left", fontsize=9)
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write a figure as PNG and SVG; return the files."""
+    paths = [folder / f"{name}{suffix}" for suffix in (".png", ".svg")]
+    for path, metadata in zip(paths, ({"Software": None}, {"Date": None}), strict=True):
+        figure.savefig(path, dpi=DPI, metadata=metadata)
+    return paths
+
+
+def save_plots(run: Run, folder: Path) -> list[Path]:
+    """Write every plot that the run has figures for, as PNG and SVG; return the files."""
+    with rc_context(STYLE):
+        figures = {measure.name: rate_distortion(run, measure) for measure in (PSNR, MS_SSIM)}
+        figures["lossless"] = lossless_rates(run)
+        return [path for name, figure in figures.items() if figure for path in save(figure, folder, name)]

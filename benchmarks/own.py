@@ -1,0 +1,85 @@
+"""selfcodec's models as coders, one a mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options
+from selfcodec.benchmarks.results import CoderInfo
+from selfcodec.codec import DEFAULT_RUNTIME, Settings, decode_file, encode_picture, open_file
+from selfcodec.format.container import header_bytes
+from selfcodec.images import Picture, from_image
+from selfcodec.modes import Mode, has_level
+from selfcodec.networks.integer import Runtime
+from selfcodec.zoo import DEFAULT_MODELS, Model, find_model
+
+QUALITIES = (25, 50, 75)
+"""Lossy modes are measured at these qualities where none are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own(Coder):
+    """One of selfcodec's models in one mode.
+
+    Attributes:
+        model: name or folder of the model.
+        mode: what is sent.
+        fallback: store an image where that is smaller than what the model makes of it.
+        runtime: how networks run.
+    """
+
+    model: str
+    mode: Mode
+    fallback: bool = True
+    runtime: Runtime = DEFAULT_RUNTIME
+
+    def encode(self, picture: Picture, options: Options) -> Coded:
+        """Return the picture's file."""
+        settings, model = Settings(self.mode, **options), find_model(self.model)
+        encoded = encode_picture(picture, settings, model, self.runtime, verify=False, fallback=self.fallback)
+        return Coded(encoded.data, encoded.mode is Mode.STORED, encoded.model_bits)
+
+    def decode(self, data: bytes) -> Picture:
+        """Return the picture in a file."""
+        return from_image(decode_file(data, model=find_model(self.model), runtime=self.runtime), strip=True)
+
+    def payload(self, data: bytes) -> int:
+        """Return the bytes of a file without its header."""
+        return len(data) - header_bytes(open_file(data, model=find_model(self.model)))
+
+    def restores(self, picture: Picture, decoded: Picture) -> bool:
+        """Return whether the image came back in its own mode, with all its samples, and its palette if it has one."""
+        same = picture.mode == decoded.mode and super().restores(picture, decoded)
+        return same and (picture.source is None or picture.image.tobytes() == decoded.image.tobytes())
+
+
+def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:
+    """Return a model's coder in one mode, as the user gets it if no settings are given; None: the mode's default."""
+    model = name or DEFAULT_MODELS[mode]
+    info = CoderInfo(f"{Path(model).name} {mode}", OWN, lossless=mode is Mode.LOSSLESS)
+    return Own(info=info, settings=settings or {"": {}}, model=model, mode=mode)
+
+
+def own_settings(model: Model, mode: Mode, qualities: tuple[int, ...]) -> dict[str, Options]:
+    """Return a model's settings in one mode: every level with every quality."""
+    if mode is Mode.LOSSLESS:
+        return {"": {}}
+    levels = range(1, model.levels + 1) if has_level(mode) else (None,)
+    points = [(level, quality) for level in levels for quality in qualities]
+    named = model.levels > 1 and has_level(mode)
+    return {
+        f"level={level} q={quality}" if named else f"q={quality}": {"level": level, "quality": quality}
+        for level, quality in points
+    }
+
+
+@cache
+def own_coders(name: str, modes: tuple[Mode, ...] = (), qualities: tuple[int, ...] = QUALITIES) -> dict[str, Coder]:
+    """Return a model's coders by key, one for each of `modes` that it offers; for all of them where none is given."""
+    model = find_model(name)
+    offered = [mode for mode in model.modes if not modes or mode in modes]
+    coders = (own_coder(name, mode, own_settings(model, mode, qualities)) for mode in offered)
+    return {coder.info.title: coder for coder in coders}

@@ -1,0 +1,58 @@
+"""What whole commands take, measured from outside: start-up, seconds and peak memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from selfcodec.errors import SelfcodecError
+
+START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1] or None)"
+
+
+def start_up(model: str | None) -> float:
+    """Return the seconds until a new process has loaded the program and a model."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", START, model or ""], check=True)
+    return time.perf_counter() - start
+
+
+def command_memory(*arguments: str) -> tuple[float, float]:
+    """Return seconds and peak resident memory in MiB of a run of the command line; SelfcodecError where it fails."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "selfcodec.cli.main", *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # waited for here, since Popen tells no usage
+    if process.returncode:
+        raise SelfcodecError(f"selfcodec {arguments[0]} failed")
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes
+    return time.perf_counter() - start, usage.ru_maxrss * unit / 2**20
+
+
+def memory(image: Image.Image, model: str | None, *flags: str) -> dict[str, dict[str, float]]:
+    """Return seconds and peak MiB of `selfcodec encode` and `decode` on an image; SelfcodecError where one fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, coded, back = (str(Path(folder) / name) for name in ("image.png", "image.sv", "back.png"))
+        image.save(source, compress_level=1)
+        name = [] if model is None else ["--model", model]
+        figures = {}
+        for verb, arguments in (
+            ("encode", ["encode", source, "-o", coded, "--quiet", *name, *flags]),
+            ("decode", ["decode", coded, "-o", back]),
+        ):
+            seconds, peak = command_memory(*arguments)
+            figures[verb] = {"seconds": seconds, "peak_mib": peak}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is as large as asked for
+            decoded = Image.open(back)
+        with decoded:
+            if decoded.tobytes() != image.tobytes():
+                raise SelfcodecError("the image did not come back")
+    return figures

@@ -1,0 +1,56 @@
+"""What all groups of commands share: how errors become exit statuses, and the command line that reports quote."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selfcodec.cli.output import complain, describe
+
+FAILED, INTERRUPTED = 1, 130
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Group(click.Group):
+    """Turns what a command raises into one line and an exit status; keeps the order of commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        ctx.meta[__name__] = [*(self.name or "").split(), *args]
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except BrokenPipeError:
+            # The reader has gone. Python would complain when it flushes standard output at the end.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(FAILED)
+        except (KeyboardInterrupt, click.Abort):
+            complain("stopped by Ctrl-C", "interrupted")
+            ctx.exit(INTERRUPTED)
+        except Exception as error:  # whatever happens, a user gets one line
+            complain(describe(error))
+            ctx.exit(FAILED)
+
+
+def command_line() -> str:
+    """Return the command that runs; of absolute paths, which mean nothing elsewhere, the last part."""
+    shown = []
+    for word in click.get_current_context().meta[__name__]:
+        option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        shown.append(option + equals + (Path(value).name if Path(value).is_absolute() else value))
+    return shlex.join(shown)

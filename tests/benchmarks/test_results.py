@@ -1,0 +1,124 @@
+"""Results of `selfcodec bench`: points, tables and curves of them, and comparisons of two runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench_command import record, run
+
+from selfcodec.benchmarks.figures import plots
+from selfcodec.benchmarks.reports.summary import image_table, summary
+from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
+from selfcodec.errors import InputError
+
+
+def test_points_are_means() -> None:
+    infos = {"b": CoderInfo("B", "peer", False), "a": CoderInfo("A", "selfcodec", True)}
+    records = [
+        record("a", "", 100, psnr=None, max_error=0),
+        record("b", "q=2", 300, peak_mib=3.0),
+        record("b", "q=1", 100, psnr=None, max_error=0),
+        replace(record("b", "q=1", 200, psnr=20.0, max_error=40), image="j", width=20),
+        replace(record("b", "q=1", 1, failure="broken"), image="k"),
+    ]
+    first, second, third = Run({}, "here", infos, records).points()
+    assert (first.coder, first.setting, second.setting, third.coder) == ("b", "q=1", "q=2", "a")
+    assert (first.images, first.failures) == (2, 1)
+    assert first.bytes == 150
+    assert first.bpp == pytest.approx((800 / 200 + 1600 / 400) / 2)
+    assert first.bpd == pytest.approx(first.bpp / 3)
+    assert (first.psnr, first.max_error, first.peak_mib) == (20.0, 40, None)
+    assert (first.encode_speed, first.decode_speed) == pytest.approx((600e-6 / 1.0, 600e-6 / 0.5))
+    assert (second.peak_mib, third.psnr) == (3.0, None)
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    infos = {"b": CoderInfo("B", "peer", False)}
+    written = Run(about, "here", infos, [record("b", "q=1", 0, failure="a | b", psnr=None)])
+    written.save(tmp_path / "results.json")
+    assert Run.load(tmp_path) == written
+    assert "a \\| b" in summary(written)
+    for text in (
+        "{}",
+        '{"format": 1}',
+        "[]",
+        "no",
+        '{"format": 2, "points": [], "columns": [], "records": [[3]]}',
+        '{"format": 2, "points": []}',
+    ):
+        (tmp_path / "results.json").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"results\.json"):
+            Run.load(tmp_path)
+
+
+def test_few_images_are_listed_one_by_one() -> None:
+    infos = {
+        "a": CoderInfo("A", "selfcodec", True),
+        "b": CoderInfo("B", "peer", True),
+        "c": CoderInfo("C", "peer", False),
+    }
+    records = [record("a", "", 75), record("b", "", 150), record("c", "q=1", 10)]
+    records += [replace(record(coder, "", 75, failure="x" * (coder == "b")), image="j") for coder in "ab"]
+    table = image_table(Run({}, "here", infos, records))
+    assert table.splitlines()[2:] == ["| i | **1.000** | 2.000 |", "| j | **1.000** | – |"]
+    assert image_table(Run({}, "here", infos, [replace(records[0], image=str(i)) for i in range(51)])) == ""
+    assert image_table(Run({}, "here", infos, records[2:3])) == ""
+
+
+def test_plots_of_nothing_are_none() -> None:
+    empty = Run({}, "here", {"b": CoderInfo("B", "peer", False)}, [record("b", "", 0, failure="x")])
+    assert plots.rate_distortion(empty, plots.PSNR) is None
+    assert plots.lossless_rates(empty) is None
+
+
+def test_curves_rise_in_rate() -> None:
+    infos = {"b": CoderInfo("B", "peer", False)}
+    records = [record("b", f"q={i}", size, psnr=20.0 + i) for i, size in enumerate((900, 100, 400))]
+
+    def quality(point: Point) -> float | None:
+        return point.psnr
+
+    ((key, rates, qualities),) = curves(Run({}, "here", infos, records), quality)
+    assert key == "b"
+    assert rates == sorted(rates)
+    assert qualities == [21.0, 22.0, 20.0]
+    assert plots.in_decibels(0.99) == pytest.approx(20)
+    assert plots.in_decibels(1.0) is None
+
+
+def saved_run(folder: Path, *records: Record) -> Path:
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    folder.mkdir()
+    Run(about, "here", {"b": CoderInfo("B", "peer", False)}, list(records)).save(folder / "results.json")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("after", "shown", "worse"),
+    [
+        (record("b", "q=1", 1000, psnr=30.01), "no changes", 0),
+        (record("b", "q=1", 1010), "+1.0 % worse", 1),
+        (record("b", "q=1", 990), "-1.0 % better", 0),
+        (record("b", "q=1", 1000, psnr=29.5), "29.5", 1),
+        (record("b", "q=1", 1000, failure="x"), "failures", 1),
+        (replace(record("b", "q=1", 1000), encode_seconds=2.0), "-75.0 % worse", 0),
+    ],
+)
+def test_changes_are_found(after: Record, shown: str, worse: int, tmp_path: Path) -> None:
+    a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
+    b = saved_run(tmp_path / "b", after)
+    result = run("--compare", a, b / "results.json", code=worse)
+    assert shown in result.stdout
+    assert not worse or "1 figures got worse" in result.stderr
+
+
+def test_results_of_other_images_are_not_compared(tmp_path: Path) -> None:
+    a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
+    b = saved_run(tmp_path / "b", replace(record("b", "q=1", 1000), image="j"))
+    c = saved_run(tmp_path / "c", record("b", "q=2", 1000))
+    assert "different images" in run("--compare", a, b, code=1).stderr
+    assert "in common" in run("--compare", a, c, code=1).stderr
+    assert "--dataset" in run(code=2).stderr

@@ -1,0 +1,59 @@
+"""`speed` and `scaling`: where the time goes, and how it grows with images and batches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from benchmark_commands import run
+from PIL import Image
+
+from selfcodec.arrays import UInt8
+from selfcodec.benchmarks.commands import scaling
+from selfcodec.tiles import BATCH_PIXELS
+from selfcodec.zoo import Model
+
+pytest_plugins = ("benchmark_fixtures",)
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_speed_tells_where_the_time_goes(tiny_model: Model, photo: UInt8, tmp_path: Path) -> None:
+    source, out = tmp_path / "photo.png", tmp_path / "speed.json"
+    Image.fromarray(photo).save(source)
+    result = run("speed", source, "--model", "tiny", "--repeat", "1", "--memory", "-o", out)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(out.read_text(encoding="utf-8"))
+    for stages in figures["stages"].values():
+        parts = [seconds for stage, seconds in stages.items() if not stage.startswith("total")]
+        assert sum(parts) == pytest.approx(stages["total"])
+        assert stages["networks"] > 0
+        assert stages["likelihoods"] > 0
+    assert list(figures["memory"]) == ["encode", "decode"]
+    assert all(measured["peak_mib"] > 50 for measured in figures["memory"].values())
+    assert figures["start_up_seconds"] > 0
+
+
+def test_scaling_measures_sizes_and_batches(tiny_model: Model, tmp_path: Path) -> None:
+    options = ("--model", "tiny", "--megapixels", "0.002,0.01", "--batches", "2")
+    with patch.object(scaling, "BATCH_MEGAPIXELS", 0.01):
+        result = run("scaling", *options, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "out" / "scaling.json").read_text(encoding="utf-8"))
+    assert [(size["width"], size["height"]) for size in figures["sizes"]] == [(56, 37), (123, 82)]
+    start = figures["start_up_seconds"]
+    for size in figures["sizes"]:
+        for verb in ("encode", "decode"):
+            assert size[verb]["peak_mib"] > 50
+            rest, speed = size[verb]["seconds"] - start, size[verb]["megapixels_per_second"]
+            if rest > scaling.SHARE * start:
+                assert speed * rest == pytest.approx(size["width"] * size["height"] / 1e6)
+            else:
+                assert speed is None
+    (batch,) = figures["batches"]
+    assert (batch["batch"], batch["together"]) == (2, min(2, BATCH_PIXELS // tiny_model.spec.tile**2))
+    for kind in ("png", "svg"):
+        assert (tmp_path / "out" / f"scaling.{kind}").stat().st_size > 1000
+    for option, wrong in (("megapixels", "0"), ("megapixels", "much"), ("megapixels", ""), ("batches", "0.5,1")):
+        assert run("scaling", f"--{option}", wrong, "-o", tmp_path).exit_code == 2
