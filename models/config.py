@@ -11,7 +11,7 @@ models' manifests stay readable.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from selfcodec.errors import InputError
 from selfcodec.models.parsing import Range
@@ -96,6 +96,9 @@ class TrunkConfig:
         encoder_folds: how often encoders fold 2x2 positions into channels first.
     """
 
+    weight_norm: ClassVar[bool] = False
+    """Whether weights are trained as directions and lengths, initialised from the first batch."""
+
     width: Count
     blocks: Size
     finest: Size
@@ -120,6 +123,7 @@ class DenseNetConfig(TrunkConfig):
         layers: dense layers of a block.
     """
 
+    weight_norm = True
     kind: Literal["densenet"] = field(default="densenet", init=False)
     growth: Count
     layers: Count
