@@ -71,7 +71,7 @@ class SelfVAE(nn.Module):
             self.log_widths.update(posterior.log_widths(step))
             self.posteriors[step.name] = posterior(step, self.nets, self.log_widths)
         if step.target.kind == "pixels":
-            own = self.config.likelihood
+            own = self.config.likelihood_of(step.name)
             family = PIXELS[own.kind]
             self.nets.update(family.networks(step, own, self.config))
             self.pixels[step.name] = family(step, own, self.config, self.nets)
