@@ -11,7 +11,7 @@ models' manifests stay readable.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from selfcodec.errors import InputError
 from selfcodec.models.parsing import Range
@@ -96,6 +96,9 @@ class TrunkConfig:
         encoder_folds: how often encoders fold 2x2 positions into channels first.
     """
 
+    weight_norm: ClassVar[bool] = False
+    """Whether weights are trained as directions and lengths, initialised from the first batch."""
+
     width: Count
     blocks: Size
     finest: Size
@@ -120,6 +123,7 @@ class DenseNetConfig(TrunkConfig):
         layers: dense layers of a block.
     """
 
+    weight_norm = True
     kind: Literal["densenet"] = field(default="densenet", init=False)
     growth: Count
     layers: Count
@@ -159,10 +163,26 @@ class ContextConfig(HeadConfig):
     kind: Literal["context"] = field(default="context", init=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReconstructionConfig:
+    """[model.x_likelihood], `reconstruction`: x is never sent; a network's output is the picture."""
+
+    kind: Literal["reconstruction"] = field(default="reconstruction", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SameConfig:
+    """[model.x_likelihood], `same`: x is coded as every pixel variable, by [model.likelihood]."""
+
+    kind: Literal["same"] = field(default="same", init=False)
+
+
 PosteriorConfig = UniformPosteriorConfig | GaussianPosteriorConfig
 PriorConfig = GaussianPriorConfig | MixturePriorConfig | RealNVPConfig
 NetworkConfig = ResidualConfig | DenseNetConfig
 LikelihoodConfig = PhasesConfig | ContextConfig
+AnyLikelihoodConfig = LikelihoodConfig | ReconstructionConfig
+XLikelihoodConfig = SameConfig | AnyLikelihoodConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +197,7 @@ class ModelConfig:
         prior: p(u).
         network: what all networks are made of.
         likelihood: of pixel variables.
+        x_likelihood: of x, where it has another than the y.
     """
 
     transformation: str
@@ -187,6 +208,13 @@ class ModelConfig:
     prior: PriorConfig
     network: NetworkConfig
     likelihood: LikelihoodConfig
+    x_likelihood: XLikelihoodConfig = SameConfig()
+
+    def likelihood_of(self, name: str) -> AnyLikelihoodConfig:
+        """The likelihood of the pixel variable of that name."""
+        if name != "x" or isinstance(self.x_likelihood, SameConfig):
+            return self.likelihood
+        return self.x_likelihood
 
     def __post_init__(self) -> None:
         if isinstance(self.prior, RealNVPConfig) and self.u.channels % 2:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,23 +14,17 @@ from torch import Tensor
 
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
-from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
+from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.layers import FloatGraph, integer_weights
+from selfcodec.models.likelihoods.latent import fixed_point
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import calibrate
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.schedule import Step
 from selfcodec.spec import SPEC_VERSION, Spec
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
-
-TILE = 512
-"""Side of a tile: smaller ones can be decoded side by side, larger ones have fewer edges."""
-CONTEXT_BLOCK = 256
-"""Side of a context's block, and of the tiles of models that have one: larger ones cost the decoder steps, smaller ones
-cost context, and blocks do not see each other anyway."""
 
 
 def _table(net: FloatGraph, node: Node) -> Tensor:
@@ -66,49 +58,17 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
 
 @torch.no_grad()
 def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tensor]:
-    """Grid step of every latent by channel, real, (C,).
+    """Grid step of every latent by channel, real, (C,): as its posterior has it, or measured on images.
 
-    A uniform posterior's own width; for a Gaussian one sqrt(12) times the mean posterior deviation, which adds the
-    same noise variance. Of u the deviation is taken in the base space, where the grid lies.
+    Raises:
+        InputError: images are needed and not there.
     """
-    if model.uniform:
-        return {name: model.width(name) for name in model.log_widths}
-    if images is None:
-        raise InputError("the grids of a Gaussian posterior are measured on images: give --data")
-    ys = images.batch(torch.arange(min(256, len(images)), device=images.ys[0].device))
+    ys = [] if images is None else images.batch(torch.arange(min(256, len(images)), device=images.ys[0].device))
     by_name = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
-    widths = {}
-    for step in model.steps:
-        if step.inferred_from is None:
-            continue
-        mean, log_scale = model.posterior(step, by_name[step.inferred_from])
-        assert log_scale is not None
-        deviation = log_scale.exp()
-        if not step.parents:
-            high, low = (model.prior.inverse_map(mean + sign * deviation)[0] for sign in (1, -1))
-            deviation = (high - low).abs() / 2
-        widths[step.name] = math.sqrt(12) * deviation.mean((0, 2, 3))
-    return widths
-
-
-def _integers(values: Tensor, bits: int) -> list[Any]:
-    return torch.floor(values.double() * 2**bits + 0.5).long().tolist()
-
-
-def _settings(model: SelfVAE, step: Step, widths: Mapping[str, list[int]]) -> dict[str, Any]:
-    """What a variable's family is set by, see `selfcodec.likelihoods`."""
-    if step.target.kind == "latent" and step.parents:
-        return {"kind": "latent", "widths": widths[step.name]}
-    if step.target.kind == "latent":
-        logits, means, log_scales = (_integers(p.detach(), PARAM_FRACTION) for p in model.prior.components())
-        density = {"logits": logits, "means": means, "log_scales": log_scales}
-        couplings = len(getattr(model.prior, "couplings", ()))
-        return {"kind": "prior", "widths": widths[step.name], "density": density, "couplings": couplings}
-    mixtures = model.config.likelihood.mixtures
-    if model.in_context:
-        return {"kind": "context", "mixtures": mixtures, "block": CONTEXT_BLOCK}
-    known_sum = model.sum_is_known(step, model.phases - 1)
-    return {"kind": "phases", "phases": model.phases, "mixtures": mixtures, "known_sum": known_sum}
+    sources = {step.name: by_name.get(step.inferred_from or "") for step in model.steps}
+    return {
+        name: posterior.grid_widths(model.latents[name], sources[name]) for name, posterior in model.posteriors.items()
+    }
 
 
 @torch.no_grad()
@@ -132,17 +92,16 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
     for name, net in model.graphs():
         graphs[name], own = export_network(name, net)
         tensors.update(own)
-    widths = {
-        name: [max(1, s) for s in _integers(width, LATENT_FRACTION)]
-        for name, width in calibrated_widths(model, images).items()
-    }
+    variables = {name: pixels.settings() for name, pixels in model.pixels.items()}
+    for name, width in calibrated_widths(model, images).items():
+        variables[name] = model.latents[name].settings([max(1, s) for s in fixed_point(width, LATENT_FRACTION)])
     spec = Spec(
         version=SPEC_VERSION,
         name=recipe.name,
         transformation=recipe.model.transformation,
         shape=model.shape,
-        tile=CONTEXT_BLOCK if model.in_context else TILE,
-        variables={step.name: _settings(model, step, widths) for step in model.steps},
+        tile=min(pixels.tile for pixels in model.pixels.values()),
+        variables={step.name: variables[step.name] for step in model.steps},
     )
     return pack_model(spec, graphs, tensors)
 

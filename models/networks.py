@@ -94,10 +94,11 @@ def _at_scale(b: GraphBuilder, style: Style, parent: Variable, joined: int, scal
     return _upscale(b, style, x, start, joined, scale)
 
 
-def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: int) -> Graph:
+def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: int, *, unfold: bool = False) -> Graph:
     """Parents of any resolution to (B, out_channels, H / 2**scale, W / 2**scale).
 
-    They are joined at the finest parent's resolution, or at the output's where that is coarser.
+    They are joined at the finest parent's resolution, or at the output's where that is coarser. With `unfold` each
+    position's channels become 2 x 2 positions in the end: (B, out_channels / 4, 2 H / 2**scale, 2 W / 2**scale).
     """
     b = GraphBuilder()
     joined = max(scale, min(parent.halvings for parent in parents))
@@ -108,7 +109,9 @@ def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: i
     for _ in range(style.blocks):
         x = _block(b, style.above(0), x)
     x = _activated(b, style, x, style.above(0).width, 1)
-    b.conv(x, out_channels, 1)
+    x = b.conv(x, out_channels, 1)
+    if unfold:
+        b.unfold(x)
     return b.build()
 
 

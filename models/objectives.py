@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from selfcodec.models.config import LikelihoodObjectiveConfig, ObjectiveConfig
-from selfcodec.models.selfvae import SelfVAE, Withheld
+from selfcodec.models.likelihoods.likelihood import Withheld
+from selfcodec.models.selfvae import SelfVAE
 
 
 class Objective(Protocol):

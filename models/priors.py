@@ -6,6 +6,8 @@ base. Coded files carry v on a grid; the decoder computes u = f(v).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,10 @@ class Prior(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
+
+    def networks(self) -> Iterator[FloatGraph]:
+        """The map's networks, in order."""
+        yield from ()
 
     def components(self) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, means and log-scales of the base density's mixture, each (M, C)."""
@@ -86,6 +92,11 @@ class RealNVP(Prior):
         self.couplings = nn.ModuleList(
             FloatGraph(graph, weight_norm=weight_norm, output_scale=0.05) for _ in range(layers)
         )
+
+    def networks(self) -> Iterator[FloatGraph]:
+        for net in self.couplings:
+            assert isinstance(net, FloatGraph)
+            yield net
 
     def _scale_shift(self, layer: nn.Module, a: Tensor) -> tuple[Tensor, Tensor]:
         s, t = layer(a).chunk(2, 1)

@@ -20,10 +20,11 @@ from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.evaluation import bits_per_dim, evaluate
+from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.models.objectives import build_objective
 from selfcodec.models.optimizers import build_optimizer
 from selfcodec.models.recipe import parse_recipe_dict
-from selfcodec.models.selfvae import SelfVAE, Withheld
+from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.starting import take_weights
 from selfcodec.zoo import find_model
 
@@ -160,7 +161,8 @@ class Trainer:
         for net in nets:
             net.initialising(True)
         with torch.no_grad():
-            self.model(images.batch(torch.randperm(len(images))[: self.recipe.train.batch]))
+            ys = images.batch(torch.randperm(len(images))[: self.recipe.train.batch])
+            self.model.exercise(ys, Withheld.nothing(len(ys[0]), ys[0].device))
         for net in nets:
             net.initialising(False)
         self.ema.load_state_dict(self.model.state_dict())
@@ -276,7 +278,7 @@ def calibrate(model: SelfVAE, images: ImageSet, generator: torch.Generator, batc
     stream: Iterator[list[Tensor]] = images.random_batches(min(batch, len(images)), generator)
     for _ in range(CALIBRATION_BATCHES):
         ys = next(stream)
-        model(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5))
+        model.exercise(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5))
     for net in nets:
         net.observe(False)
         net.calibrate()

@@ -15,6 +15,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
+from selfcodec.models.likelihoods.phases import Phases
 from selfcodec.models.recipe import load_recipe
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.zoo import Model, find_model
@@ -68,16 +69,18 @@ def _assume_photographs(model: SelfVAE) -> None:
     for name, net in model.graphs():
         if name.startswith("q_"):
             net.weight(net.graph.output).mul_(0.3)
-    for step in model.steps:
-        for i in range(model.phases if step.target.kind == "pixels" else 0):
-            net, layout = dict(model.graphs())[f"p_{step.name}_{i}"], model.layout(step)
+    for name, phases in model.pixels.items():
+        assert isinstance(phases, Phases)
+        layout, last = phases.layout, len(phases.offsets) - 1
+        for i in range(last + 1):
+            net = dict(model.graphs())[f"p_{name}_{i}"]
             net.weight(net.graph.output).mul_(0.2)
             bias = net.bias(net.graph.output)
-            bias[layout.log_scales(0)] = 1.5 if step.name == "y1" else 0.2
+            bias[layout.log_scales(0)] = 1.5 if name == "y1" else 0.2
             for channel in (1, 2):
-                bias[layout.log_scales(channel)] = 0.3 if step.name == "y1" else -1.8
+                bias[layout.log_scales(channel)] = 0.3 if name == "y1" else -1.8
                 bias[layout.coefficients(channel, channel - 1)] = 1.0
-            if step.name == "x" and i == model.phases - 1:  # 4 y less the other phases is nearly exact
+            if name == "x" and i == last:  # 4 y less the other phases is nearly exact
                 bias[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.3
 
 

@@ -6,12 +6,13 @@ import math
 
 import pytest
 import torch
-from tiny_selfvae import build, images, step_of
+from tiny_selfvae import build, images, phases_of, rate_of
 from torch import Tensor
 
 from selfcodec.models.distributions import Centre, dmol_log_prob, gaussian_log_prob
-from selfcodec.models.selfvae import MOST_WIDTH, SelfVAE, Values, Withheld
-from selfcodec.schedule import Step
+from selfcodec.models.likelihoods.likelihood import Values, Withheld
+from selfcodec.models.likelihoods.posterior import MOST_WIDTH
+from selfcodec.models.selfvae import SelfVAE
 
 
 def soften_posteriors(model: SelfVAE) -> SelfVAE:
@@ -53,8 +54,7 @@ def test_objective_without_transformations_bounds_the_integral_over_u(side: int,
     u = torch.cartesian_prod(axis, axis).view(-1, 2, 1, 1)
     many = x.expand(len(u), -1, -1, -1)
     with torch.no_grad():
-        rate, _ = model._pixels(step_of(model, "x"), {"u": u}, many, Withheld.nothing(len(u), torch.device("cpu")))
-        log_joint = model.prior.log_prob(u).double() - rate.double()
+        log_joint = model.latents["u"].log_prob(u, {}).double() - rate_of(model, "x", {"u": u}, many).double()
     exact = float(torch.logsumexp(log_joint, 0)) + 2 * math.log(float(axis[1] - axis[0]))
     check_bound(log_weights(model, [x], 20000), exact)
 
@@ -73,11 +73,10 @@ def test_objective_with_a_transformation_bounds_the_integral_over_u_and_z(transf
     u, z = torch.cartesian_prod(axis, axis).view(-1, 2, 1, 1).split(1, 1)
     n = len(u)
     values: Values = {"u": u, "z1": z, "y1": y.expand(n, -1, -1, -1)}
-    nothing = Withheld.nothing(n, torch.device("cpu"))
     with torch.no_grad():
-        y_rate, _ = model._pixels(step_of(model, "y1"), values, values["y1"], nothing)
-        x_rate, _ = model._pixels(step_of(model, "x"), values, x.expand(n, -1, -1, -1), nothing)
-        log_z = gaussian_log_prob(z, *model.prior_parameters(step_of(model, "z1"), values)).sum((1, 2, 3))
+        y_rate = rate_of(model, "y1", values, values["y1"])
+        x_rate = rate_of(model, "x", values, x.expand(n, -1, -1, -1))
+        log_z = model.latents["z1"].log_prob(z, values)
         log_u = gaussian_log_prob(u, torch.zeros(1), torch.zeros(1)).sum((1, 2, 3))
     log_joint = (log_u + log_z - y_rate - x_rate).double()
     exact = float(torch.logsumexp(log_joint, 0)) + 2 * math.log(float(axis[1] - axis[0]))
@@ -87,13 +86,13 @@ def test_objective_with_a_transformation_bounds_the_integral_over_u_and_z(transf
 def test_a_uniform_posterior_s_noise_stays_inside_what_networks_take() -> None:
     model = build(posterior="uniform")
     ys = images(model, 32)
-    values = {"true x": ys[0], "u": torch.zeros(32, 2, 2, 2), "y1": ys[1]}
-    step = step_of(model, "z1")
-    mean = model.posterior(step, ys[0])[0]
+    values = {"u": torch.zeros(32, 2, 2, 2), "y1": ys[1]}
+    posterior, likelihood = model.posteriors["z1"], model.latents["z1"]
+    mean = posterior.mean(ys[0])
     with torch.no_grad():
         for width, most in ((1.0, 0.5), (1e6, MOST_WIDTH / 2)):
             model.log_widths["z1"].fill_(math.log(width))
-            noise = (model._latent(step, values)[0] - mean).abs()
+            noise = (posterior.sample(ys[0], likelihood, values)[0] - mean).abs()
             assert 0.9 * most < float(noise.max()) <= most * (1 + 1e-6)
 
 
@@ -113,22 +112,18 @@ def test_more_samples_tighten_the_bound(levels: int) -> None:
 def test_likelihoods_sum_to_one_over_the_last_two_phases(withhold: bool) -> None:
     """All 256 x 256 values of two phases of a grey y, given the other two: p(y|u) is a distribution."""
     model = build(5, transformation="grayscale", u_down=1)
-    step, n = step_of(model, "y1"), 256 * 256
+    phases, n = phases_of(model, "y1"), 256 * 256
     u = torch.randn(1, 2, 1, 1).expand(n, -1, -1, -1)
     y = torch.tensor([[30.0, 0.0], [0.0, 200.0]]).repeat(n, 1, 1, 1)  # phases are (0, 0), (1, 1), (0, 1), (1, 0)
     y[:, 0, 0, 1], y[:, 0, 1, 0] = torch.cartesian_prod(torch.arange(256.0), torch.arange(256.0)).unbind(1)
     hidden = torch.full((n,), withhold)
     with torch.no_grad():
-        rate, _ = model._pixels(step, {"u": u}, y, Withheld(hidden, torch.zeros_like(hidden)))
-        features = model._net("p_y1")(u[:1])
+        rate = rate_of(model, "y1", {"u": u}, y, Withheld(hidden, torch.zeros_like(hidden)))
+        features = phases.features({"u": u[:1]})
         first = torch.zeros(())
         for i, value in enumerate((30.0, 200.0)):
             earlier = [torch.full((1, 1, 1, 1), 30.0)][:i]
-            params = model.phase_parameters(step, i, features, earlier, hidden[:1])
+            params = phases.parameters(i, features, earlier, hidden[:1])
             part = torch.full((1, 1, 1, 1), value)
-            first = first + log_prob(model, step, params, part, torch.full_like(part, 128.0))
+            first = first + dmol_log_prob(params, part, Centre(torch.full_like(part, 128.0)), phases.layout).sum()
     assert float(torch.logsumexp(-rate.double(), 0) - first) == pytest.approx(0, abs=2e-3)
-
-
-def log_prob(model: SelfVAE, step: Step, params: Tensor, x: Tensor, base: Tensor) -> Tensor:
-    return dmol_log_prob(params, x, Centre(base), model.layout(step)).sum()

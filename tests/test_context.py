@@ -23,10 +23,10 @@ from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.context import neighbours as context
 from selfcodec.likelihoods.context.order import wavefront
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PixelLayout, context_inputs
-from selfcodec.models import context as trainers
 from selfcodec.models.config import Recipe
-from selfcodec.models.context import _gathered, _seen, context_of
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
+from selfcodec.models.likelihoods import neighbours as trainers
+from selfcodec.models.likelihoods.neighbours import _gathered, _seen, context_of
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
 from selfcodec.networks.pointwise import PointwiseNetwork

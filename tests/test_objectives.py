@@ -10,8 +10,8 @@ import torch
 from tiny_selfvae import build, images
 
 from selfcodec.models.config import LikelihoodObjectiveConfig
+from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.models.objectives import LikelihoodObjective, build_objective
-from selfcodec.models.selfvae import Withheld
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_random_numbers")

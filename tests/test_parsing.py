@@ -185,7 +185,9 @@ def test_values_that_nothing_can_go_by_are_refused(path: str, key: str, value: o
         parse_recipe_dict(values, "here")
 
 
-@pytest.mark.parametrize("path", ["model.posterior", "model.prior", "model.network", "model.likelihood"])
+@pytest.mark.parametrize(
+    "path", ["model.posterior", "model.prior", "model.network", "model.likelihood", "model.x_likelihood"]
+)
 def test_unknown_kinds_are_named_with_the_known_ones(path: str) -> None:
     values = with_value(load_recipe("photo"), tuple(path.split(".")), "kind", "transformer")
     with pytest.raises(InputError, match=rf"^here, \[{path}\]: unknown kind 'transformer'; known: \w+, \w+"):

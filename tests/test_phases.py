@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_selfvae import build, images, step_of
+from tiny_selfvae import build, images, phases_of, rate_of
 from torch import Tensor
 
 from selfcodec.coding.mixture import WINDOW
 from selfcodec.models.distributions import Centre, dmol_mean, window_start
-from selfcodec.models.selfvae import SelfVAE, Withheld
+from selfcodec.models.likelihoods.likelihood import Withheld
+from selfcodec.models.likelihoods.phases import Phases
+from selfcodec.models.selfvae import SelfVAE
 
 
 @contextmanager
-def recorded(model: SelfVAE) -> Iterator[dict[str, list[Tensor]]]:
-    """Every phase's parameters and base, as the model computes them."""
+def recorded(phases: Phases) -> Iterator[dict[str, list[Tensor]]]:
+    """Every phase's parameters and base, as the likelihood computes them."""
     seen: dict[str, list[Tensor]] = {"parameters": [], "base": []}
-    parameters, base = model.phase_parameters, model.phase_base
+    parameters, base = phases.parameters, phases.phase_base
 
     def phase_parameters(*args: Any) -> Tensor:
         seen["parameters"].append(parameters(*args))
@@ -31,11 +33,11 @@ def recorded(model: SelfVAE) -> Iterator[dict[str, list[Tensor]]]:
         seen["base"].append(base(*args))
         return seen["base"][-1]
 
-    model.phase_parameters, model.phase_base = phase_parameters, phase_base  # type: ignore[method-assign]
+    phases.parameters, phases.phase_base = phase_parameters, phase_base  # type: ignore[method-assign]
     try:
         yield seen
     finally:
-        del model.phase_parameters, model.phase_base
+        del phases.parameters, phases.phase_base
 
 
 def dependencies(model: SelfVAE, name: str, withheld: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -44,8 +46,9 @@ def dependencies(model: SelfVAE, name: str, withheld: Tensor) -> tuple[np.ndarra
     values = model.infer(ys)
     target = values[name].clone().requires_grad_()
     values[name] = target
-    with recorded(model) as seen:
-        model._pixels(step_of(model, name), values, target, Withheld(withheld, torch.zeros_like(withheld)))
+    phases = phases_of(model, name)
+    with recorded(phases) as seen:
+        phases.log_prob(values, target, Withheld(withheld, torch.zeros_like(withheld)), generate=True)
     tables = []
     for outputs in seen.values():
         table = np.zeros((len(withheld), 4, 4), bool)
@@ -54,7 +57,7 @@ def dependencies(model: SelfVAE, name: str, withheld: Tensor) -> tuple[np.ndarra
                 continue
             # Squares, since in a plain sum over outputs the gradients of a linear layer could cancel.
             grad = torch.autograd.grad(out.pow(2).sum(), target, allow_unused=True, retain_graph=True)[0]
-            for j, (row, column) in enumerate(model.offsets):
+            for j, (row, column) in enumerate(phases.offsets):
                 if grad is not None:
                     table[:, i, j] = grad[:, :, row::2, column::2].abs().amax((1, 2, 3)).numpy() > 0
         tables.append(table)
@@ -90,8 +93,7 @@ def test_one_image_s_flag_does_not_touch_another() -> None:
     rates = {}
     for flags in ((False, False), (False, True), (True, True)):
         hidden = torch.tensor(flags)
-        rate, _ = model._pixels(step_of(model, "x"), values, ys[0], Withheld(hidden, torch.zeros_like(hidden)))
-        rates[flags] = rate.detach()
+        rates[flags] = rate_of(model, "x", values, ys[0], Withheld(hidden, torch.zeros_like(hidden))).detach()
     assert rates[False, False][0] == pytest.approx(rates[False, True][0].item(), rel=1e-6)
     assert rates[True, True][1] == pytest.approx(rates[False, True][1].item(), rel=1e-6)
     assert rates[False, False][1] != pytest.approx(rates[False, True][1].item(), rel=1e-6)
@@ -102,19 +104,19 @@ def test_the_base_of_the_last_phase_follows_from_the_known_sum() -> None:
     model = build(0, levels=2, u_down=0, z_down=1)
     ys = images(model, count=16, side=8)
     for name, x, y in (("x", ys[0], ys[1]), ("y1", ys[1], ys[2])):
-        step = step_of(model, name)
-        phases = model._phases(x)
+        likelihood = phases_of(model, name)
+        phases = likelihood.split(x)
         shown = torch.zeros(16, dtype=torch.bool)
-        base = model.phase_base(step, 3, y, phases[:3], shown)
+        base = likelihood.phase_base(3, y, phases[:3], shown)
         assert (base - phases[3]).min() >= -1
         assert (base - phases[3]).max() <= 2
         inside = phases[3] - window_start(base)
         assert inside.min() >= 0
         assert inside.max() < WINDOW
-        assert torch.equal(model.phase_base(step, 3, y, phases[:3], ~shown), y)
-        assert all(torch.equal(model.phase_base(step, i, y, phases[:i], shown), y) for i in range(3))
-        assert [model.sum_is_known(step, i) for i in range(4)] == [False, False, False, True]
-    assert not model.sum_is_known(step_of(model, "y2"), 3)
+        assert torch.equal(likelihood.phase_base(3, y, phases[:3], ~shown), y)
+        assert all(torch.equal(likelihood.phase_base(i, y, phases[:i], shown), y) for i in range(3))
+        assert [likelihood.sum_is_known(i) for i in range(4)] == [False, False, False, True]
+    assert not phases_of(model, "y2").sum_is_known(3)
 
 
 @pytest.mark.parametrize(("transformation", "phases"), [("bicubic", 4), ("sketch", 4), ("downscale", 1)])
@@ -122,8 +124,8 @@ def test_no_known_sum_without_box_averaging_in_four_phases(transformation: str, 
     model = build(0, transformation=transformation, phases=phases)
     base = torch.full((1, 3, 4, 4), 77.0)
     earlier = [torch.rand(1, 3, 4, 4)] * (phases - 1)
-    step, shown = step_of(model, "x"), torch.zeros(1, dtype=torch.bool)
-    assert torch.equal(model.phase_base(step, phases - 1, base, earlier, shown), base)
+    shown = torch.zeros(1, dtype=torch.bool)
+    assert torch.equal(phases_of(model, "x").phase_base(phases - 1, base, earlier, shown), base)
 
 
 @pytest.mark.parametrize("phases", [1, 4])
@@ -131,8 +133,9 @@ def test_means_start_from_y_where_it_is_a_smaller_image_and_from_grey_elsewhere(
     for transformation, follows in (("downscale", True), ("bicubic", True), ("blur", False), ("sketch", False)):
         model = build(0, transformation=transformation, phases=phases)
         ys = images(model)
-        size = model._phases(ys[0])[0].shape
-        base = model.base(step_of(model, "x"), {"y1": ys[1], "z1": torch.zeros(1)}, size)
+        likelihood = phases_of(model, "x")
+        size = likelihood.split(ys[0])[0].shape
+        base = likelihood.base({"y1": ys[1], "z1": torch.zeros(1)}, size)
         assert base.shape == size
         if follows:
             assert torch.equal(base, ys[1] if phases == 4 else ys[1].repeat_interleave(2, 2).repeat_interleave(2, 3))
@@ -142,37 +145,38 @@ def test_means_start_from_y_where_it_is_a_smaller_image_and_from_grey_elsewhere(
 
 def test_phases_take_an_image_apart_and_put_it_together() -> None:
     for phases in (1, 4):
-        model = build(0, phases=phases)
+        likelihood = phases_of(build(0, phases=phases), "x")
         x = torch.rand(2, 3, 6, 8)
-        assert torch.equal(model._assemble(model._phases(x)), x)
+        assert len(likelihood.split(x)) == phases
+        assert torch.equal(likelihood.join(likelihood.split(x)), x)
 
 
 def test_generated_y_take_the_place_of_true_ones_only_where_asked() -> None:
     model = build(8, levels=1)
     ys = images(model, count=3)
-    step, values = step_of(model, "y1"), model.infer(ys)
+    likelihood, values = model.pixels["y1"], model.infer(ys)
     withheld = Withheld(torch.tensor([False, True, True]), torch.tensor([False, False, True]))
-    _, result = model._pixels(step, values, ys[1], withheld)
+    result = withheld.replaced(ys[1], likelihood.log_prob(values, ys[1], withheld, generate=True)[1])
     assert torch.equal(result[:2], ys[1][:2])
     alone = model.generate((8, 8), {"u": values["u"]}, draw=False, batch=3)["y1"]
     assert torch.equal(result[2], alone[2])
-    _, other = model._pixels(step, values, 255 - ys[1], withheld)
+    other = withheld.replaced(255 - ys[1], likelihood.log_prob(values, 255 - ys[1], withheld, generate=True)[1])
     assert torch.equal(other[2], result[2])
 
 
 def test_without_context_generation_takes_every_phase_s_mean_at_once() -> None:
     model = build(9, levels=0)
     u = torch.randn(2, 2, 4, 4)
-    step, hidden = step_of(model, "x"), torch.ones(2, dtype=torch.bool)
+    likelihood, hidden = phases_of(model, "x"), torch.ones(2, dtype=torch.bool)
     with torch.no_grad():
-        features = model._net("p_x")(u)
+        features = likelihood.features({"u": u})
         base = torch.full((2, 3, 4, 4), 128.0)
         grey = [base] * 3
         parts = [
-            dmol_mean(model.phase_parameters(step, i, features, grey[:i], hidden), Centre(base), model.layout(step))
+            dmol_mean(likelihood.parameters(i, features, grey[:i], hidden), Centre(base), likelihood.layout)
             for i in range(4)
         ]
-    assert torch.equal(model.generate((8, 8), {"u": u}, draw=False, batch=2)["x"], model._assemble(parts))
+    assert torch.equal(model.generate((8, 8), {"u": u}, draw=False, batch=2)["x"], likelihood.join(parts))
 
 
 def test_draw_of_withheld_images() -> None:

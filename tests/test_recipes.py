@@ -192,14 +192,10 @@ def test_manifests_of_the_zoo_are_lifted(path: Path) -> None:
     assert json.dumps(values) == before
     assert parse_recipe_dict(asdict(recipe)) == recipe
     spec, model = find_model(str(path.parent)).spec, SelfVAE(recipe.model)
-    settings = spec.variables["x"]
-    assert (spec.shape, settings["kind"], settings["mixtures"], settings.get("phases", 1)) == (
-        model.shape,
-        recipe.model.likelihood.kind,
-        recipe.model.likelihood.mixtures,
-        model.phases,
-    )
-    assert settings.get("known_sum", False) == (model.known_sum and not model.in_context)
+    assert spec.shape == model.shape
+    assert {name: likelihood.settings() for name, likelihood in model.pixels.items()} == {
+        name: spec.variables[name] for name in model.pixels
+    }
     source = find_model(str(path.parent))
     assert all(net.graph == source.nets[name].graph for name, net in model.graphs())
 

@@ -7,9 +7,9 @@ from itertools import product
 
 import pytest
 import torch
-from tiny_selfvae import build, images, step_of
+from tiny_selfvae import build, images, rate_of
 
-from selfcodec.models.selfvae import Withheld
+from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.modes import schedule_order
 
 SETTINGS = [
@@ -80,13 +80,11 @@ def test_a_draw_follows_the_model_s_own_probabilities() -> None:
     """In a model trained on nothing, images drawn from it cost what its conditional entropies say: the rate of draws
     equals, on average, that of other draws, and the rate of unlike images is higher."""
     model = build(levels=0, phases=4, seed=3)
-    step = step_of(model, "x")
     u = model.generate((8, 8), {}, draw=False, batch=1)["u"].expand(200, -1, -1, -1)
-    nothing = Withheld.nothing(200, torch.device("cpu"))
     with torch.no_grad():
         drawn = [model.generate((8, 8), {"u": u}, draw=True, batch=200)["x"] for _ in range(2)]
-        first, second = (model._pixels(step, {"u": u}, x, nothing)[0] for x in drawn)
-        noise = model._pixels(step, {"u": u}, torch.randint(0, 256, (200, 3, 8, 8)).float(), nothing)[0]
+        first, second = (rate_of(model, "x", {"u": u}, x) for x in drawn)
+        noise = rate_of(model, "x", {"u": u}, torch.randint(0, 256, (200, 3, 8, 8)).float())
     error = math.sqrt(float(first.var() + second.var()) / 200)
     assert abs(float(first.mean() - second.mean())) < 5 * error
     assert noise.mean() > first.mean() + 100

@@ -24,6 +24,8 @@ from selfcodec.models.config import (
     UniformPosteriorConfig,
 )
 from selfcodec.models.data import with_transformations
+from selfcodec.models.likelihoods.likelihood import Values, Withheld
+from selfcodec.models.likelihoods.phases import Phases
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.schedule import Step
 
@@ -79,3 +81,16 @@ def images(model: SelfVAE, count: int = 2, side: int = 8, seed: int = 0) -> list
 
 def step_of(model: SelfVAE, name: str) -> Step:
     return next(step for step in model.steps if step.name == name)
+
+
+def phases_of(model: SelfVAE, name: str) -> Phases:
+    """The likelihood of a pixel variable."""
+    family = model.pixels[name]
+    assert isinstance(family, Phases)
+    return family
+
+
+def rate_of(model: SelfVAE, name: str, values: Values, target: Tensor, withheld: Withheld | None = None) -> Tensor:
+    """-log p of a pixel variable's values, (B,) nats; nothing is withheld by default."""
+    withheld = withheld or Withheld.nothing(len(target), target.device)
+    return -model.pixels[name].log_prob(values, target, withheld, generate=False)[0]

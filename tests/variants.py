@@ -84,7 +84,7 @@ def build(recipe: Recipe, name: str, patches: UInt8) -> tuple[SelfVAE, Model, by
         for net_name, net in model.graphs():
             if net_name.startswith("q_"):
                 net.weight(net.graph.output).mul_(0.08)  # latents within what their priors expect
-            if net_name == "p_x_3" and model.known_sum and own.model.levels:  # what is nearly known is expected so
+            if net_name == "p_x_3" and model.pixels["x"].settings()["known_sum"]:  # what is nearly known is expected so
                 layout = PixelLayout(3, own.model.likelihood.mixtures)
                 net.weight(net.graph.output).mul_(0.1)
                 net.bias(net.graph.output)[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.5

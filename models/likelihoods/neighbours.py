@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
+from selfcodec.fixed_point import INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods.context.neighbours import gather
 from selfcodec.likelihoods.layout import (
     ACTIVITY_CENTRE,
@@ -32,10 +32,8 @@ from selfcodec.likelihoods.layout import (
     context_inputs,
 )
 from selfcodec.models.distributions import Centre
+from selfcodec.models.likelihoods.likelihood import MOST_INPUT
 from selfcodec.parallel import mapped
-
-MOST = ACTIVATION_MAX / 2**INPUT_FRACTION
-"""Largest input that the integer network takes."""
 
 
 @lru_cache(maxsize=8)
@@ -66,7 +64,7 @@ def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor
     digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
     activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]
     unit = torch.exp2(activity - ACTIVITY_UNIT)
-    scaled = (distance / unit[..., None]).clamp(-MOST, MOST).reshape(b, h, w, -1)
+    scaled = (distance / unit[..., None]).clamp(-MOST_INPUT, MOST_INPUT).reshape(b, h, w, -1)
     return (
         torch.cat([scaled, (activity - ACTIVITY_CENTRE) / 2, (base - NEUTRAL) / 64, (count > 0).to(x.dtype)], 3),
         base,

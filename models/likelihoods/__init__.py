@@ -1,0 +1,1 @@
+"""Families of distributions for training: the floating-point twins of `selfcodec.likelihoods`."""

@@ -1,0 +1,93 @@
+"""Latents given others: Gaussians (paper eq. 15)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from selfcodec.models.config import ModelConfig
+from selfcodec.models.distributions import gaussian_bin_log_prob, gaussian_log_prob, latent_log_scale
+from selfcodec.models.layers import FloatGraph
+from selfcodec.models.likelihoods.likelihood import Likelihood, Values, network, parent_inputs
+from selfcodec.models.networks import Style, trunk
+from selfcodec.schedule import Step
+
+
+def fixed_point(values: Tensor, bits: int) -> list[Any]:
+    """Real numbers as the integers that a specification holds, in 2**-bits; nested lists."""
+    return torch.floor(values.double() * 2**bits + 0.5).long().tolist()
+
+
+class LatentLikelihood(Likelihood):
+    """p(latent | parents), and where the grid lies on which the codec sends the latent."""
+
+    @abstractmethod
+    def to_grid(self, z: Tensor) -> Tensor:
+        """The latent (B, C, h, w) where its grid lies."""
+
+    @abstractmethod
+    def from_grid(self, v: Tensor) -> Tensor:
+        """The inverse of `to_grid`."""
+
+    @abstractmethod
+    def deviation_on_grid(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        """Standard deviations (B, C, h, w) around means of the latent, carried over to where its grid lies."""
+
+    @abstractmethod
+    def log_prob(self, z: Tensor, values: Values) -> Tensor:
+        """Log-density of the latent (B, C, h, w) given its parents, (B,), nats."""
+
+    @abstractmethod
+    def log_mass(self, v: Tensor, width: Tensor, values: Values) -> Tensor:
+        """Log-mass of the bins of a width, (C, 1, 1), around points of the grid's space, (B,), nats."""
+
+    @abstractmethod
+    def settings(self, widths: list[int]) -> dict[str, Any]:
+        """What the codec's family of this kind is set by; `widths` are the grid's, by channel, in 2**-12."""
+
+
+class Latent(LatentLikelihood):
+    """p(z_k | parents), one Gaussian a value from a network of the parents (paper eq. 15); its grid is its own."""
+
+    kind = "latent"
+
+    @staticmethod
+    def networks(step: Step, model: ModelConfig) -> dict[str, FloatGraph]:
+        """The network that it needs, new, by name."""
+        c, target = model.network, step.target
+        graph = trunk(Style.of(c, c.width, c.blocks, c.finest), step.parents, target.halvings, 2 * target.channels)
+        return {f"p_{step.name}": FloatGraph(graph, weight_norm=c.weight_norm)}
+
+    def parameters(self, values: Values) -> tuple[Tensor, Tensor]:
+        """Mean and log-scale, each (B, C, h, w)."""
+        net = network(self._nets, f"p_{self.step.name}")
+        mean, raw = net(*parent_inputs(self.step, values)).float().chunk(2, 1)
+        return mean, latent_log_scale(raw)
+
+    def to_grid(self, z: Tensor) -> Tensor:
+        return z
+
+    def from_grid(self, v: Tensor) -> Tensor:
+        return v
+
+    def deviation_on_grid(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return deviation
+
+    def log_prob(self, z: Tensor, values: Values) -> Tensor:
+        return gaussian_log_prob(z, *self.parameters(values)).sum((1, 2, 3))
+
+    def log_mass(self, v: Tensor, width: Tensor, values: Values) -> Tensor:
+        return gaussian_bin_log_prob(v, *self.parameters(values), width).sum((1, 2, 3))
+
+    def mean(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        return self.parameters(values)[0]
+
+    def sample(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        mean, log_scale = self.parameters(values)
+        return mean + log_scale.exp() * torch.randn_like(mean)
+
+    def settings(self, widths: list[int]) -> dict[str, Any]:
+        return {"kind": self.kind, "widths": widths}

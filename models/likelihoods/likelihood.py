@@ -1,0 +1,163 @@
+"""What a family of distributions is to training: one object for one variable of a model.
+
+A family writes its networks, which the model keeps, and looks them up there by name whenever it needs them; it has no
+parameters of its own. So a copy of a model, made by `copy.deepcopy`, has families that refer to the copy's networks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
+from selfcodec.likelihoods.layout import NEUTRAL
+from selfcodec.models.config import ModelConfig
+from selfcodec.models.layers import FloatGraph
+from selfcodec.schedule import Step
+
+MOST_INPUT = ACTIVATION_MAX / 2**INPUT_FRACTION
+"""Largest input that integer networks take."""
+SIDE_BY_SIDE = 512
+"""Side of a tile where pixels are coded in a few passes: smaller ones can be decoded side by side, larger ones have
+fewer edges."""
+
+Values = dict[str, Tensor]
+"""Each variable's values (B, C, h, w): pixels in grey levels, latents as they are. What is true of a pixel variable,
+whatever is generated in its place, has the key `true NAME`."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Which images of a batch are trained without what a lossy decoder would not have; all (B,) bool.
+
+    Attributes:
+        context: the pixels already decoded are hidden from the likelihood networks.
+        truth: generated y take the place of true ones (a subset of `context`).
+    """
+
+    context: Tensor
+    truth: Tensor
+
+    @staticmethod
+    def nothing(batch: int, device: torch.device) -> Withheld:
+        none = torch.zeros(batch, dtype=torch.bool, device=device)
+        return Withheld(none, none)
+
+    @staticmethod
+    def draw(batch: int, device: torch.device, free_share: float, generated_share: float) -> Withheld:
+        context = torch.rand(batch, device=device) < free_share
+        return Withheld(context, context & (torch.rand(batch, device=device) < generated_share))
+
+    def replaced(self, target: Tensor, generated: Tensor | None) -> Tensor:
+        """The target (B, C, h, w), with what was generated, if anything, where the truth is withheld."""
+        return target if generated is None else torch.where(self.truth[:, None, None, None], generated, target)
+
+
+def pixel_input(x: Tensor) -> Tensor:
+    """Grey levels 0..255 to a network's input."""
+    return (x - NEUTRAL) / 64
+
+
+def parent_inputs(step: Step, values: Values) -> list[Tensor]:
+    """A factor's parents as inputs of its network."""
+    return [pixel_input(values[p.name]) if p.kind == "pixels" else values[p.name] for p in step.parents]
+
+
+def network(nets: nn.ModuleDict, name: str) -> FloatGraph:
+    """One of a model's networks."""
+    net = nets[name]
+    assert isinstance(net, FloatGraph)
+    return net
+
+
+def pixel_base(step: Step, values: Values, size: tuple[int, ...], cell: int) -> Tensor:
+    """What means are relative to before any phase is known: y where it is the variable downscaled, else mid-grey.
+
+    Args:
+        step: the variable's factor.
+        values: its parents, at least the first one.
+        size: (B, C, h, w) of the result, positions of `cell` x `cell` pixels.
+        cell: 1 or 2.
+    """
+    parent, target = step.parents[0], step.target
+    halvings = parent.halvings - target.halvings
+    if parent.kind == "latent" or not halvings or parent.channels != target.channels:
+        return torch.full(size, float(NEUTRAL), device=values[parent.name].device)
+    y, times = values[parent.name], (1 << halvings) // cell
+    return y.repeat_interleave(times, 2).repeat_interleave(times, 3)
+
+
+class Likelihood(ABC):
+    """p(target | parents) of one variable, `step.target`.
+
+    Subclasses have a `kind`, by which exported models name them.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, step: Step, nets: nn.ModuleDict) -> None:
+        self.step = step
+        self._nets = nets
+
+    @abstractmethod
+    def mean(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        """What stands for the variable where only its parents are known, (B, C, h, w) = `shape`."""
+
+    @abstractmethod
+    def sample(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        """A draw given the parents, (B, C, h, w) = `shape`."""
+
+
+OwnConfig = TypeVar("OwnConfig")
+
+
+class PixelLikelihood(Likelihood, Generic[OwnConfig]):
+    """p(target | parents) of a pixel variable.
+
+    Args:
+        step: the variable's factor.
+        own: the recipe's table of the family.
+        model: the recipe's table of the model.
+        nets: the model's networks.
+    """
+
+    tile: ClassVar[int]
+    """Side of the tiles, in pixels, that images of an exported model are cut into."""
+
+    @classmethod
+    @abstractmethod
+    def networks(cls, step: Step, own: OwnConfig, model: ModelConfig) -> dict[str, FloatGraph]:
+        """The networks that the family needs for a variable, new, by name."""
+
+    @abstractmethod
+    def __init__(self, step: Step, own: OwnConfig, model: ModelConfig, nets: nn.ModuleDict) -> None:
+        super().__init__(step, nets)
+
+    @abstractmethod
+    def log_prob(
+        self, values: Values, target: Tensor, withheld: Withheld, *, generate: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """How probable the variable's values are.
+
+        Args:
+            values: of the parents.
+            target: (B, C, h, w), grey levels.
+            withheld: what the networks do not see.
+            generate: whether the second result is wanted.
+
+        Returns:
+            log p(target | parents) of each image, (B,), nats; and what stands for the variable where only its parents
+            are known, (B, C, h, w), right at least where the truth is withheld; None without `generate`.
+        """
+
+    def exercise(self, values: Values, target: Tensor, withheld: Withheld, *, generate: bool) -> Tensor | None:
+        """Runs every network on what training would give it; the second result of `log_prob`."""
+        return self.log_prob(values, target, withheld, generate=generate)[1]
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What the codec's family of this kind is set by."""
