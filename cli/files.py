@@ -39,7 +39,7 @@ IMAGE_SUFFIXES = frozenset(
         "webp",
     )
 )
-"""Files of a folder that `encode` takes; files named one by one may have any name."""
+"""`encode` takes such files of a folder; files named one by one may have any name."""
 
 
 @dataclass(frozen=True)

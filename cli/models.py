@@ -12,7 +12,7 @@ from selfcodec.cli.output import complain, describe, finish, print_json, table
 from selfcodec.errors import InputError, SelfcodecError
 
 ID_DIGITS = 8
-"""Hexadecimal digits of a model's SHA-256 that a coded file carries."""
+"""A coded file carries so many hexadecimal digits of a model's SHA-256."""
 
 
 def _default_for(name: str) -> str:

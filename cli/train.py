@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PICTURE = "progress.png"
 LINE_SECONDS = 30.0
-"""Between lines where standard error is no terminal."""
+"""So many seconds lie between lines where standard error is no terminal."""
 INTERRUPTED = 130
 
 

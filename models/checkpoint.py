@@ -14,7 +14,7 @@ from selfcodec.models.selfvae import SelfVAE
 
 CHECKPOINT = "checkpoint.pt"
 _CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
-"""What a checkpoint holds."""
+"""A checkpoint holds these."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -17,13 +17,13 @@ from selfcodec.models.datasets import data_root, load_images
 from selfcodec.transforms import get_transform
 
 HELD_OUT = 500
-"""Training images at most that are kept for validation."""
+"""At most so many training images are kept for validation."""
 FLATTER_SHARE, GREY_SHARE, COARSE_SHARE, NOISY_SHARE = 0.25, 0.04, 0.3, 0.35
-"""Of augmented images."""
+"""Augmented images have these changes in such shares."""
 NOISE = 2.5
-"""Largest standard deviation of added noise, grey levels."""
+"""Added noise has at most this standard deviation in grey levels."""
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
+"""Red, green and blue have these weights (ITU-R BT.601)."""
 
 
 def training_images(train: TrainConfig, data: Path | None = None) -> tuple[np.ndarray, np.ndarray]:

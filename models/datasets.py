@@ -17,15 +17,15 @@ from selfcodec.errors import InputError
 from selfcodec.images import load_picture
 
 SCALES = (1.0, 1.4, 0.7, 0.5)
-"""At which whole images are cut into patches: a photograph at half the size is a sharper one, an enlarged one is as
-soft as cameras' own pixels, most of which are interpolated."""
+"""Whole images are cut into patches at these scales: a photograph at half the size is a sharper one, an enlarged one is
+as soft as cameras' own pixels, most of which are interpolated."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 SIDE = 64
-"""Of CelebA's and Imagenette's images as the paper uses them (section 4.1), pixels."""
+"""CelebA's and Imagenette's images have so many pixels a side as the paper uses them (section 4.1)."""
 FACE_TOP, FACE_LEFT, FACE_SIDE = 40, 15, 148
-"""The box that the paper cuts from CelebA's aligned images, pixels."""
+"""The paper cuts this box from CelebA's aligned images, in pixels."""
 FACE_SIZE = (218, 178)
-"""Height and width of those."""
+"""Those have this height and width."""
 PARTITION = "list_eval_partition.txt"
 PARTITIONS = {"train": "0", "test": "2"}
 

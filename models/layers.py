@@ -20,12 +20,12 @@ from selfcodec.networks.graph import INPUTS, PASS_THROUGH, Graph, Node
 from selfcodec.networks.integer import joined
 
 MAX_FRACTION = 10
-"""Most fraction bits of a hidden activation."""
+"""A hidden activation has at most so many fraction bits."""
 CLAMP_WEIGHT = 0.03
-"""Of squared errors by clamping against those by rounding, where formats are chosen: a rare outlier costs fewer bits
-than its error suggests (docs/decisions/0003-context.md)."""
+"""Squared errors by clamping have this weight against those by rounding where formats are chosen: a rare outlier costs
+fewer bits than its error suggests (docs/decisions/0003-context.md)."""
 GATE_FRACTION = 8
-"""Fraction bits of a sigmoid's result."""
+"""A sigmoid's result has so many fraction bits."""
 
 
 class _Round(torch.autograd.Function):

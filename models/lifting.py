@@ -13,7 +13,7 @@ _ADDED_LATER: dict[str, Table] = {
     "model": {"context": False, "finest": 0, "folds_q": 1, "blocks_head": 1},
     "train": {"patch": 32, "optimizer": "adamax", "start": "", "networks": "all", "augment": False},
 }
-"""Keys that the oldest flat recipes lack, with what was done then; of 32 x 32 pixels was their one data set."""
+"""The oldest flat recipes lack these keys, which stand with what was done then; their data set had 32 x 32 pixels."""
 
 _MOVED: dict[str, dict[str, tuple[str, str]]] = {
     "model": {
@@ -49,7 +49,7 @@ _MOVED: dict[str, dict[str, tuple[str, str]]] = {
         },
     },
 }
-"""Where the values of flat tables stand today: table and key."""
+"""The values of flat tables stand in this table today, under this key."""
 
 _UNREAD: dict[tuple[str, Any], tuple[str, ...]] = {
     ("prior", "gaussian"): ("layers", "width", "mixtures"),
@@ -58,7 +58,7 @@ _UNREAD: dict[tuple[str, Any], tuple[str, ...]] = {
     ("network", "residual"): ("growth", "layers"),
     ("likelihood", "context"): ("phases",),
 }
-"""Keys that flat recipes had to give although their kind of table does not read them."""
+"""Flat recipes had to give these keys although their kind of table does not read them."""
 
 
 def _is_flat(values: Any) -> bool:

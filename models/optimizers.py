@@ -11,8 +11,9 @@ from selfcodec.models.config import AdaMaxConfig, AdamConfig, MuonConfig, Optimi
 from selfcodec.models.selfvae import SelfVAE
 
 EPSILON = 1e-5
-"""Of Adam and AdaMax: far below the gradients of what matters. With their usual 1e-8, networks of a latent that carries
-nothing, whose gradients are noise of 1e-6, would walk at random in steps of full length, until the latent explodes."""
+"""Adam and AdaMax have this epsilon, far below the gradients of what matters. With their usual 1e-8, networks of a
+latent that carries nothing, whose gradients are noise of 1e-6, would walk at random in steps of full length, until the
+latent explodes."""
 
 
 def _matrix(weight: Tensor) -> Tensor:

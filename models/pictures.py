@@ -15,7 +15,7 @@ from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
 GAP = 2
-"""White pixels between images."""
+"""So many white pixels lie between images."""
 COLUMNS = 8
 LABEL_WIDTH = 64
 SHOWN_SIDE = 64

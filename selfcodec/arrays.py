@@ -8,7 +8,7 @@ import numpy.typing as npt
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint32]
-"""32-bit words of an entropy-coded stream."""
+"""An entropy-coded stream is made of such words."""
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

@@ -28,7 +28,7 @@ from selfcodec.zoo import Model, find_model, model_by_id
 
 DEFAULT_RUNTIME = Runtime()
 MOST_SHARES = 4
-"""Shares of an image's tiles at most that are decoded at the same time, likewise."""
+"""At most so many shares of an image's tiles are decoded at the same time, which bounds memory."""
 _GREY_MODES = ("L", "LA")
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 

@@ -15,23 +15,23 @@ EXACT_LIMIT = 1 << 24
 """float32 holds every integer of smaller magnitude."""
 
 INPUT_FRACTION = 6
-"""Fraction bits of every network input: pixels are (value - 128) / 64, latents their own value."""
+"""Every network input has so many fraction bits: pixels are (value - 128) / 64, latents their own value."""
 PARAM_FRACTION = 10
-"""Fraction bits of every network output; a mean's unit is 32 grey levels, so its step is 1/32 of one."""
+"""Every network output has so many fraction bits; a mean's unit is 32 grey levels, so its step is 1/32 of one."""
 LATENT_FRACTION = 12
-"""Fraction bits of latents and of their grids' widths."""
+"""Latents and their grids' widths have so many fraction bits."""
 PIXEL_MAX = 128
 ACTIVATION_MAX = 1023
 PARAM_MAX = (1 << 14) - 1
-"""Largest magnitudes, inclusive, of pixel inputs, of hidden activations, and of network outputs."""
+"""Pixel inputs, hidden activations and network outputs have at most these magnitudes."""
 WEIGHT_MAX = 2047
-"""Largest magnitude, inclusive, of a convolution's integer weight."""
+"""A convolution's integer weight has at most this magnitude."""
 
 SHIFT_MAX = 64
-"""Largest magnitude, inclusive, of a convolution's shift; well inside the exponents of float32."""
+"""A convolution's shift has at most this magnitude, well inside the exponents of float32."""
 
 LEAKY_SLOPE = 0.125
-"""Slope of the leaky ReLU below zero: a power of two, so that the product is exact."""
+"""The leaky ReLU has this slope below zero: a power of two, so that the product is exact."""
 
 
 def power_of_two(exponent: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from selfcodec.walk import Batch, Known, Values, filling, walk
 from selfcodec.zoo import Model
 
 Size = tuple[int, int]
-"""(height, width) in pixels."""
+"""It is (height, width) in pixels."""
 
 
 def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[tuple[slice, Batch]]:

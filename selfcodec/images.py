@@ -40,7 +40,7 @@ _DEEP = "it has more than 8 bits a sample; convert it to 8 bits first, for examp
 _DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
 _PALETTE_ENTRIES = 256
 _HEAD_BYTES = 2**16
-"""Of a file, in which its codestream's header must begin."""
+"""A codestream's header must begin in so many first bytes of a file."""
 
 _warning_filters = threading.Lock()
 

@@ -21,13 +21,13 @@ import enum
 from selfcodec.errors import InputError
 
 DEFAULT_QUALITY = 50
-"""Of latents' grids, from 1 to 100: the grid that the model was made with."""
+"""Latents have the grid that the model was made with at this quality."""
 MAX_TRANSFORMS = 15
-"""Largest K: the file stores a level in 0..15."""
+"""K is at most this: the file stores a level in 0..15."""
 MIN_QUALITY, MAX_QUALITY = 1, 100
-"""Of the latents' grids: the file stores a quality in 1..100."""
+"""Latents' grids have a quality in these bounds, which the file stores in a byte."""
 MAX_SEED = 2**32 - 1
-"""Largest seed: the file stores one in 32 bits."""
+"""A seed is at most this: the file stores one in 32 bits."""
 
 
 class Mode(enum.IntEnum):

@@ -11,7 +11,7 @@ from selfcodec.schedule import Shape, Step, build_schedule
 
 SPEC_VERSION = 2
 Settings = dict[str, Any]
-"""Of one variable: `kind`, and what that family is set by."""
+"""A variable's settings are its `kind`, and what that family is set by."""
 
 
 @dataclass(frozen=True)

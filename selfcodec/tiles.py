@@ -13,9 +13,9 @@ import numpy.typing as npt
 Sample = TypeVar("Sample", bound=np.generic)
 
 BATCH_PIXELS = 1 << 18
-"""Pixels of one batch of tiles at most, which bounds memory."""
+"""A batch of tiles has at most so many pixels, or one tile, which bounds memory."""
 TILE_MULTIPLE = 16
-"""Tiles' sides are multiples of it, so that y seldom has a cell that is cut off. Part of the format."""
+"""Tiles' sides are multiples of it, so that y seldom has a cell that is cut off. This is part of the format."""
 
 
 @dataclass(frozen=True)

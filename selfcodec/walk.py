@@ -26,7 +26,7 @@ from selfcodec.transforms import get_transform
 from selfcodec.zoo import Model
 
 Values = dict[str, Int64]
-"""Of a batch: each variable's values (B, C, h, w), pixels 0..255, latents in 2**-12."""
+"""A batch has these values by variable, (B, C, h, w): pixels 0..255, latents in 2**-12."""
 
 
 @dataclass

@@ -39,9 +39,9 @@ DEFAULT_MODELS = {
     Mode.CR: "cifar10-downscale",
     Mode.LOSSLESS: "photo",
 }
-"""What codes an image where no model is named, by mode."""
+"""These code an image where no model is named, by mode."""
 METADATA_KEY = "selfcodec"
-"""The one entry of the weights file's metadata: JSON with `spec` and `graphs`."""
+"""The weights file's metadata have this one entry: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
 
 

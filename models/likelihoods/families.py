@@ -11,6 +11,6 @@ from selfcodec.models.likelihoods.posterior import Gaussian, Posterior, Uniform
 from selfcodec.models.likelihoods.reconstruction import Reconstruction
 
 PIXELS: dict[str, type[PixelLikelihood[Any]]] = {family.kind: family for family in (Phases, Context, Reconstruction)}
-"""Of pixel variables, by the kind of the recipe's table."""
+"""Pixel variables have these families, by the kind of the recipe's table."""
 POSTERIORS: dict[str, type[Posterior]] = {family.kind: family for family in (Uniform, Gaussian)}
-"""Of latents, likewise."""
+"""Latents have these posteriors, likewise."""

@@ -20,10 +20,10 @@ from selfcodec.models.layers import FloatGraph
 from selfcodec.schedule import Step
 
 MOST_INPUT = ACTIVATION_MAX / 2**INPUT_FRACTION
-"""Largest input that integer networks take."""
+"""Integer networks take inputs of at most this magnitude."""
 SIDE_BY_SIDE = 512
-"""Side of a tile where pixels are coded in a few passes: smaller ones can be decoded side by side, larger ones have
-fewer edges."""
+"""A tile has this side where pixels are coded in a few passes: smaller ones can be decoded side by side, larger ones
+have fewer edges."""
 
 Values = dict[str, Tensor]
 """Each variable's values (B, C, h, w): pixels in grey levels, latents as they are. What is true of a pixel variable,

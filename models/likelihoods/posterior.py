@@ -19,8 +19,9 @@ from selfcodec.models.networks import Style, encoder
 from selfcodec.schedule import Step, Variable
 
 MOST_WIDTH = MOST_INPUT
-"""Of a uniform posterior, so that its noise stays inside what integer networks take. Without a bound the width of a
-latent that carries nothing grows for ever, and its readers learn from noise that no file will show them."""
+"""A uniform posterior has at most this width, so that its noise stays inside what integer networks take. Without a
+bound the width of a latent that carries nothing grows for ever, and its readers learn from noise that no file will
+show them."""
 
 
 class Posterior(ABC):

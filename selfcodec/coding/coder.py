@@ -28,22 +28,23 @@ from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
 
 Symbols = Sequence[Int64] | Int64 | UInt8
-"""Of each image (n,); as many of each, (B, n), where it is an array."""
+"""Each image has (n,) of them; an array has as many of each, (B, n)."""
 Frequencies = Sequence[Float64] | Float64 | UInt16
-"""Exact integers, not normalised: of each image's symbols (n, count)."""
+"""They are exact integers, not normalised: of each image's symbols (n, count)."""
 
 ALPHABET = 16
 """A number is coded as two symbols of this many values, the high one first."""
 CHUNK = 8192
-"""Numbers of an image whose symbols are coded together: all high ones, then all low ones. Part of the format."""
+"""So many numbers of an image are coded together: all high symbols, then all low ones, then escapes. This is part of
+the format."""
 PRECISION = 24
 """Probabilities are multiples of 2**-24, at least 1: constriction's default."""
 STATE_WORDS = 2
-"""32-bit words of an ANS coder's state."""
+"""An ANS coder's state has so many 32-bit words."""
 ESCAPE_DIGITS = 7
-"""Hexadecimal digits of an escape at most."""
+"""An escape has at most so many hexadecimal digits."""
 _LENGTHS = np.ldexp(1.0, np.arange(ESCAPE_DIGITS)[::-1])
-"""Frequencies of an escape's number of digits less one: each is half as frequent as the one before."""
+"""An escape's number of digits less one has these frequencies: each is half as frequent as the one before."""
 _UNIFORM = np.ones(ALPHABET)
 
 _MODEL = constriction.stream.model.Categorical(perfect=False)
@@ -96,7 +97,7 @@ class Stream:
 
 
 Notes = tuple[Symbols, Frequencies]
-"""Symbols with their frequencies."""
+"""They are symbols with their frequencies."""
 
 
 def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Symbols, Frequencies, Float64]:

@@ -28,9 +28,9 @@ from selfcodec.coding.tables import (
 from selfcodec.fixed_point import PARAM_FRACTION
 
 INTERPOLATION_BITS = 12
-"""Fraction bits of a position between two table entries."""
+"""A position between two table entries has so many fraction bits."""
 WINDOW = 4
-"""Numbers that a `window` leaves possible."""
+"""A `window` leaves so many numbers possible."""
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from selfcodec.errors import ModelError
 TABLES = Path(__file__).parents[1] / "data" / "tables.npz"
 
 PIXEL_LOG_SCALES = (-2.5, 5.5)
-"""Natural logarithm of a logistic's scale in grey levels: [low, high)."""
+"""The natural logarithm of a logistic's scale, in grey levels, lies in [low, high)."""
 LATENT_LOG_SCALES = (-4.0, 4.0)
-"""Natural logarithm of a Gaussian's standard deviation: [low, high)."""
+"""The natural logarithm of a Gaussian's standard deviation lies in [low, high)."""
 LOG_SCALE_STEP = 1 / 32
 COUPLING_LIMIT = 2.0
-"""Largest magnitude of a coupling layer's log-scale."""
+"""A coupling layer's log-scale has at most this magnitude."""
 CDF_BITS = 30
 """A CDF entry is the probability times 2**30."""
 CDF_RANGE = 20

@@ -36,7 +36,7 @@ _MODE_OFFSET = len(MAGIC) + 1
 _WORD_BYTES = 4
 
 SectionsFor = Callable[[bytes, Mode, int], tuple[str, ...]]
-"""(model id, mode, level) -> names of the sent variables in order; InputError for a level out of range."""
+"""It tells the sent variables' names in order from model id, mode and level; InputError for a level out of range."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
 
 MAX_METADATA = 2**24
-"""Bytes of metadata once decompressed."""
+"""Metadata have at most so many bytes once decompressed."""
 
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"

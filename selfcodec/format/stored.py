@@ -23,14 +23,15 @@ _RAW, _PNG, _WEBP = 0, 1, 2
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _WEBP_MODES = {"L": "RGB", "LA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
-"""What each mode is inside a WebP."""
+"""Each mode is another one inside a WebP."""
 _WEBP_SIDE = 2**14 - 1
 _WEBP_PIXELS = 2**24
-"""Pixels at most of a WebP that is written, whose encoder takes 27 bytes for each."""
+"""A WebP is written of at most so many pixels, since its encoder takes 27 bytes for each."""
 _WEBP_HEADER = struct.Struct("<4sI4s4sIBI")
-"""RIFF, size of what follows, WEBP, VP8L, size of its body, 2F, and width - 1, height - 1, alpha, version in bits."""
+"""A file begins with RIFF, size of what follows, WEBP, VP8L, size of its body, 2F, and in bits width - 1, height - 1,
+alpha and version."""
 _FEW_SAMPLES = 2**18
-"""Where trying both does not take long; only of tiny images a PNG is smaller than a WebP."""
+"""Up to so many samples trying both does not take long; only of tiny images a PNG is smaller than a WebP."""
 
 
 def _raw_size(mode: str, width: int, height: int) -> int | None:

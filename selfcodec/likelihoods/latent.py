@@ -19,7 +19,7 @@ from selfcodec.schedule import Step
 LATENT_BITS = 13
 """Means and edges of latents are in units of 2**-13."""
 CENTRE = 128
-"""The number that codes the grid point nearest to a latent's mean."""
+"""This number codes the grid point nearest to a latent's mean."""
 
 
 def latent_mixture(logits: Int64, means: Int64, log_scales: Int64, widths: Int64) -> tuple[Mixture, Int64]:

@@ -15,15 +15,15 @@ import numpy as np
 from selfcodec.arrays import Int64
 
 NEUTRAL = 128
-"""The grey level that networks see as 0, as beyond an image's border."""
+"""Networks see this grey level as 0, as beyond an image's border."""
 MEAN_UNIT = 32
-"""Grey levels for one unit of a mean output."""
+"""One unit of a mean output is so many grey levels."""
 PIXEL_BITS = 5
 """Means and edges of pixels are in units of 2**-5 grey levels."""
 LOG_SCALE_OFFSET = 2.0
-"""Added to a raw log-scale."""
+"""It is added to a raw log-scale."""
 WINDOW_BELOW = 2
-"""How many of the values that a known sum leaves possible lie below 4 y minus the other pixels."""
+"""Of the values that a known sum leaves possible so many lie below 4 y minus the other pixels."""
 
 
 @dataclass(frozen=True)
@@ -89,32 +89,32 @@ def known_sum_phase(phase: int, phases: int, known_sum: bool) -> bool:
 CONTEXT_FOLD = 2
 """A trunk's features come at half the variable's resolution, four pixels' in each position (depth to space)."""
 CONTEXT_REACH = 4
-"""Rows above, and columns to the left and right, that the context reaches."""
+"""The context reaches so many rows above, and so many columns to the left and right."""
 NEIGHBOURS = tuple(
     (row, column)
     for row in range(-CONTEXT_REACH, 1)
     for column in range(-CONTEXT_REACH, CONTEXT_REACH + 1)
     if (row, column) < (0, 0)
 )
-"""(row, column) of every neighbour relative to the pixel, all decoded before it."""
+"""Every neighbour has this (row, column) relative to the pixel; all are decoded before it."""
 BASE_NEIGHBOURS = tuple(NEIGHBOURS.index(at) for at in ((0, -1), (-1, 0), (-1, -1), (-1, 1)))
-"""Those whose average is the pixel's base."""
+"""The average of these neighbours is the pixel's base."""
 ACTIVITY_NEIGHBOURS = tuple(NEIGHBOURS.index(at) for at in ((0, -1), (0, -2), (-1, 0), (-2, 0), (-1, -1), (-1, 1)))
-"""Those whose distances from the base make the pixel's activity."""
+"""The distances of these neighbours from the base make the pixel's activity."""
 ACTIVITY_CHANNELS = 3
 """Distances are summed as if over this many channels."""
 ACTIVITY_RANGE = (3, 13)
 """Activity is the number of binary digits of that sum, within these bounds."""
 ACTIVITY_WITHOUT = 9
-"""Activity where no neighbour is known."""
+"""The activity has this value where no neighbour is known."""
 ACTIVITY_CENTRE = 7
-"""Activity that heads see as 0; one more is half a unit of their inputs."""
+"""Heads see this activity as 0; one more is half a unit of their inputs."""
 ACTIVITY_UNIT = 5
-"""Activity at which a unit of the network's inputs is one grey level; one more doubles it."""
+"""At this activity a unit of a head's inputs is one grey level; one more doubles it."""
 ACTIVITY_MEAN_UNIT = 4
-"""Grey levels for one unit of a mean output at that activity."""
+"""At that activity one unit of a mean output is so many grey levels."""
 ACTIVITY_LOG_SCALE = 710
-"""What an activity of one more adds to raw log-scales, in 2**-10: the natural logarithm of 2."""
+"""An activity of one more adds this to raw log-scales, in 2**-10: the natural logarithm of 2."""
 
 
 def context_inputs(channels: int) -> int:

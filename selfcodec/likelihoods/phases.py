@@ -29,7 +29,7 @@ from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 FLAG = 1 << INPUT_FRACTION
-"""The number 1 as a network's input."""
+"""It is the number 1 as a network's input."""
 _COEFFICIENT_DROP = PARAM_FRACTION - PIXEL_BITS
 
 

@@ -18,7 +18,7 @@ from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 _DROP = PARAM_FRACTION - (MEAN_UNIT.bit_length() - 1)
-"""Fraction bits of an output in grey levels."""
+"""An output in grey levels has so many fraction bits."""
 
 
 class Reconstruction(Likelihood):

@@ -13,7 +13,7 @@ from selfcodec.networks.integer import Runtime
 from selfcodec.networks.windows import Network
 
 LIMIT = 1 << 24
-"""Largest magnitude of v and u in 2**-12, inclusive: 4096."""
+"""v and u have at most this magnitude in 2**-12: 4096."""
 
 
 def latent_input(z: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ OPS = (
 INPUTS = ("pixels", "latent", "plane")
 ACTIVATIONS = ("none", "relu", "leaky")
 PASS_THROUGH = ("concat", "fold", "unfold")
-"""Nodes that only move values: they share the fixed-point format of their inputs.
+"""These nodes only move values: they share the fixed-point format of their inputs.
 
 `fold` and `unfold` are PyTorch's `pixel_unshuffle` and `pixel_shuffle` by 2: of what is not folded, channel c at row
 2 y + i and column 2 x + j is, of what is, channel 4 c + 2 i + j at row y and column x.

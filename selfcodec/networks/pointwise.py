@@ -20,11 +20,11 @@ from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
 
 POSITIONS_AT_ONCE = 1 << 11
-"""So that what one step of a network leaves is still in a processor's cache at the next."""
+"""So many positions run together: what one step of a network leaves is still in a processor's cache at the next."""
 _HALF = np.float32(0.5)
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
 _SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
-"""Columns of the settings."""
+"""Settings have these columns."""
 
 
 @compiled

@@ -42,7 +42,7 @@ from selfcodec.networks.graph import Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
 Span = tuple[int, int]
-"""Positions [low, high) along height or width."""
+"""It is of positions [low, high) along height or width."""
 
 
 def _halvings(node: Node) -> int:

@@ -22,7 +22,7 @@ from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inpu
 from selfcodec.networks.pointwise import PointwiseNetwork
 
 HEAD_PIXELS = 1 << 14
-"""Pixels whose heads run together where nothing has to wait."""
+"""The heads of so many pixels run together where nothing has to wait."""
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ FREQUENCY_BITS = 16
 MIXTURE_BITS = 16
 """The largest weight of a mixture has this many binary digits and one."""
 _FREQUENCY_MOST = (1 << FREQUENCY_BITS) - 2
-"""So that with the floor added it still fits into 16 bits."""
+"""A frequency has at most this value, so that with the floor added it still fits into 16 bits."""
 _MEAN_ACTIVITY = ACTIVITY_UNIT - (ACTIVITY_MEAN_UNIT.bit_length() - 1) - PIXEL_BITS + PARAM_FRACTION
-"""Activity at which a mean output is in units of 2**-PIXEL_BITS grey levels."""
+"""At this activity a mean output is in units of 2**-PIXEL_BITS grey levels."""
 _COEFFICIENT_DROP = PARAM_FRACTION - PIXEL_BITS
 _LOG_SCALE_UNIT = round(LOG_SCALE_STEP * 2**PARAM_FRACTION)
 _LOG_SCALE_OFFSET = _LOG_SCALE_UNIT // 2 - round(PIXEL_LOG_SCALES[0] * 2**PARAM_FRACTION)
@@ -43,7 +43,7 @@ _CDF_DROP = INVERSE_BITS + PIXEL_BITS - CDF_STEP_BITS - INTERPOLATION_BITS
 _CDF_HALF = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
 _CDF_LAST = 2 * _CDF_HALF - 1
 _CDF_FAR = _CDF_HALF << _CDF_DROP
-"""A distance from which on the CDF does not change, as at most of a symbol's edges."""
+"""From this distance on the CDF does not change, as at most of a symbol's edges."""
 _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
