@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ MODEL = {
     "network": {"width": 8, "blocks": 1, "encoder_width": 8},
     "likelihood": {"mixtures": 2, "head_width": 8},
 }
+MODELS = "SELFCODEC_MODELS"
 TRAIN = {
     "dataset": "tiny",
     "batch": 16,
@@ -85,17 +87,25 @@ def _assume_photographs(model: SelfVAE) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_dir(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that holds the model folder `tiny`; $SELFCODEC_MODELS names it from here on."""
+def tiny_model_dir(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that holds the model folder `tiny`; $SELFCODEC_MODELS names it in the tests that ask for it."""
     folder = tmp_path_factory.mktemp("models")
-    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = SelfVAE(tiny_recipe.model).eval()
         _assume_photographs(model)
         images = ImageSet.build(patches[:32], "downscale", 1, flip=False, device=torch.device("cpu"))
         write_model(folder / "tiny", export_model(tiny_recipe, model, images), tiny_recipe, {"steps": 0})
-        patch.setenv("SELFCODEC_MODELS", str(folder))
-        yield folder
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _tiny_model_is_installed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In tests that ask for it and for no other models; what one test asks for is not there in the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "tiny_model_dir" in request.fixturenames and MODELS not in os.environ:
+            patch.setenv(MODELS, str(request.getfixturevalue("tiny_model_dir")))
+        yield
 
 
 @pytest.fixture(scope="session")
