@@ -52,6 +52,7 @@ class SelfVAE(nn.Module):
         self.shape = shape
         self.nets = nn.ModuleDict()
         self.log_widths = nn.ParameterDict()
+        self._of_pixels: list[str] = []
         self.pixels: dict[str, PixelLikelihood[Any]] = {}
         self.latents: dict[str, LatentLikelihood] = {}
         self.posteriors: dict[str, Posterior] = {}
@@ -60,7 +61,8 @@ class SelfVAE(nn.Module):
         self.prior = build_prior(
             config.prior, config.u.channels, config.network, weight_norm=config.network.weight_norm
         )
-        self.latents.update({s.name: TopLatent(s, self.nets, self.prior) for s in self.steps if not s.parents})
+        self._top = TopLatent(self.steps[0], self.nets, self.prior)
+        self.latents[self.steps[0].name] = self._top
 
     def _build(self, step: Step) -> None:
         """One factor's networks, in an order by which a seed always gives the same weights, and its families."""
@@ -73,7 +75,9 @@ class SelfVAE(nn.Module):
         if step.target.kind == "pixels":
             own = self.config.likelihood_of(step.name)
             family = PIXELS[own.kind]
-            self.nets.update(family.networks(step, own, self.config))
+            nets = family.networks(step, own, self.config)
+            self.nets.update(nets)
+            self._of_pixels += nets
             self.pixels[step.name] = family(step, own, self.config, self.nets)
         elif step.parents:
             self.nets.update(Latent.networks(step, self.config))
@@ -83,15 +87,12 @@ class SelfVAE(nn.Module):
         """Every network with its name, the prior's couplings included."""
         for name in self.nets:
             yield name, network(self.nets, name)
-        for i, net in enumerate(self.prior.networks()):
-            yield f"f_{i}", net
+        yield from self._top.networks()
 
     def pixel_networks(self) -> Iterator[FloatGraph]:
         """The networks of the pixel variables' likelihoods: trunks and heads."""
-        steps = [f"p_{name}" for name in self.pixels]
-        for name, net in self.graphs():
-            if any(name == step or name.startswith(f"{step}_") for step in steps):
-                yield net
+        for name in self._of_pixels:
+            yield network(self.nets, name)
 
     def likelihood(self, name: str) -> Likelihood:
         """The likelihood of any variable."""

@@ -61,8 +61,8 @@ def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor
     base = torch.where(count > 0, average, fallback.permute(0, 2, 3, 1))  # (B, H, W, C)
     distance = (values - base[:, :, :, None]) * inside
     total = distance[:, :, :, ACTIVITY_NEIGHBOURS].abs().sum((3, 4)) * ACTIVITY_CHANNELS / c
-    digits = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # (B, H, W)
-    activity = torch.where(count[..., 0] > 0, digits, float(ACTIVITY_WITHOUT))[..., None]
+    length = torch.frexp(torch.floor(total))[1].to(x.dtype).clamp(*ACTIVITY_RANGE)  # binary digits, (B, H, W)
+    activity = torch.where(count[..., 0] > 0, length, float(ACTIVITY_WITHOUT))[..., None]
     unit = torch.exp2(activity - ACTIVITY_UNIT)
     scaled = (distance / unit[..., None]).clamp(-MOST_INPUT, MOST_INPUT).reshape(b, h, w, -1)
     return (
@@ -90,8 +90,8 @@ def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Te
         pass
     scaled = torch.from_numpy(inputs).mul_(2.0**-INPUT_FRACTION)
     rows = (scaled, torch.from_numpy(bases).to(x.dtype), torch.from_numpy(activity).to(x.dtype))
-    seen, base, digits = (values.view(b, h, w, -1) for values in rows)
-    return seen, base, digits
+    seen, base, found = (values.view(b, h, w, -1) for values in rows)
+    return seen, base, found
 
 
 @torch.no_grad()

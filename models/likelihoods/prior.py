@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from selfcodec.fixed_point import PARAM_FRACTION
+from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood, fixed_point
 from selfcodec.models.likelihoods.likelihood import Values
 from selfcodec.models.priors import Prior
@@ -28,6 +30,11 @@ class TopLatent(LatentLikelihood):
     def __init__(self, step: Step, nets: nn.ModuleDict, prior: Prior) -> None:
         super().__init__(step, nets)
         self._prior = prior
+
+    def networks(self) -> Iterator[tuple[str, FloatGraph]]:
+        """The prior's couplings by name."""
+        for i, net in enumerate(self._prior.networks()):
+            yield f"f_{i}", net
 
     def to_grid(self, z: Tensor) -> Tensor:
         return self._prior.inverse_map(z)[0]
@@ -64,5 +71,5 @@ class TopLatent(LatentLikelihood):
             "kind": self.kind,
             "widths": widths,
             "density": dict(zip(names, components, strict=True)),
-            "couplings": len(list(self._prior.networks())),
+            "couplings": len(list(self.networks())),
         }

@@ -185,6 +185,6 @@ def unfolded(trunk: Tensor) -> Int16:
     """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
     b, depth, h, w = trunk.shape
     fold = CONTEXT_FOLD
-    rows = np.empty((b, h, fold, w, fold, depth // fold**2), dtype=np.int16)
-    rows[...] = trunk.cpu().view(b, -1, fold, fold, h, w).permute(0, 4, 2, 5, 3, 1).numpy()
-    return rows.reshape(b, h * fold, w * fold, -1)
+    out = np.empty((b, h, fold, w, fold, depth // fold**2), dtype=np.int16)
+    out[...] = trunk.cpu().view(b, -1, fold, fold, h, w).permute(0, 4, 2, 5, 3, 1).numpy()
+    return out.reshape(b, h * fold, w * fold, -1)

@@ -1,0 +1,111 @@
+"""Values of variables apart from files: inferred, given, completed, drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import variants
+from PIL import Image
+
+from selfcodec.arrays import UInt8
+from selfcodec.codec import Settings, encode_picture
+from selfcodec.errors import InputError
+from selfcodec.generation import infer, render, sample_images
+from selfcodec.images import from_image
+from selfcodec.modes import Mode
+from selfcodec.networks.integer import Runtime
+from selfcodec.zoo import Model
+
+pytest_plugins = ("model_fixtures",)
+
+SIZE = (24, 40)
+
+
+@pytest.fixture
+def images(photo: UInt8) -> UInt8:
+    """Five pieces of a photograph, (5, 24, 40, 3)."""
+    return np.stack([photo[t : t + SIZE[0], t : t + SIZE[1]] for t in range(0, 40, 8)])
+
+
+def psnr(a: UInt8, b: UInt8) -> float:
+    return float(10 * np.log10(255**2 / np.square(a.astype(float) - b).mean()))
+
+
+@pytest.mark.parametrize("name", variants.NAMES)
+def test_everything_that_is_inferred_renders_to_the_images(models: dict[str, Model], images: UInt8, name: str) -> None:
+    if models[name].spec.tile < max(SIZE):
+        images = images[:, :16, :32]
+    values = infer(images, models[name])
+    assert list(values) == [step.name for step in models[name].steps]
+    assert (values["x"].transpose(0, 2, 3, 1) == images).all()
+    size = (images.shape[1], images.shape[2])
+    assert (render(values, len(images), size, models[name]) == images).all()
+
+
+def test_inferred_values_do_not_depend_on_how_networks_run(models: dict[str, Model], images: UInt8) -> None:
+    values = infer(images, models["deep"])
+    again = infer(images, models["deep"], Runtime(batch=2, channels_last=False, window=8))
+    assert all((values[name] == again[name]).all() for name in values)
+    latents = {name: value for name, value in values.items() if name[0] in "uz"}
+    pictures = render(latents, 5, SIZE, models["deep"])
+    assert (render(latents, 5, SIZE, models["deep"], runtime=Runtime(batch=2, window=8)) == pictures).all()
+
+
+def test_inferred_latents_render_to_what_fine_grids_give(models: dict[str, Model], images: UInt8) -> None:
+    """Values are files without the grids: at the finest quality, rs2 is nearly the same picture."""
+    values = infer(images[:1], models["tiny"])
+    rendered = render({name: values[name] for name in ("u", "z1")}, 1, SIZE, models["tiny"])[0]
+    settings = Settings(Mode.RS2, quality=100)
+    picture = from_image(Image.fromarray(images[0]))
+    encoded = encode_picture(picture, settings, models["tiny"], verify=False, expect=True, fallback=False)
+    assert encoded.expected is not None
+    assert psnr(rendered, encoded.expected) > 40
+
+
+def test_y_alone_is_enlarged(models: dict[str, Model], images: UInt8) -> None:
+    """Super-resolution: nothing but y is given, and the picture keeps to it better than one from nothing."""
+    values = infer(images, models["tiny"])
+    enlarged = render({"y1": values["y1"]}, 5, SIZE, models["tiny"])
+    nothing = render({}, 5, SIZE, models["tiny"])
+    assert psnr(enlarged, images) > psnr(nothing, images) + 3
+
+
+def test_a_seed_draws_what_is_not_given_and_keeps_what_is(models: dict[str, Model], images: UInt8) -> None:
+    values = infer(images, models["tiny"])
+    first, again, other = (
+        render({"u": values["u"], "y1": values["y1"]}, 5, SIZE, models["tiny"], seed=seed) for seed in (1, 1, 9)
+    )
+    assert (first == again).all()
+    assert (first != other).any()
+    alone = render({"u": values["u"][2:3], "y1": values["y1"][2:3]}, 1, SIZE, models["tiny"], seed=3)
+    assert (alone[0] == first[2]).all()  # image i is drawn from seed + i
+
+
+def test_samples_are_renders_of_nothing(models: dict[str, Model]) -> None:
+    drawn = sample_images(models["tiny"], 3, (16, 24), 5)
+    assert (drawn == render({}, 3, (16, 24), models["tiny"], seed=5)).all()
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ({"w": np.zeros((1, 2, 2, 2), np.int64)}, "no variable 'w'"),
+        ({"u": np.zeros((1, 2, 2, 2), np.int64)}, r"give \(1, 2, 3, 5\) of int64"),
+        ({"u": np.zeros((1, 2, 3, 5))}, "of int64"),
+        ({"y1": np.full((1, 3, 12, 20), 256, np.int64)}, "pixels go from 0 to 255"),
+        ({"y1": np.full((1, 3, 12, 20), -1, np.int64)}, "pixels go from 0 to 255"),
+    ],
+)
+def test_values_that_are_none_are_refused(models: dict[str, Model], known: dict[str, np.ndarray], text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        render(known, 1, SIZE, models["tiny"])
+
+
+def test_images_are_of_a_size_that_the_model_has(models: dict[str, Model], photo: UInt8) -> None:
+    for size in ((33, 8), (0, 8), (8, -1)):
+        with pytest.raises(InputError, match="pixels"):
+            render({}, 1, size, models["tiled"])
+    with pytest.raises(InputError, match="at least 1"):
+        render({}, 0, (8, 8), models["tiled"])
+    with pytest.raises(InputError, match="pixels"):
+        infer(photo[None], models["tiled"])
