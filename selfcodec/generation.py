@@ -24,7 +24,7 @@ def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[t
     if count < 1:
         raise InputError(f"the number of images must be at least 1, not {count}")
     if not 1 <= min(size) <= max(size) <= tile:
-        raise InputError(f"this model's pictures have 1×1 to {tile}×{tile} pixels here, not {size[1]}×{size[0]}")
+        raise InputError(f"this model's pictures have 1×1 up to {tile}×{tile} pixels here, not {size[1]}×{size[0]}")
     most = together(size, runtime.batch)
     for start in range(0, count, most):
         part = slice(start, min(start + most, count))

@@ -25,7 +25,7 @@ from selfcodec.models.likelihoods.prior import TopLatent
 from selfcodec.models.parsing import kinds
 from selfcodec.models.selfvae import SelfVAE
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = {*FAMILIES, *PIXELS, *POSTERIORS, *kinds(XLikelihoodConfig)}
 """Names of the kinds."""
 CLASSES = {

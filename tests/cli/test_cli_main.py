@@ -14,7 +14,7 @@ from selfcodec import codec
 from selfcodec.cli.main import main
 
 pytest_plugins = ("command_line", "model_fixtures")
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.parametrize(

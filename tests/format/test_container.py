@@ -19,7 +19,7 @@ from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
 GOLDEN = "93 5356100c 201f5e1f c0dec374 85180101 01010101 01000000 ffffffff 03000000 04000000 05000000 06000000"
 GOLDEN_STORED = "9353561425010101c72358916d00616263"
-FORMAT_PAGE = Path(__file__).parents[1] / "docs" / "format.md"
+FORMAT_PAGE = Path(__file__).parents[2] / "docs" / "format.md"
 
 
 def one_level(model_id: bytes, mode: Mode, level: int) -> tuple[str, ...]:
