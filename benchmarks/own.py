@@ -9,11 +9,12 @@ from pathlib import Path
 
 from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options
 from selfcodec.benchmarks.results import CoderInfo
-from selfcodec.codec import DEFAULT_RUNTIME, Settings, decode_file, encode_picture, open_file
+from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
 from selfcodec.modes import Mode, has_level
-from selfcodec.networks.integer import Runtime
+from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
+from selfcodec.settings import Settings
 from selfcodec.zoo import DEFAULT_MODELS, Model, find_model
 
 QUALITIES = (25, 50, 75)

@@ -1,4 +1,4 @@
-"""Turns a trained model into integers: weights, formats, overflow proofs, grid steps."""
+"""Turns a trained model into integers: weights, formats, overflow proofs, grid widths."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.layers import FloatGraph, integer_weights
-from selfcodec.models.likelihoods.latent import fixed_point
+from selfcodec.models.likelihoods.latent import to_integers
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import calibrate
 from selfcodec.networks.graph import Node
@@ -58,7 +58,7 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
 
 @torch.no_grad()
 def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tensor]:
-    """Grid step of every latent by channel, real, (C,): as its posterior has it, or measured on images.
+    """Width of every latent's grid by channel, real, (C,): as its posterior has it, or measured on images.
 
     Raises:
         InputError: images are needed and not there.
@@ -94,7 +94,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         tensors.update(own)
     variables = {name: pixels.settings() for name, pixels in model.pixels.items()}
     for name, width in calibrated_widths(model, images).items():
-        variables[name] = model.latents[name].settings([max(1, s) for s in fixed_point(width, LATENT_FRACTION)])
+        variables[name] = model.latents[name].settings([max(1, s) for s in to_integers(width, LATENT_FRACTION)])
     spec = Spec(
         version=SPEC_VERSION,
         name=recipe.name,

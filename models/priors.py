@@ -1,7 +1,7 @@
-"""Priors p(u): a factorised base density of v and an invertible map u = f(v) (paper eq. 3, 12, 13).
+"""Priors p(u): a density of v that factorises, and an invertible map u = f(v) (paper eq. 3, 12, 13).
 
-`gaussian` and `mog` are bases with f the identity; `realnvp` puts affine coupling layers (paper eq. 5) on the Gaussian
-base. Coded files carry v on a grid; the decoder computes u = f(v).
+`gaussian` and `mog` are densities with f the identity; `realnvp` puts affine coupling layers (paper eq. 5) on the
+Gaussian one. Coded files carry v on a grid; the decoder computes u = f(v).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from selfcodec.models.networks import Style, coupling
 
 
 class Prior(nn.Module):
-    """Standard Gaussian base and no map: v = u."""
+    """A standard Gaussian and no map: v = u."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Prior(nn.Module):
         yield from ()
 
     def components(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, means and log-scales of the base density's mixture, each (M, C)."""
+        """Logits, means and log-scales of the density's mixture, each (M, C)."""
         zero = torch.zeros(1, self.channels)
         return zero, zero, zero
 
@@ -42,7 +42,7 @@ class Prior(nn.Module):
         """v = f^-1(u) and log|det df^-1/du| summed over each image, (B,)."""
         return u, u.new_zeros(len(u))
 
-    def base_log_prob(self, v: Tensor, width: Tensor | None = None) -> Tensor:
+    def density_log_prob(self, v: Tensor, width: Tensor | None = None) -> Tensor:
         """Log-density of v, or with `width` the log-mass of the bin of that width around v; (B, C, H, W), nats."""
         logits, means, log_scales = (p.to(v.device)[:, None, :, None, None] for p in self.components())
         if width is None:
@@ -51,7 +51,7 @@ class Prior(nn.Module):
             log_prob = gaussian_bin_log_prob(v, means, log_scales, width)
         return torch.logsumexp(torch.log_softmax(logits, 0) + log_prob, 0)
 
-    def sample_base(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    def sample_density(self, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """A draw of v, (B, C, H, W)."""
         logits, means, log_scales = (p.detach().to(device) for p in self.components())
         b, c, h, w = shape
@@ -62,7 +62,7 @@ class Prior(nn.Module):
     def log_prob(self, u: Tensor) -> Tensor:
         """log p(u) of each image (paper eq. 4), (B,), nats."""
         v, log_det = self.inverse_map(u)
-        return self.base_log_prob(v).sum((1, 2, 3)) + log_det
+        return self.density_log_prob(v).sum((1, 2, 3)) + log_det
 
 
 class MixturePrior(Prior):

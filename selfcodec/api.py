@@ -51,7 +51,8 @@ def encode(
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         strip: leave ICC profile, EXIF and XMP out.
-        verify: decode the result again and compare: alpha, and where it is lossless the colours.
+        verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
+            with what the encoder expects.
 
     Raises:
         InputError: the image or a setting is not one that selfcodec takes, or the target cannot be reached.
@@ -61,7 +62,7 @@ def encode(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
     if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
             raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):

@@ -18,15 +18,14 @@ from selfcodec.format import sidedata
 from selfcodec.format.container import Container, Header, cut, pack, unpack
 from selfcodec.format.stored import unpack_stored
 from selfcodec.images import Picture, to_image
-from selfcodec.modes import DEFAULT_QUALITY, Mode, default_level, sent_variables, tuned_latents
-from selfcodec.networks.integer import Runtime
+from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables, tuned_latents
+from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.parallel import mapped
-from selfcodec.settings import Settings as Settings  # callers of encode_picture find it here
+from selfcodec.settings import Settings, whole_number
 from selfcodec.tiles import Box, by_size, shares, tile_boxes
 from selfcodec.walk import Batch, Received, Sent, Source, filling, walk
 from selfcodec.zoo import Model, find_model, model_by_id
 
-DEFAULT_RUNTIME = Runtime()
 MOST_SHARES = 4
 """At most so many shares of an image's tiles are decoded at the same time, which bounds memory."""
 _GREY_MODES = ("L", "LA")
@@ -230,22 +229,32 @@ def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None
     """A file's contents, checked; see `container.unpack` for the errors, `zoo.model_by_id` for a missing model."""
 
     def variables(model_id: bytes, mode: Mode, level: int) -> tuple[str, ...]:
-        return sent_variables(mode, _model_of(model_id, model).levels, level)
+        own = _model_of(model_id, model)
+        if mode not in own.modes:
+            raise InputError(f"model {own.spec.name} does not offer mode {mode}")
+        return sent_variables(mode, own.levels, level)
 
     return unpack(data, variables, allow_truncated=allow_truncated)
 
 
-def cut_file(data: bytes, mode: Mode, level: int | None = None, *, allow_truncated: bool = False) -> bytes:
+def cut_file(
+    data: bytes,
+    mode: Mode,
+    level: int | None = None,
+    *,
+    allow_truncated: bool = False,
+    model: Model | None = None,
+) -> bytes:
     """The file that encoding in a shallower mode would have given, up to the last word, without decoding.
 
     Raises:
         InputError: the mode's variables are no prefix of those in the file.
     """
-    container = open_file(data, allow_truncated=allow_truncated)
+    container = open_file(data, allow_truncated=allow_truncated, model=model)
     if container.header.mode is Mode.STORED:
         raise InputError("the image is stored whole, there is nothing to cut: encode it again in the mode you want")
-    levels = model_by_id(container.header.model_id).levels
-    level = default_level(mode, levels) if level is None else level
+    levels = _model_of(container.header.model_id, model).levels
+    level = default_level(mode, levels) if level is None else whole_number("level", level, 0, MAX_TRANSFORMS)
     return pack(cut(container, sent_variables(mode, levels, level), mode, level))
 
 
@@ -261,7 +270,8 @@ def decode_file(
 
     Args:
         data: the file.
-        upto: decode as if the file had been cut to this mode; a stored image has no parts and comes back whole.
+        upto: decode as if the file had been cut to this mode, at its default level; a file of that mode, and a stored
+            image, which has no parts, come back as they are.
         allow_truncated: take the deepest complete level of a file that was cut short; its checksum vouches for
             nothing then.
         model: a model that the caller has; if the file names another, that one is looked for.

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from selfcodec.arrays import Int64, UInt8
-from selfcodec.codec import DEFAULT_RUNTIME
 from selfcodec.errors import InputError
-from selfcodec.networks.integer import Runtime
+from selfcodec.modes import MAX_SEED
+from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
+from selfcodec.settings import whole_number
 from selfcodec.tiles import together
 from selfcodec.walk import Batch, Known, Values, filling, walk
 from selfcodec.zoo import Model
@@ -43,8 +44,10 @@ def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> Va
         by name int64 (B, C, h, w).
 
     Raises:
-        InputError: the images are larger than a tile.
+        InputError: the images are no uint8 (B, H, W, 3), there are none, or they are larger than a tile.
     """
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise InputError(f"images {images.shape} of {images.dtype}: give (B, H, W, 3) of uint8")
     names = [step.name for step in model.steps]
     batches = _parts(len(images), (images.shape[1], images.shape[2]), model, runtime)
     found = [batch.infer(images[part], names) for part, batch in batches]
@@ -73,12 +76,16 @@ def render(
         runtime: how networks run; has no influence on the result.
 
     Raises:
-        InputError: the size is larger than a tile, or values are of no variable of the model, or misshapen.
+        InputError: the size is larger than a tile, there are no images, the seed is out of range, or values are of no
+            variable of the model, or misshapen.
     """
+    first = None if seed is None else whole_number("seed", seed, 0, MAX_SEED - max(count, 1) + 1)
+    known = {name: np.array(values, order="C") for name, values in known.items()}  # networks want them contiguous
     images = []
     for part, batch in _parts(count, size, model, runtime):
-        _check(known, count, batch)
-        fill = filling(None if seed is None else [(seed + i) << 32 for i in range(part.start, part.stop)])
+        if not part.start:
+            _check(known, count, batch)
+        fill = filling(None if first is None else [(first + i) << 32 for i in range(part.start, part.stop)])
         given = Known([{name: values[part] for name, values in known.items()}])
         walk([batch], {step.name: given if step.name in known else fill for step in model.steps})
         images.append(batch.values["x"].transpose(0, 2, 3, 1).astype(np.uint8))

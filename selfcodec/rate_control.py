@@ -17,7 +17,7 @@ import numpy as np
 from selfcodec.codec import Encoded, encode_picture, verify_encoded
 from selfcodec.errors import InputError
 from selfcodec.images import Picture
-from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode
+from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode, tuned_latents
 from selfcodec.settings import Settings, whole_number
 from selfcodec.zoo import Model
 
@@ -97,8 +97,8 @@ def choose_settings(
     settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed)
     if target.given and quality is not None:
         raise InputError("give one of quality, bpp, bytes and psnr: the last three look for the quality themselves")
-    if target.psnr is not None and settings.mode is Mode.LOSSLESS:
-        raise InputError("psnr goes with lossy modes: lossless files are exact, choose another mode")
+    if settings.mode is Mode.LOSSLESS and (target.psnr is not None or seed is not None):
+        raise InputError("psnr and seed go with lossy modes: lossless files are exact, choose another mode")
     return settings
 
 
@@ -168,6 +168,9 @@ def encode_to_target(
     if not target.given:
         return Reached(encode_picture(picture, settings, model, verify=verify), settings)
 
+    sent, _ = settings.resolved(model.levels)
+    tuned = bool(tuned_latents(sent, model.levels))
+
     def attempt(quality: int) -> Reached:
         tried = replace(settings, quality=quality)
         measured = target.psnr is not None
@@ -184,13 +187,17 @@ def encode_to_target(
         assert made.psnr is not None
         return target.psnr - made.psnr
 
-    reached, met = search(attempt, excess, highest=limit is not None)
+    if tuned:
+        reached, met = search(attempt, excess, highest=limit is not None)
+    else:
+        reached = attempt(DEFAULT_QUALITY)
+        met = excess(reached) <= 0
     if not met:
-        quality, size = reached.settings.quality, len(reached.encoded.data)
+        made, size = f"quality {reached.settings.quality}" if tuned else "every quality", len(reached.encoded.data)
         if limit is not None:
-            asked = f"{limit} bytes are too few in this mode: quality {quality} takes {size}"
+            asked = f"{limit} bytes are too few in this mode: {made} takes {size}"
         else:
-            asked = f"{target.psnr:g} dB are too many in this mode: quality {quality} reaches {reached.psnr:.2f}"
+            asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {reached.psnr:.2f}"
         raise InputError(f"{asked}; try another mode")
     if verify:
         verify_encoded(reached.encoded, picture, model)

@@ -42,7 +42,7 @@ class Settings:
     Attributes:
         mode: a reconstruction mode or lossless.
         level: of cg and cr, 1..K; None for the mode's default.
-        quality: 1..100, scales the latents' grid steps; 50 is the model's own.
+        quality: 1..100, scales the latents' grids; 50 is the model's own.
         seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
     """
 
@@ -52,6 +52,8 @@ class Settings:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mode, Mode) or self.mode is Mode.STORED:
+            raise InputError(f"mode is one of rs1, rs2, cg, cr and lossless, not {self.mode!r}")
         ranges = {"level": (1, MAX_TRANSFORMS), "quality": (MIN_QUALITY, MAX_QUALITY), "seed": (0, MAX_SEED)}
         for name, (low, high) in ranges.items():
             value = getattr(self, name)

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from selfcodec.errors import ModelError
+from selfcodec.errors import InputError, ModelError
+from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
+from selfcodec.transforms import get_transform
 
+MAX_TILE = 2**24
+"""A tile's side is at most this, which is an image's."""
 SPEC_VERSION = 2
-Settings = dict[str, Any]
+FamilySettings = dict[str, Any]
 """A variable's settings are its `kind`, and what that family is set by."""
 
 
@@ -32,7 +36,7 @@ class Spec:
     transformation: str
     shape: Shape
     tile: int
-    variables: dict[str, Settings]
+    variables: dict[str, FamilySettings]
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Spec:
@@ -44,11 +48,23 @@ class Spec:
             if found["version"] != SPEC_VERSION or set(found) != {field.name for field in fields(Spec)}:
                 raise ModelError("the model was written for another version of selfcodec: export it again")
             spec = Spec(**found)
+            _check(spec)
             if set(spec.variables) != {step.name for step in build_schedule(spec.shape)}:
                 raise ModelError("the model's specification is damaged: its variables are not those of its schedule")
             return spec
-        except (TypeError, KeyError, AttributeError) as error:
+        except (InputError, TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
             raise ModelError(f"the model's specification is damaged: {type(error).__name__} {error}") from error
+
+
+def _check(spec: Spec) -> None:
+    """ModelError where a number is none or out of range."""
+    shape, transform = spec.shape, get_transform(spec.transformation)
+    limits = {"levels": (0, MAX_TRANSFORMS), "factor": (transform.factor,) * 2, "y_channels": (transform.channels,) * 2}
+    limits |= {f"{name}_channels": (1, 1024) for name in "uz"} | {f"{name}_down": (0, 8) for name in "uz"}
+    numbers = [(f"shape.{name}", getattr(shape, name), *ends) for name, ends in limits.items()]
+    for name, value, low, high in (*numbers, ("tile", spec.tile, 1, MAX_TILE)):
+        if type(value) is not int or not low <= value <= high:
+            raise ModelError(f"the model's specification is damaged: {name} is {value!r:.40}, not in {low}..{high}")
 
 
 def _lifted(old: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +74,7 @@ def _lifted(old: dict[str, Any]) -> dict[str, Any]:
     return kept | {"version": 2, "variables": {step.name: _lifted_variable(step, old) for step in steps}}
 
 
-def _lifted_variable(step: Step, old: dict[str, Any]) -> Settings:
+def _lifted_variable(step: Step, old: dict[str, Any]) -> FamilySettings:
     if step.target.kind == "latent":
         widths = {"widths": old["steps"][step.name]}
         if step.parents:

@@ -52,14 +52,18 @@ class Model:
         self.digest = hashlib.sha256(data).hexdigest()
         self.where = where
         try:
-            contents = read_contents(data)
-            spec, graphs = contents["spec"], contents["graphs"]
-            tensors = load_safetensors(data)
-        except (SafetensorError, ValueError, KeyError) as error:
+            self._read(data)
+        except ModelError as error:
+            raise ModelError(f"{where}: {error}") from error
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{where}: not a model's weights ({type(error).__name__})") from error
-        self.spec = Spec.from_json(spec)
+
+    def _read(self, data: bytes) -> None:
+        """Sets specification, schedule, networks and families; anything that damaged bytes lead to is raised."""
+        contents, tensors = read_contents(data), load_safetensors(data)
+        self.spec = Spec.from_json(contents["spec"])
         self.steps = build_schedule(self.spec.shape)
-        self.nets = {name: _network(name, graph, tensors) for name, graph in graphs.items()}
+        self.nets = {name: _network(name, graph, tensors) for name, graph in contents["graphs"].items()}
         networks = {name: Network(net) for name, net in self.nets.items()}
         variables = self.spec.variables
         self.likelihoods = {step.name: build_likelihood(step, variables[step.name], networks) for step in self.steps}
@@ -67,7 +71,7 @@ class Model:
             inferred = (step for step in self.steps if step.inferred_from is not None)
             self.posteriors = {step.name: Posterior(step, networks) for step in inferred}
         except KeyError as error:
-            raise ModelError(f"{where}: network {error.args[0]!r} is missing") from error
+            raise ModelError(f"network {error.args[0]!r} is missing") from error
 
     @property
     def id(self) -> bytes:

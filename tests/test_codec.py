@@ -15,13 +15,14 @@ from PIL import Image
 from selfcodec import api, codec
 from selfcodec import images as image_module
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
+from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import pack
 from selfcodec.format.stored import pack_stored
 from selfcodec.modes import Mode, sent_variables
 from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
 
 pytest_plugins = ("model_fixtures",)

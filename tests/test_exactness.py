@@ -19,11 +19,12 @@ from exactness_worker import digest_of_file
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, encode_picture, open_file
+from selfcodec.codec import encode_picture, open_file
 from selfcodec.images import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings
 from selfcodec.zoo import model_by_id
 
 WORKER = Path(__file__).with_name("exactness_worker.py")

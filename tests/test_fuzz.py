@@ -18,13 +18,14 @@ from PIL import Image
 
 from selfcodec import codec
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, cut_file, decode_file, encode_picture, open_file
+from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError, InputError, ModelError
 from selfcodec.format.bytereader import ByteReader
 from selfcodec.format.container import MAX_PIXELS, Container, _read_header, pack, peek
 from selfcodec.images import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
+from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
 COUNT = int(os.environ.get("SELFCODEC_FUZZ", "1000"))

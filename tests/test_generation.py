@@ -8,12 +8,13 @@ import variants
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, encode_picture
+from selfcodec.codec import encode_picture
 from selfcodec.errors import InputError
 from selfcodec.generation import infer, render, sample_images
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
 pytest_plugins = ("model_fixtures",)
@@ -99,6 +100,29 @@ def test_samples_are_renders_of_nothing(models: dict[str, Model]) -> None:
 def test_values_that_are_none_are_refused(models: dict[str, Model], known: dict[str, np.ndarray], text: str) -> None:
     with pytest.raises(InputError, match=text):
         render(known, 1, SIZE, models["tiny"])
+
+
+def test_values_may_lie_in_memory_in_any_way(models: dict[str, Model], images: UInt8) -> None:
+    values = infer(images, models["tiny"])
+    backwards = {name: value[::-1] for name, value in values.items() if name != "x"}
+    for value in values.values():
+        value.setflags(write=False)
+    there = render({name: values[name] for name in backwards}, 5, SIZE, models["tiny"])
+    assert (render(backwards, 5, SIZE, models["tiny"]) == there[::-1]).all()
+
+
+@pytest.mark.parametrize("seed", [-1, 2**96, 2**32 - 1, 1.5, True])
+def test_seeds_out_of_range_are_refused(models: dict[str, Model], seed: int) -> None:
+    with pytest.raises(InputError, match="seed is a whole number from 0"):
+        render({}, 2, SIZE, models["tiny"], seed=seed)
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((8, 8, 3), np.uint8), np.zeros((1, 8, 8, 1), np.uint8), np.zeros((1, 8, 8, 3))]
+)
+def test_images_that_are_none_are_refused(models: dict[str, Model], wrong: np.ndarray) -> None:
+    with pytest.raises(InputError, match="give"):
+        infer(wrong, models["tiny"])
 
 
 def test_images_are_of_a_size_that_the_model_has(models: dict[str, Model], photo: UInt8) -> None:

@@ -13,12 +13,13 @@ from PIL import Image
 from skimage import data as photographs
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, decode_file, encode_picture
+from selfcodec.codec import decode_file, encode_picture
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.images import from_image
 from selfcodec.likelihoods.latent import latent_mixture
 from selfcodec.modes import Mode, sent_variables, tuned_latents
 from selfcodec.rate_control import psnr
+from selfcodec.settings import Settings
 from selfcodec.zoo import Model, find_model
 
 pytest_plugins = ("model_fixtures",)

@@ -61,6 +61,23 @@ def test_search_finds_the_best_quality_or_the_nearest(values: list[int], target:
     assert quality == reaching[0] if reaching else values[quality - 1] == values[-1]
 
 
+@pytest.mark.parametrize(("mode", "options"), [(Mode.CG, {"bytes": 1 << 20}), (Mode.LOSSLESS, {"bpp": 100})])
+def test_one_file_is_made_where_the_quality_changes_nothing(
+    mode: Mode, options: dict[str, Any], photo: UInt8, tiny_model: Model, work: Work
+) -> None:
+    picture = from_image(Image.fromarray(photo))
+    reached = encode_to_target(picture, Settings(mode), Target(**options), tiny_model, verify=False)
+    assert [quality for quality, _ in work.encoded] == [reached.settings.quality] == [50]
+    with pytest.raises(InputError, match="every quality takes"):
+        encode_to_target(picture, Settings(mode), Target(bytes=5), tiny_model)
+
+
+@pytest.mark.parametrize("mode", ["rs1", Mode.STORED, 1, None])
+def test_modes_that_are_none_are_refused(mode: Any) -> None:
+    with pytest.raises(InputError, match="mode is one of"):
+        Settings(mode)
+
+
 def test_few_qualities_are_tried() -> None:
     tried: list[int] = []
 
@@ -165,8 +182,14 @@ def test_targets_out_of_reach_name_the_nearest_quality(picture: Picture, tiny_mo
     for target in (Target(bytes=5), Target(bpp=0.01)):
         with pytest.raises(InputError, match=f"bytes are too few in this mode: quality 1 takes {size}; try another"):
             encode_to_target(picture, Settings(Mode.RS2), target, tiny_model)
-    with pytest.raises(InputError, match=r"60 dB are too many in this mode: quality \d+ reaches 24\.\d\d; try another"):
+    with pytest.raises(
+        InputError, match=r"60 dB are too many in this mode: every quality reaches 24\.\d\d; try another"
+    ):
         encode_to_target(picture, Settings(Mode.CG), Target(psnr=60), tiny_model)
+    with pytest.raises(
+        InputError, match=r"90 dB are too many in this mode: quality \d+ reaches \d\d\.\d\d; try another"
+    ):
+        encode_to_target(picture, Settings(Mode.CR), Target(psnr=90), tiny_model)
     assert not work.verified
 
 
@@ -216,7 +239,7 @@ def test_ranges_begin_and_end(value: dict[str, int], text: str, photo: UInt8) ->
         ("rs2", {"bpp": 1.0, "bytes": 100}, "not bpp and bytes"),
         ("rs2", {"bpp": 1.0, "bytes": 100, "psnr": 30}, "not bpp and bytes and psnr"),
         ("rs2", {"bpp": 1.0, "quality": 50}, "give one of quality, bpp, bytes and psnr"),
-        ("lossless", {"psnr": 30}, "psnr goes with lossy modes"),
+        ("lossless", {"psnr": 30}, "psnr and seed go with lossy modes"),
     ],
 )
 def test_choices_that_exclude_each_other(mode: str, options: dict[str, Any], text: str, photo: UInt8) -> None:

@@ -15,11 +15,12 @@ from PIL import Image
 from skimage import data as photographs
 from test_exactness import ENVIRONMENTS, FEW, digests
 
-from selfcodec.codec import Settings, decode_file, encode_picture, open_file
+from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.fixed_point import EXACT_LIMIT
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings
 from selfcodec.zoo import CARD, Model, find_model, read_manifest
 
 ZOO = Path(__file__).parents[1] / "models" / "zoo"

@@ -15,7 +15,7 @@ from selfcodec.coding.coder import Encoder
 from selfcodec.coding.mixture import Mixture
 from selfcodec.format.container import header_bytes, section_bytes
 from selfcodec.likelihoods.likelihood import Condition
-from selfcodec.likelihoods.phases import Phases, Values
+from selfcodec.likelihoods.phases import Phases, Take
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
 from selfcodec.modes import Mode
@@ -83,13 +83,13 @@ def test_the_known_sum_holds_at_odd_edges_too(
         at: Condition,
         params: Int64,
         centre: Int64,
-        values: Values,
+        take: Take,
         places: tuple[slice, slice],
         inner: tuple[int, ...],
         *,
         known: bool,
     ) -> Int64:
-        part = phase(family, at, params, centre, values, places, inner, known=known)
+        part = phase(family, at, params, centre, take, places, inner, known=known)
         if at.step.name == "x":
             assert known is (len(differences) == 3)
             differences.append((centre - part)[:, :, : inner[0], : inner[1]])

@@ -16,7 +16,7 @@ from recipe_changes import changed
 from safetensors.torch import load as load_safetensors
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Encoded, Settings, encode_picture
+from selfcodec.codec import Encoded, encode_picture
 from selfcodec.images import from_image
 from selfcodec.likelihoods.layout import PixelLayout
 from selfcodec.models.config import Recipe
@@ -24,6 +24,7 @@ from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode
+from selfcodec.settings import Settings
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, pack_model, read_contents
 
 ONE_PHASE = {"kind": "phases", "phases": 1}

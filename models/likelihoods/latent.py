@@ -16,7 +16,7 @@ from selfcodec.models.networks import Style, trunk
 from selfcodec.schedule import Step
 
 
-def fixed_point(values: Tensor, bits: int) -> list[Any]:
+def to_integers(values: Tensor, bits: int) -> list[Any]:
     """Real numbers as the integers that a specification holds, in 2**-bits; nested lists."""
     return torch.floor(values.double() * 2**bits + 0.5).long().tolist()
 

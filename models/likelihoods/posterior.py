@@ -78,7 +78,7 @@ class Posterior(ABC):
 
     @abstractmethod
     def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None) -> Tensor:
-        """Steps of the grid on which the codec sends the latent, by channel, real, (C,).
+        """Widths of the grid on which the codec sends the latent, by channel, real, (C,).
 
         Args:
             likelihood: p(latent | parents).

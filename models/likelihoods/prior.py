@@ -1,4 +1,4 @@
-"""The top latent u as a variable of the schedule: a prior's density, with its grid in the base space."""
+"""The top latent u as a variable of the schedule: a prior's density, with its grid where that factorises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.models.layers import FloatGraph
-from selfcodec.models.likelihoods.latent import LatentLikelihood, fixed_point
+from selfcodec.models.likelihoods.latent import LatentLikelihood, to_integers
 from selfcodec.models.likelihoods.likelihood import Values
 from selfcodec.models.priors import Prior
 from selfcodec.schedule import Step
@@ -50,14 +50,16 @@ class TopLatent(LatentLikelihood):
         return self._prior.log_prob(z)
 
     def log_mass(self, v: Tensor, width: Tensor, values: Values) -> Tensor:
-        return self._prior.base_log_prob(v, width).sum((1, 2, 3))
+        return self._prior.density_log_prob(v, width).sum((1, 2, 3))
 
     def mean(self, values: Values, shape: tuple[int, ...]) -> Tensor:
-        """Where v is 0."""
-        return self.from_grid(torch.zeros(shape, device=self._device))
+        """Where v is its mean."""
+        logits, means, _ = (values.detach().to(self._device) for values in self._prior.components())
+        v = (logits.softmax(0) * means).sum(0)[:, None, None]  # (C, 1, 1)
+        return self.from_grid(v.expand(shape))
 
     def sample(self, values: Values, shape: tuple[int, ...]) -> Tensor:
-        return self.from_grid(self._prior.sample_base(shape, self._device))
+        return self.from_grid(self._prior.sample_density(shape, self._device))
 
     @property
     def _device(self) -> torch.device:
@@ -66,7 +68,7 @@ class TopLatent(LatentLikelihood):
 
     def settings(self, widths: list[int]) -> dict[str, Any]:
         names = ("logits", "means", "log_scales")
-        components = (fixed_point(values.detach(), PARAM_FRACTION) for values in self._prior.components())
+        components = (to_integers(values.detach(), PARAM_FRACTION) for values in self._prior.components())
         return {
             "kind": self.kind,
             "widths": widths,

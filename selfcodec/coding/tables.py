@@ -1,4 +1,4 @@
-"""The probability tables: logistic and normal CDF, exponentials, step scales; integers, shipped as data.
+"""The probability tables: logistic and normal CDF, exponentials, scales of widths; integers, shipped as data.
 
 `python -m selfcodec.coding.tables` computes them afresh with mpmath and writes
 `data/tables.npz`. The codec only ever reads the file and refuses one with another hash: no libm takes part in decoding.
@@ -42,7 +42,7 @@ COUPLING_BITS = 16
 """exp(s) of coupling layers is in units of 2**-16."""
 COUPLING_STEP_BITS = 6
 QUALITY_BITS = 16
-"""Step scales are in units of 2**-16; quality 50 is 1, and 12.5 steps of quality halve the grid's step."""
+"""Scales of grids' widths are in units of 2**-16; quality 50 is 1, and 12.5 more halve the width."""
 
 SHA256 = "654dc1d328a07e5ff7d882a9562f8a44b273875f08da5f84db0e5b7b3bb26af4"
 
@@ -56,7 +56,7 @@ class Tables:
         pixel_inverse_scale, latent_inverse_scale: exp(-log_scale) by index of log-scale, times 2**16.
         weight: exp(-i / 64), times 2**16, for i in [0, 1024].
         coupling: exp(i / 64 - 2), times 2**16, for i in [0, 256].
-        quality: grid step scale of quality 1..100 (index 0 unused), times 2**16.
+        quality: scale of grids' widths at quality 1..100 (index 0 unused), times 2**16.
     """
 
     logistic: Int64

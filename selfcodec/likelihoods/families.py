@@ -31,10 +31,12 @@ def build_likelihood(step: Step, settings: Mapping[str, Any], nets: Mapping[str,
     Raises:
         ModelError: the kind is unknown, or a setting or network is missing.
     """
-    family = FAMILIES.get(settings["kind"])
-    if family is None:
-        raise ModelError(f"variable {step.name}: unknown kind {settings['kind']!r}; known: {', '.join(FAMILIES)}")
     try:
+        family = FAMILIES.get(str(settings["kind"]))
+        if family is None:
+            raise ModelError(f"unknown kind {settings['kind']!r}; known: {', '.join(FAMILIES)}")
         return family(step, settings, nets)
     except KeyError as error:
         raise ModelError(f"variable {step.name}: setting or network {error.args[0]!r} is missing") from error
+    except (ModelError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"variable {step.name}: {error}") from error

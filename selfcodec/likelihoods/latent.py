@@ -11,6 +11,7 @@ from selfcodec.arrays import Int64
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
+from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.networks.windows import Network
@@ -18,6 +19,8 @@ from selfcodec.schedule import Step
 
 LATENT_BITS = 13
 """Means and edges of latents are in units of 2**-13."""
+MOST_WIDTH = 1 << 28
+"""A grid's width is at most this in 2**-12, so that no product overflows."""
 CENTRE = 128
 """This number codes the grid point nearest to a latent's mean."""
 
@@ -64,6 +67,10 @@ class Latent(Likelihood):
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self.widths: tuple[int, ...] = tuple(settings["widths"])
+        if len(self.widths) != step.target.channels or not all(
+            type(w) is int and 0 < w <= MOST_WIDTH for w in self.widths
+        ):
+            raise ModelError(f"widths are not {step.target.channels} whole numbers from 1 to {MOST_WIDTH}")
         self._nets = [nets[name] for name in self.networks(step, settings)]
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:

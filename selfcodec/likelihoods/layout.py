@@ -22,6 +22,8 @@ PIXEL_BITS = 5
 """Means and edges of pixels are in units of 2**-5 grey levels."""
 LOG_SCALE_OFFSET = 2.0
 """It is added to a raw log-scale."""
+MOST_MIXTURES = 256
+"""A mixture has at most so many components."""
 WINDOW_BELOW = 2
 """Of the values that a known sum leaves possible so many lie below 4 y minus the other pixels."""
 

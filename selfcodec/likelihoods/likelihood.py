@@ -11,6 +11,7 @@ from torch import Tensor
 
 from selfcodec.arrays import Int64
 from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.errors import ModelError
 from selfcodec.networks.integer import Runtime
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -44,6 +45,14 @@ class Condition:
     def shape(self) -> tuple[int, int, int, int]:
         """(B, C, h, w) of the target."""
         return (self.batch, self.step.target.channels, *self.size)
+
+
+def whole(settings: Mapping[str, Any], name: str, low: int, high: int) -> int:
+    """A setting that is a whole number in low..high; ModelError for anything else, KeyError where it is missing."""
+    value = settings[name]
+    if type(value) is not int or not low <= value <= high:
+        raise ModelError(f"{name} is {value!r:.40}, no whole number from {low} to {high}")
+    return value
 
 
 class Likelihood(ABC):

@@ -13,9 +13,11 @@ from selfcodec.arrays import Int64
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import PIXEL_LOG_SCALES, load_tables
+from selfcodec.errors import ModelError
 from selfcodec.fixed_point import INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods.layout import (
     LOG_SCALE_OFFSET,
+    MOST_MIXTURES,
     NEUTRAL,
     PIXEL_BITS,
     WINDOW_BELOW,
@@ -23,7 +25,7 @@ from selfcodec.likelihoods.layout import (
     known_sum_phase,
     phase_offsets,
 )
-from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -56,7 +58,7 @@ def pixel_mixture(logits: Int64, means: Int64, log_scales: Int64, window: Int64 
     )
 
 
-class Values(Protocol):
+class Take(Protocol):
     """Where the values of a phase come from, channel after channel."""
 
     def __call__(self, mixture: Mixture, part: tuple[slice, slice], channel: int) -> Int64:
@@ -77,11 +79,13 @@ class Phases(Likelihood):
 
     @staticmethod
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        return (f"p_{step.name}", *(f"p_{step.name}_{i}" for i in range(settings["phases"])))
+        return (f"p_{step.name}", *(f"p_{step.name}_{i}" for i in range(whole(settings, "phases", 1, 4))))
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
-        self.layout = PixelLayout(step.target.channels, settings["mixtures"])
-        self._phases: int = settings["phases"]
+        self.layout = PixelLayout(step.target.channels, whole(settings, "mixtures", 1, MOST_MIXTURES))
+        self._phases = whole(settings, "phases", 1, 4)
+        if self._phases not in (1, 4):
+            raise ModelError(f"phases is {self._phases}, neither 1 nor 4")
         self._known_sum: bool = settings["known_sum"]
         self._offsets, self._cell = phase_offsets(self._phases), 1 if self._phases == 1 else 2
         self._trunk, *self._heads = (nets[name] for name in self.networks(step, settings))
@@ -100,7 +104,7 @@ class Phases(Likelihood):
     def mean(self, at: Condition) -> Int64:
         return self._run(at, lambda mixture, part, channel: mixture.expected(), withheld=True)
 
-    def _run(self, at: Condition, values: Values, *, withheld: bool) -> Int64:
+    def _run(self, at: Condition, take: Take, *, withheld: bool) -> Int64:
         """All phases, (B, C, h, w), 0..255; `withheld` hides from each one those before it."""
         features = as_input(self._trunk.floats(*at.inputs, runtime=at.runtime))
         base = pixel_base(at, (features.shape[2], features.shape[3]), self._cell)
@@ -112,7 +116,7 @@ class Phases(Likelihood):
             centre = 4 * base - sum(parts) if known else base
             places = slice(row, None, self._cell), slice(column, None, self._cell)
             inner = out[:, :, places[0], places[1]].shape[2:]
-            part = self._phase(at, params, centre, values, places, inner, known=known)
+            part = self._phase(at, params, centre, take, places, inner, known=known)
             out[:, :, places[0], places[1]] = part[:, :, : inner[0], : inner[1]]
             parts.append(part)
         return out
@@ -122,7 +126,7 @@ class Phases(Likelihood):
         at: Condition,
         params: Int64,
         centre: Int64,
-        values: Values,
+        take: Take,
         places: tuple[slice, slice],
         inner: tuple[int, ...],
         *,
@@ -153,7 +157,7 @@ class Phases(Likelihood):
                 window = lowest.reshape(at.batch, -1)
             flat = [_positions(p[:, :, :h, :w]) for p in (logits, mean, log_scales)]
             mixture = pixel_mixture(flat[0], flat[1], flat[2], window)
-            out[:, c, :h, :w] = values(mixture, places, c).reshape(at.batch, h, w)
+            out[:, c, :h, :w] = take(mixture, places, c).reshape(at.batch, h, w)
         return out
 
 

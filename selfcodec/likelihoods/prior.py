@@ -9,11 +9,15 @@ import numpy as np
 import torch
 
 from selfcodec.arrays import Int64
+from selfcodec.errors import ModelError
 from selfcodec.likelihoods.latent import Latent
-from selfcodec.likelihoods.likelihood import Condition
+from selfcodec.likelihoods.likelihood import Condition, whole
 from selfcodec.networks import flow
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
+
+MOST_COUPLINGS = 64
+"""A prior has at most so many coupling layers."""
 
 
 class Prior(Latent):
@@ -29,12 +33,14 @@ class Prior(Latent):
 
     @staticmethod
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
-        return tuple(f"f_{i}" for i in range(settings["couplings"]))
+        return tuple(f"f_{i}" for i in range(whole(settings, "couplings", 0, MOST_COUPLINGS)))
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         super().__init__(step, settings, nets)
         components = (settings["density"][name] for name in ("logits", "means", "log_scales"))
         self._components = [np.array(values, dtype=np.int64).T for values in components]  # each (C, M)
+        if len({c.shape for c in self._components}) > 1 or self._components[0].shape[:-1] != (step.target.channels,):
+            raise ModelError(f"density is not of {step.target.channels} channels with as many components each")
 
     def _density(self, at: Condition) -> tuple[Int64, Int64, Int64]:
         shape = (*at.shape, self._components[0].shape[1])

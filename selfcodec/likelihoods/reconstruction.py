@@ -36,13 +36,11 @@ class Reconstruction(Likelihood):
         self._name = step.name
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
-        raise self._refusal()
+        raise InputError(f"the model cannot code {self._name}: choose a mode that does not send it")
 
     def _decode(self, at: Condition, coder: Decoder) -> Int64:
-        raise self._refusal()
-
-    def _refusal(self) -> InputError:
-        return InputError(f"the model cannot code {self._name}, only fill it in: choose a mode that does not send it")
+        """Of a sampler: once its parents are drawn, nothing is left to draw."""
+        return self.mean(at)
 
     def mean(self, at: Condition) -> Int64:
         (h, w), base = at.size, pixel_base(at, at.size, 1)

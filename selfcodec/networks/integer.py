@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec import fixed_point as exact
-from selfcodec.errors import ModelError
+from selfcodec.errors import InputError, ModelError
 from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 
 WEIGHT_TYPES = (torch.int8, torch.int16)
@@ -33,10 +33,17 @@ class Runtime:
     device: str = "cpu"
     window: int = 512
 
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.window < 1:
+            raise InputError(f"batch and window are at least 1, not {self.batch} and {self.window}")
+
     def place(self, x: Tensor) -> Tensor:
         """x (B, C, H, W) on the device, in the memory format."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return x.to(self.device).contiguous(memory_format=layout)
+
+
+DEFAULT_RUNTIME = Runtime()
 
 
 @cache

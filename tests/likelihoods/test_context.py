@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, decode_file, encode_picture, open_file
+from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.coding.tables import load_tables
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
@@ -30,6 +30,7 @@ from selfcodec.models.likelihoods.neighbours import _gathered, _seen, context_of
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
 from selfcodec.networks.pointwise import PointwiseNetwork
+from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
 LAYOUT = PixelLayout(3, 3, joint=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from recipe_changes import changed
 from tiny_selfvae import step_of
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Settings, decode_file, encode_picture, open_file
-from selfcodec.errors import InputError
+from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.errors import FormatError, InputError
+from selfcodec.format.container import pack
+from selfcodec.generation import sample_images
 from selfcodec.images import from_image
 from selfcodec.likelihoods.layout import MEAN_UNIT
 from selfcodec.models.config import Recipe
@@ -23,6 +26,7 @@ from selfcodec.models.pictures import reconstructions
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings
 from selfcodec.walk import Batch
 from selfcodec.zoo import Model
 
@@ -61,6 +65,29 @@ def test_it_offers_what_does_not_send_x(pair: tuple[SelfVAE, Model], photo: UInt
 def test_without_y_it_offers_what_sends_latents(tiny_recipe: Recipe, patches: UInt8) -> None:
     lossy = changed(tiny_recipe, model={"levels": 0, "x_likelihood": {"kind": "reconstruction"}})
     assert variants.build(lossy, "flat", patches)[1].modes == (Mode.RS1, Mode.RS2)
+
+
+@pytest.mark.parametrize("mode", variants.LOSSY)
+def test_with_a_seed_only_the_others_are_drawn(pair: tuple[SelfVAE, Model], photo: UInt8, mode: Mode) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 40, 24))
+    encoded = encode_picture(picture, Settings(mode, seed=1), pair[1], verify=True, fallback=False)
+    assert (np.asarray(decode_file(encoded.data, model=pair[1])) == encoded.expected).all()
+
+
+def test_samples_are_drawn(pair: tuple[SelfVAE, Model]) -> None:
+    first, second = (sample_images(pair[1], 2, (16, 24), seed) for seed in (1, 2))
+    assert (first[1] == second[0]).all()
+    assert (first[0] != second[0]).any()
+
+
+def test_a_file_that_claims_to_send_x_is_a_format_error(pair: tuple[SelfVAE, Model], photo: UInt8) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 16, 16))
+    data = encode_picture(picture, Settings(Mode.CG), pair[1], verify=False, fallback=False).data
+    container = open_file(data, model=pair[1])
+    header = replace(container.header, mode=Mode.LOSSLESS, level=0)
+    forged = pack(replace(container, header=header, variables=("u", "y1", "z1", "x"), streams=2 * container.streams))
+    with pytest.raises(FormatError, match="does not offer mode lossless"):
+        decode_file(forged, model=pair[1])
 
 
 @pytest.mark.parametrize("image_mode", ["RGB", "L", "RGBA"])

@@ -97,7 +97,7 @@ def test_base_densities_integrate_to_one(kind: str, width: float | None) -> None
     built = prior(kind)
     step = 0.01 if width is None else width
     v = torch.arange(-40, 40, step, dtype=torch.float64)
-    log_prob = built.base_log_prob(
+    log_prob = built.density_log_prob(
         v[:, None, None, None].expand(-1, 4, 1, 1), None if width is None else torch.tensor(width)
     )
     total = log_prob.exp().sum(0).flatten() * (step if width is None else 1)
@@ -149,7 +149,7 @@ def test_samples_follow_the_base(kind: str) -> None:
     torch.manual_seed(1)
     built = prior(kind)
     logits, means, log_scales = (p.double() for p in built.components())
-    v = built.sample_base((4000, 4, 2, 2), torch.device("cpu")).double()
+    v = built.sample_density((4000, 4, 2, 2), torch.device("cpu")).double()
     weight = torch.softmax(logits, 0)
     mean = (weight * means).sum(0)
     variance = (weight * (log_scales.exp() ** 2 + means**2)).sum(0) - mean**2

@@ -10,12 +10,15 @@ import numpy as np
 from selfcodec.arrays import Int64, UInt8
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
-from selfcodec.likelihoods.layout import PixelLayout
-from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
+
+MOST_BLOCK = 1 << 14
+"""A block has at most so many pixels a side."""
 
 
 class Context(Likelihood):
@@ -33,8 +36,8 @@ class Context(Likelihood):
         return (f"p_{step.name}", f"p_{step.name}_0")
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
-        self._layout = PixelLayout(step.target.channels, settings["mixtures"], joint=True)
-        self._block: int = settings["block"]
+        self._layout = PixelLayout(step.target.channels, whole(settings, "mixtures", 1, MOST_MIXTURES), joint=True)
+        self._block = whole(settings, "block", 1, MOST_BLOCK)
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
         self._head = PointwiseNetwork(head.net)
 

@@ -1,0 +1,97 @@
+"""Specifications of models: older ones are lifted, damaged ones end in one clear ModelError."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load, save
+
+from selfcodec.errors import ModelError
+from selfcodec.spec import SPEC_VERSION
+from selfcodec.zoo import METADATA_KEY, Model, find_model, read_contents
+
+LEFT_OUT = object()
+WRONG: list[Any] = [LEFT_OUT, None, -1, 0, 3, 1.5, 10**30, "three", [], {}, [None], {"kind": "phases"}, True]
+
+
+def spec_of(model: Model) -> dict[str, Any]:
+    """A specification of version 2, as JSON has it."""
+    values: dict[str, Any] = json.loads(json.dumps({**vars(model.spec), "shape": vars(model.spec.shape)}))
+    return values
+
+
+def with_contents(data: bytes, contents: Any) -> bytes:
+    """A weights file that says something else of itself."""
+    return bytes(save(load(data), {METADATA_KEY: json.dumps(contents)}))
+
+
+def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths to every value, and to the first of each list of numbers."""
+    found = [path] if path else []
+    if isinstance(values, dict):
+        for key, inner in values.items():
+            found += places(inner, (*path, key))
+    elif isinstance(values, list) and values:
+        found += places(values[0], (*path, 0))
+    return found
+
+
+def at(values: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at a path."""
+    for key in path:
+        values = values[key]
+    return values
+
+
+def changed(values: Any, path: tuple[Any, ...], wrong: Any) -> Any:
+    """A copy with another value at a path, or none."""
+    whole = copy.deepcopy(values)
+    inner = at(whole, path[:-1])
+    if wrong is LEFT_OUT:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = wrong
+    return whole
+
+
+@pytest.mark.parametrize("name", ["cifar10-downscale", "photo"])
+def test_version_1_is_lifted_to_what_version_2_says(name: str) -> None:
+    model = find_model(name)
+    assert model.spec.version == SPEC_VERSION
+    data = Path(model.where).read_bytes()
+    contents = read_contents(data)
+    assert contents["spec"]["version"] == 1
+    again = Model(with_contents(data, {**contents, "spec": spec_of(model)}))
+    assert again.spec == model.spec
+
+
+def test_any_wrong_value_of_a_specification_is_a_model_error_or_no_matter(tiny_model: Model) -> None:
+    """Where a value does not matter, as the name, the model loads; nothing else is raised."""
+    data = Path(tiny_model.where).read_bytes()
+    contents = read_contents(data)
+    errors, loaded = list[str](), set()
+    for path in places(contents["spec"]):
+        for wrong in WRONG:
+            if type(wrong) is int and wrong == at(contents["spec"], path):
+                continue
+            damaged = with_contents(data, {**contents, "spec": changed(contents["spec"], path, wrong)})
+            try:
+                Model(damaged, "somewhere")
+            except ModelError as error:
+                errors.append(str(error))
+            else:
+                loaded.add(path[-1])
+    assert len(errors) > 300
+    assert all(error.startswith("somewhere: ") and "\n" not in error for error in errors)
+    assert loaded <= {"name", "known_sum", 0, "tile", "block", "u_down", "z_down", "couplings", "mixtures", "logits"}
+
+
+@pytest.mark.parametrize("graphs", [[], None, {"p_x": {}}, {"p_x": {"nodes": 3}}, 7])
+def test_graphs_that_are_none_are_model_errors(tiny_model: Model, graphs: Any) -> None:
+    data = Path(tiny_model.where).read_bytes()
+    with pytest.raises(ModelError, match="somewhere"):
+        Model(with_contents(data, {**read_contents(data), "graphs": graphs}), "somewhere")
