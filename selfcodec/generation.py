@@ -86,7 +86,7 @@ def render(
         if not part.start:
             _check(known, count, batch)
         fill = filling(None if first is None else [(first + i) << 32 for i in range(part.start, part.stop)])
-        given = Known([{name: values[part] for name, values in known.items()}])
+        given = Known({name: values[part] for name, values in known.items()})
         walk([batch], {step.name: given if step.name in known else fill for step in model.steps})
         images.append(batch.values["x"].transpose(0, 2, 3, 1).astype(np.uint8))
     return np.concatenate(images)

@@ -101,12 +101,13 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """Values that are there already, for each batch."""
+    """Values of one batch that are there already."""
 
-    given: Sequence[Mapping[str, Int64]]
+    given: Mapping[str, Int64]
 
     def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
-        return [of_batch[step.name] for of_batch in self.given]
+        (_,) = batches
+        return [self.given[step.name]]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Condition:
     Attributes:
         step: the factor p(target | parents).
         size: (height, width) of the target.
-        batch: number of images.
+        count: number of images, B.
         parents: their values, int64 (B, C, h, w).
         inputs: the same as inputs of networks, padded to whole positions of every variable.
         grey: the three colour channels are equal, so that only the first is coded.
@@ -34,7 +34,7 @@ class Condition:
 
     step: Step
     size: tuple[int, int]
-    batch: int
+    count: int
     parents: tuple[Int64, ...]
     inputs: tuple[Tensor, ...]
     grey: bool
@@ -44,7 +44,7 @@ class Condition:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(B, C, h, w) of the target."""
-        return (self.batch, self.step.target.channels, *self.size)
+        return (self.count, self.step.target.channels, *self.size)
 
 
 def whole(settings: Mapping[str, Any], name: str, low: int, high: int) -> int:
@@ -80,7 +80,7 @@ class Likelihood(ABC):
 
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Int64]:
         """Reads several batches' values, each (B, C, h, w); `coder` has all their images, in order."""
-        return [self._decode(at, part) for at, part in zip(ats, coder.split([at.batch for at in ats]), strict=True)]
+        return [self._decode(at, part) for at, part in zip(ats, coder.split([at.count for at in ats]), strict=True)]
 
     @abstractmethod
     def _decode(self, at: Condition, coder: Decoder) -> Int64:

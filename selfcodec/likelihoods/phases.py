@@ -92,7 +92,7 @@ class Phases(Likelihood):
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
         def noted(mixture: Mixture, part: tuple[slice, slice], channel: int) -> Int64:
-            numbers = truth[:, channel, part[0], part[1]].reshape(at.batch, -1)
+            numbers = truth[:, channel, part[0], part[1]].reshape(at.count, -1)
             coder.encode(mixture, numbers)
             return numbers
 
@@ -154,10 +154,10 @@ class Phases(Likelihood):
             window = None
             if known:
                 lowest = np.clip(centre[:, c, :h, :w] - WINDOW_BELOW, 0, 256 - WINDOW)
-                window = lowest.reshape(at.batch, -1)
+                window = lowest.reshape(at.count, -1)
             flat = [_positions(p[:, :, :h, :w]) for p in (logits, mean, log_scales)]
             mixture = pixel_mixture(flat[0], flat[1], flat[2], window)
-            out[:, c, :h, :w] = take(mixture, places, c).reshape(at.batch, h, w)
+            out[:, c, :h, :w] = take(mixture, places, c).reshape(at.count, h, w)
         return out
 
 

@@ -28,7 +28,7 @@ def pixel_base(at: Condition, size: tuple[int, int], cell: int) -> Int64:
         int64 (B, C, h, w).
     """
     target, parent = at.step.target, at.step.parents[0]
-    base = np.full((at.batch, target.channels, *size), NEUTRAL, dtype=np.int64)
+    base = np.full((at.count, target.channels, *size), NEUTRAL, dtype=np.int64)
     halvings = parent.halvings - target.halvings
     if parent.kind == "latent" or not halvings or parent.channels != target.channels:
         return base

@@ -50,8 +50,8 @@ class Context(Likelihood):
         planes = ContextCoder.joined([self._coder(at) for at in ats]).decode(coder)
         values, start = [], 0
         for at in ats:
-            values.append(_cropped(planes[start : start + at.batch], at))
-            start += at.batch
+            values.append(_cropped(planes[start : start + at.count], at))
+            start += at.count
         return values
 
     def _decode(self, at: Condition, coder: Decoder) -> Int64:
@@ -65,7 +65,7 @@ class Context(Likelihood):
         return ContextCoder(
             self._head,
             self._layout,
-            (at.size,) * at.batch,
+            (at.size,) * at.count,
             unfolded(as_input(self._trunk.floats(*at.inputs, runtime=at.runtime))),
             pixel_base(at, at.size, 1).astype(np.uint8),
             self._block,
