@@ -12,10 +12,8 @@ from selfcodec import codec
 from selfcodec.arrays import Int64, UInt8
 from selfcodec.codec import decode_file, open_file
 from selfcodec.coding.coder import Encoder
-from selfcodec.coding.mixture import Mixture
+from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.format.container import header_bytes, section_bytes
-from selfcodec.likelihoods.likelihood import Condition
-from selfcodec.likelihoods.phases import Phases, Take
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
 from selfcodec.modes import Mode
@@ -74,33 +72,20 @@ def test_the_objective_in_training_is_the_size_of_files(tiny_recipe: Recipe, pat
 def test_the_known_sum_holds_at_odd_edges_too(
     models: dict[str, Model], photo: UInt8, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the last phase of x starts from is within [-1, 2] of x, at the last column as well."""
-    differences: list[Int64] = []
-    phase = Phases._phase
+    """The last phase of x, and it alone, is coded within the four values that y leaves it, at the last column as well."""
+    offsets: list[Int64] = []
 
-    def recorded(
-        family: Phases,
-        at: Condition,
-        params: Int64,
-        centre: Int64,
-        take: Take,
-        places: tuple[slice, slice],
-        inner: tuple[int, ...],
-        *,
-        known: bool,
-    ) -> Int64:
-        part = phase(family, at, params, centre, take, places, inner, known=known)
-        if at.step.name == "x":
-            assert known is (len(differences) == 3)
-            differences.append((centre - part)[:, :, : inner[0], : inner[1]])
-        return part
+    class Recording(Encoder):
+        def encode(self, mixture: Mixture, numbers: Int64) -> None:
+            if mixture.window is not None:
+                offsets.append(numbers - mixture.window)
+            super().encode(mixture, numbers)
 
-    monkeypatch.setattr(Phases, "_phase", recorded)
+    monkeypatch.setattr(codec, "Encoder", Recording)
     variants.encode(variants.make_image(photo, "RGB", *size), models["tiny"])
-    *_, last = differences
-    assert len(differences) == 4
-    assert last.size == 3 * ((size[0] + 1) // 2) * (size[1] // 2)
-    assert ((last >= -1) & (last <= 2)).all()
+    found = np.concatenate(offsets, 1)
+    assert found.size == 3 * ((size[0] + 1) // 2) * (size[1] // 2)
+    assert ((found >= 0) & (found < WINDOW)).all()
 
 
 def test_grey_images_are_coded_from_one_channel(
