@@ -72,8 +72,8 @@ def test_the_objective_in_training_is_the_size_of_files(tiny_recipe: Recipe, pat
 def test_the_known_sum_holds_at_odd_edges_too(
     models: dict[str, Model], photo: UInt8, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last phase of x, and it alone, is coded within the four values that y leaves it, at the last column as well."""
-    offsets: list[Int64] = []
+    """The last phase of x, and it alone, is coded within the four values that y leaves it, at the last column, too."""
+    offsets = [np.zeros((1, 0), np.int64)]
 
     class Recording(Encoder):
         def encode(self, mixture: Mixture, numbers: Int64) -> None:
