@@ -140,7 +140,8 @@ PHRASES = (
     f" {(1 << joint.FREQUENCY_BITS) - joint._FREQUENCY_MOST}) + 1.",
     # Pixels that are never sent, and latents.
     f"base + rhu(output / 2{up(reconstruction._DROP)}), clamped to 0..{LAST}",
-    f"Δ = max(1, rhu(width · `quality`[q] / 2{up(tables.QUALITY_BITS)})).",
+    f"Δ = max(1, rhu(width · `quality`[q] / 2{up(tables.QUALITY_BITS)})), or of the width itself where"
+    f" that is at least {latent.IDLE_WIDTH}.",
     f"μ̄ in 2{up(-latent.LATENT_BITS)}, rounded down, and D = {1 << (latent.LATENT_BITS - LATENT_FRACTION)}Δ,",
     f"c = ⌊(2 μ̄ + D) / 2D⌋ and number b means index c + b − {latent.CENTRE};",
     f"edge(b) = (c + b − {latent.CENTRE}) D − ⌊D/2⌋.",

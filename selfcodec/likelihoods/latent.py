@@ -21,6 +21,9 @@ LATENT_BITS = 13
 """Means and edges of latents are in units of 2**-13."""
 MOST_WIDTH = 1 << 28
 """A grid's width is at most this in 2**-12, so that no product overflows."""
+IDLE_WIDTH = 14189
+"""A channel whose grid is this wide in 2**-12, by the root of 12, is rounded by a standard deviation of 1, which is its
+prior's: it carries nothing, and decoders never learned to read it."""
 CENTRE = 128
 """This number codes the grid point nearest to a latent's mean."""
 
@@ -47,9 +50,9 @@ def latent_mixture(logits: Int64, means: Int64, log_scales: Int64, widths: Int64
 
 
 def scaled_widths(widths: tuple[int, ...], quality: int) -> Int64:
-    """Grid widths by channel (C,) at a quality of 1..100, in 2**-12, at least 1."""
-    scale = int(load_tables().quality[quality])
-    return np.array([max(1, (width * scale + (1 << (QUALITY_BITS - 1))) >> QUALITY_BITS) for width in widths])
+    """Grid widths by channel (C,) at a quality of 1..100, in 2**-12, at least 1; those of idle channels stay."""
+    scale, own = int(load_tables().quality[quality]), np.array(widths)
+    return np.where(own < IDLE_WIDTH, np.maximum(1, (own * scale + (1 << (QUALITY_BITS - 1))) >> QUALITY_BITS), own)
 
 
 class Latent(Likelihood):
