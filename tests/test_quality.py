@@ -24,7 +24,7 @@ from selfcodec.zoo import Model, available_models, find_model
 
 pytest_plugins = ("model_fixtures",)
 
-QUALITIES = (10, 25, 40, 50, 60, 70, 80, 90, 100)
+QUALITIES = (10, 25, 50, 70, 85, 100)
 SLACK_DB = 0.05
 """A decoder that has all it can use gains nothing from finer latents, and which way it wavers is a matter of chance."""
 SLACK_BYTES = 8
