@@ -75,7 +75,7 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
         "width": width,
         "height": height,
         "level": None if stored else settings.resolved(model.levels)[1] or None,
-        "quality": None if stored else settings.quality,
+        "quality": None if stored else encoded.quality,
         "seed": None if stored else settings.seed,
         "bits_by_variable": encoded.model_bits,
     }

@@ -40,6 +40,7 @@ class Encoded:
         data: the file.
         mode: as written; STORED where the fallback was smaller.
         model_bits: the model's sum of -log2 p by variable; empty for STORED.
+        quality: as written; 50 where it changes nothing.
         expected: (H, W, 3), what the encoder expects decoders to make of a lossy file; None where that was not asked
             for.
     """
@@ -47,6 +48,7 @@ class Encoded:
     data: bytes
     mode: Mode
     model_bits: dict[str, float] = field(default_factory=dict)
+    quality: int = DEFAULT_QUALITY
     expected: UInt8 | None = None
 
 
@@ -183,7 +185,7 @@ def encode_picture(
     data = pack(Container(header, sent, sections, side, picture.metadata))
     if fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
         return _encoded_stored(stored, picture, verify=verify)
-    encoded = Encoded(data, settings.mode, bits, expected)
+    encoded = Encoded(data, settings.mode, bits, header.quality, expected)
     if verify:
         verify_encoded(encoded, picture, model, runtime)
     return encoded

@@ -50,6 +50,7 @@ def test_a_quality_that_changes_nothing_is_told(png: Path, mode: str) -> None:
     assert "warning" in result.stderr
     assert "quality" in result.stderr
     data = png.with_suffix(".sv").read_bytes()
+    assert ", quality" not in result.stdout
     assert not encode(png, "-m", mode, "--force").stderr
     assert png.with_suffix(".sv").read_bytes() == data
 
