@@ -72,6 +72,10 @@ class Model:
             self.posteriors = {step.name: Posterior(step, networks) for step in inferred}
         except KeyError as error:
             raise ModelError(f"network {error.args[0]!r} is missing") from error
+        used = {name for s in self.steps for name in self.likelihoods[s.name].networks(s, variables[s.name])}
+        used |= {name for s in self.steps if s.name in self.posteriors for name in Posterior.networks(s)}
+        if unused := sorted(self.nets.keys() - used):
+            raise ModelError(f"network {unused[0]!r} belongs to no variable")
 
     @property
     def id(self) -> bytes:
