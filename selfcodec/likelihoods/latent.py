@@ -13,7 +13,7 @@ from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
-from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
@@ -74,7 +74,12 @@ class Latent(Likelihood):
             type(w) is int and 0 < w <= MOST_WIDTH for w in self.widths
         ):
             raise ModelError(f"widths are not {step.target.channels} whole numbers from 1 to {MOST_WIDTH}")
-        self._nets = [nets[name] for name in self.networks(step, settings)]
+        self._nets = [giving(nets[name], self._outputs(step)) for name in self.networks(step, settings)]
+
+    @staticmethod
+    def _outputs(step: Step) -> int:
+        """Channels that a network gives: means and log-scales."""
+        return 2 * step.target.channels
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
         mixture, first, widths = self._mixture(at)

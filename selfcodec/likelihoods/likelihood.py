@@ -55,6 +55,14 @@ def whole(settings: Mapping[str, Any], name: str, low: int, high: int) -> int:
     return value
 
 
+def giving(net: Network, channels: int) -> Network:
+    """The network, which must have so many output channels; ModelError where it has others."""
+    found = net.net.graph.output.channels
+    if found != channels:
+        raise ModelError(f"a network gives {found} channels, not {channels}")
+    return net
+
+
 class Likelihood(ABC):
     """p(target | parents) of one variable.
 

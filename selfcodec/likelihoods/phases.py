@@ -25,7 +25,7 @@ from selfcodec.likelihoods.layout import (
     known_sum_phase,
     phase_offsets,
 )
-from selfcodec.likelihoods.likelihood import Condition, Likelihood, whole
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -88,7 +88,8 @@ class Phases(Likelihood):
             raise ModelError(f"phases is {self._phases}, neither 1 nor 4")
         self._known_sum: bool = settings["known_sum"]
         self._offsets, self._cell = phase_offsets(self._phases), 1 if self._phases == 1 else 2
-        self._trunk, *self._heads = (nets[name] for name in self.networks(step, settings))
+        self._trunk, *heads = (nets[name] for name in self.networks(step, settings))
+        self._heads = [giving(head, self.layout.size) for head in heads]
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
         def noted(mixture: Mixture, part: tuple[slice, slice], channel: int) -> Int64:

@@ -42,6 +42,11 @@ class Prior(Latent):
         if len({c.shape for c in self._components}) > 1 or self._components[0].shape[:-1] != (step.target.channels,):
             raise ModelError(f"density is not of {step.target.channels} channels with as many components each")
 
+    @staticmethod
+    def _outputs(step: Step) -> int:
+        """Channels that a coupling gives: scales and translations of half of u's."""
+        return step.target.channels
+
     def _density(self, at: Condition) -> tuple[Int64, Int64, Int64]:
         shape = (*at.shape, self._components[0].shape[1])
         logits, means, log_scales = (np.broadcast_to(c[None, :, None, None], shape) for c in self._components)

@@ -12,7 +12,7 @@ from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import InputError
 from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.likelihoods.layout import MEAN_UNIT
-from selfcodec.likelihoods.likelihood import Condition, Likelihood
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving
 from selfcodec.likelihoods.pixels import pixel_base
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -32,7 +32,8 @@ class Reconstruction(Likelihood):
         return (f"p_{step.name}",)
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
-        (self._net,) = (nets[name] for name in self.networks(step, settings))
+        (net,) = (nets[name] for name in self.networks(step, settings))
+        self._net = giving(net, step.target.channels)
         self._name = step.name
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:

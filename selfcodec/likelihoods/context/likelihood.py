@@ -11,7 +11,7 @@ from selfcodec.arrays import Int64, UInt8
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
 from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
-from selfcodec.likelihoods.likelihood import Condition, Likelihood, whole
+from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.networks.windows import Network
@@ -39,7 +39,7 @@ class Context(Likelihood):
         self._layout = PixelLayout(step.target.channels, whole(settings, "mixtures", 1, MOST_MIXTURES), joint=True)
         self._block = whole(settings, "block", 1, MOST_BLOCK)
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
-        self._head = PointwiseNetwork(head.net)
+        self._head = PointwiseNetwork(giving(head, self._layout.size).net)
 
     def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
         self._coder(at).encode(coder, truth.astype(np.uint8))
