@@ -41,10 +41,14 @@ def crops() -> dict[str, UInt8]:
 @pytest.mark.parametrize("mode", variants.LOSSY)
 @pytest.mark.parametrize("name", available_models())
 def test_bytes_and_psnr_never_fall_as_quality_rises(name: str, mode: Mode, image: str) -> None:
-    model, picture = find_model(name), from_image(Image.fromarray(crops()[image]))
+    model, pixels = find_model(name), crops()[image]
+    qualities = QUALITIES
+    if name != "cifar10-downscale":  # whose latents alone are not idle: others give the same at every quality
+        pixels, qualities = pixels[:48, :64], QUALITIES[::2]
+    picture = from_image(Image.fromarray(pixels))
     made = [
         encode_picture(picture, Settings(mode, quality=q), model, verify=False, expect=True, fallback=False)
-        for q in QUALITIES
+        for q in qualities
     ]
     for worse, better in pairwise(made):
         assert len(better.data) >= len(worse.data) - SLACK_BYTES
