@@ -10,6 +10,7 @@ import torch
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
+from selfcodec.fidelity import decibels
 
 MS_SSIM_SIDE = 161
 """An image needs sides of so many pixels for MS-SSIM: five scales with windows of 11 (Wang et al. 2003)."""
@@ -19,8 +20,7 @@ def psnr(image: UInt8, other: UInt8) -> float:
     """Return 10 log10(255^2 / MSE) in dB over all samples of two arrays of one shape; infinity where they are equal."""
     if image.shape != other.shape or image.dtype != np.uint8 or other.dtype != np.uint8:
         raise ValueError(f"PSNR of {image.shape} {image.dtype} and {other.shape} {other.dtype}")
-    error = float(np.square(image.astype(np.float64) - other).mean())
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    return decibels(float(np.square(image.astype(np.float64) - other).mean()))
 
 
 def ms_ssim(image: UInt8, other: UInt8) -> float | None:

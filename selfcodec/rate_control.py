@@ -16,6 +16,7 @@ import numpy as np
 
 from selfcodec.codec import Encoded, encode_picture, verify_encoded
 from selfcodec.errors import InputError
+from selfcodec.fidelity import decibels
 from selfcodec.images import Picture
 from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode, tuned_latents
 from selfcodec.settings import Settings, whole_number
@@ -109,8 +110,7 @@ def psnr(picture: Picture, encoded: Encoded) -> float:
     """
     if encoded.expected is None:
         return math.inf
-    error = float(np.square(encoded.expected.astype(np.int32) - picture.planes).mean())
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    return decibels(float(np.square(encoded.expected.astype(np.int32) - picture.planes).mean()))
 
 
 def search(attempt: Callable[[int], T], excess: Callable[[T], float], *, highest: bool) -> tuple[T, bool]:

@@ -37,6 +37,7 @@ FOLDERS = {
 CORE_LAYERS = {
     "selfcodec.errors": 0,
     "selfcodec.arrays": 0,
+    "selfcodec.fidelity": 0,
     "selfcodec.compiled": 1,
     "selfcodec.files": 1,
     "selfcodec.fixed_point": 1,
