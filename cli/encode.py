@@ -114,12 +114,12 @@ def encode(
 
 def _check_settings(options: Options, *, quiet: bool) -> None:
     """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
-    from selfcodec.modes import DEFAULT_QUALITY, tuned_latents
+    from selfcodec.modes import DEFAULT_QUALITY
     from selfcodec.zoo import find_model, model_by_id
 
     model = find_model(options.model, options.settings.mode)
     sent, _ = options.settings.resolved(model.levels)
-    if options.settings.quality != DEFAULT_QUALITY and not tuned_latents(sent, model.levels) and not quiet:
+    if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
         complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     try:
         model_by_id(model.id)

@@ -102,6 +102,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         shape=model.shape,
         tile=min(pixels.tile for pixels in model.pixels.values()),
         variables={step.name: variables[step.name] for step in model.steps},
+        planes=(),
     )
     return pack_model(spec, graphs, tensors)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+Bool = npt.NDArray[np.bool_]
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
 Words = npt.NDArray[np.uint32]
@@ -12,5 +15,7 @@ Words = npt.NDArray[np.uint32]
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
+"""Whole numbers of any type."""
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from selfcodec.arrays import Int64, UInt8, Words
+from selfcodec.arrays import Integers, UInt8, Words
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import Container, Header, cut, pack, unpack
 from selfcodec.format.stored import unpack_stored
 from selfcodec.images import Picture, to_image
-from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables, tuned_latents
+from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.parallel import mapped
 from selfcodec.settings import Settings, whole_number
@@ -79,12 +79,13 @@ class _Plan:
     def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime) -> _Plan:
         """Of a file that sends these variables, which are fewer than its mode's where it was cut short."""
         whole = sent_variables(header.mode, model.levels, header.level)
-        quality = dict.fromkeys(tuned_latents(whole, model.levels), header.quality)
+        quality = dict.fromkeys(model.tuned(whole), header.quality)
         return _Plan(model, sent, quality, header.image_mode in _GREY_MODES, header.seed, runtime)
 
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
-        return Batch(self.model, (boxes[0].height, boxes[0].width), len(boxes), self.grey, self.runtime)
+        size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
+        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen)
 
     def sources(self, sent: Source, indices: Sequence[int]) -> dict[str, Source]:
         """Of all variables, for tiles with these indices."""
@@ -118,7 +119,7 @@ def _encode_tiles(
     return streams, bits
 
 
-def _put(planes: UInt8, boxes: Sequence[Box], x: Int64) -> None:
+def _put(planes: UInt8, boxes: Sequence[Box], x: Integers) -> None:
     """Puts tiles (B, 3, h, w) into their places."""
     for box, tile in zip(boxes, x.transpose(0, 2, 3, 1), strict=True):
         box.of(planes)[...] = tile
@@ -166,7 +167,7 @@ def encode_picture(
         height=height,
         model_id=model.id,
         level=level,
-        quality=settings.quality if tuned_latents(sent, model.levels) else DEFAULT_QUALITY,
+        quality=settings.quality if model.tuned(sent) else DEFAULT_QUALITY,
         seed=None if lossless else settings.seed,
     )
     plan = _Plan.of(header, model, sent, runtime)
@@ -255,9 +256,13 @@ def cut_file(
     container = open_file(data, allow_truncated=allow_truncated, model=model)
     if container.header.mode is Mode.STORED:
         raise InputError("the image is stored whole, there is nothing to cut: encode it again in the mode you want")
-    levels = _model_of(container.header.model_id, model).levels
-    level = default_level(mode, levels) if level is None else whole_number("level", level, 0, MAX_TRANSFORMS)
-    return pack(cut(container, sent_variables(mode, levels, level), mode, level))
+    own = _model_of(container.header.model_id, model)
+    level = default_level(mode, own.levels) if level is None else whole_number("level", level, 0, MAX_TRANSFORMS)
+    sent = sent_variables(mode, own.levels, level)
+    shorter = cut(container, sent, mode, level)
+    if not own.tuned(sent):
+        shorter = replace(shorter, header=replace(shorter.header, quality=DEFAULT_QUALITY))
+    return pack(shorter)
 
 
 def decode_file(

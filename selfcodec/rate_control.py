@@ -18,7 +18,7 @@ from selfcodec.codec import Encoded, encode_picture, verify_encoded
 from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.images import Picture
-from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode, tuned_latents
+from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode
 from selfcodec.settings import Settings, whole_number
 from selfcodec.zoo import Model
 
@@ -169,7 +169,7 @@ def encode_to_target(
         return Reached(encode_picture(picture, settings, model, verify=verify), settings)
 
     sent, _ = settings.resolved(model.levels)
-    tuned = bool(tuned_latents(sent, model.levels))
+    tuned = bool(model.tuned(sent))
 
     def attempt(quality: int) -> Reached:
         tried = replace(settings, quality=quality)

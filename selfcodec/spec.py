@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.modes import MAX_TRANSFORMS
+from selfcodec.fixed_point import ACTIVATION_MAX
+from selfcodec.modes import MAX_QUALITY, MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
 
 MAX_TILE = 2**24
 """A tile's side is at most this, which is an image's."""
-SPEC_VERSION = 2
+SPEC_VERSION = 3
 FamilySettings = dict[str, Any]
 """A variable's settings are its `kind`, and what that family is set by."""
 
@@ -29,6 +30,7 @@ class Spec:
         shape: of the schedule.
         tile: largest tile in pixels in each direction.
         variables: for each variable of the schedule its family's `kind` and settings, see `selfcodec.likelihoods`.
+        planes: the qualities 1..100 as networks see them, in 2**-6; none where they see none.
     """
 
     version: int
@@ -37,6 +39,7 @@ class Spec:
     shape: Shape
     tile: int
     variables: dict[str, FamilySettings]
+    planes: tuple[int, ...]
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Spec:
@@ -45,6 +48,9 @@ class Spec:
             found = {**values, "shape": Shape(**values["shape"])}
             if found["version"] == 1:
                 found = _lifted(found)
+            if found["version"] == 2:  # networks that see the quality came with version 3
+                found |= {"version": 3, "planes": ()}
+            found["planes"] = tuple(found["planes"])
             if found["version"] != SPEC_VERSION or set(found) != {field.name for field in fields(Spec)}:
                 raise ModelError("the model was written for another version of selfcodec: export it again")
             spec = Spec(**found)
@@ -65,6 +71,10 @@ def _check(spec: Spec) -> None:
     for name, value, low, high in (*numbers, ("tile", spec.tile, 1, MAX_TILE)):
         if type(value) is not int or not low <= value <= high:
             raise ModelError(f"the model's specification is damaged: {name} is {value!r:.40}, not in {low}..{high}")
+    if len(spec.planes) not in (0, MAX_QUALITY) or not all(
+        type(p) is int and abs(p) <= ACTIVATION_MAX for p in spec.planes
+    ):
+        raise ModelError(f"the model's specification is damaged: planes are not of {MAX_QUALITY} qualities")
 
 
 def _lifted(old: dict[str, Any]) -> dict[str, Any]:

@@ -11,22 +11,26 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from selfcodec.arrays import Int64, UInt8
+from selfcodec.arrays import Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder, Sampler
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.modes import DEFAULT_QUALITY
 from selfcodec.networks import flow
+from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime
 from selfcodec.schedule import Step, Variable
 from selfcodec.transforms import get_transform
 from selfcodec.zoo import Model
 
-Values = dict[str, Int64]
+Values = dict[str, Integers]
 """A batch has these values by variable, (B, C, h, w): pixels 0..255, latents in 2**-12."""
+
+
+def _of_pixels(values: Tensor) -> Tensor:
+    return (values - NEUTRAL).float()
 
 
 @dataclass
@@ -39,6 +43,7 @@ class Batch:
         count: number of images, B.
         grey: the three colour channels are equal, so that only the first is coded.
         runtime: how networks run.
+        quality: 1..100, the file's, for models whose networks see it.
         values: of the variables walked so far.
     """
 
@@ -47,14 +52,20 @@ class Batch:
     count: int
     grey: bool
     runtime: Runtime
+    quality: int = DEFAULT_QUALITY
     values: Values = field(default_factory=dict)
+
+    @property
+    def plane(self) -> int:
+        """The quality as networks see it, in 2**-6."""
+        return self.model.plane(self.quality)
 
     def condition(self, step: Step, quality: int = DEFAULT_QUALITY) -> Condition:
         """What a variable's distribution is conditioned on; its parents must have been walked."""
         parents = tuple(self.values[parent.name] for parent in step.parents)
         inputs = tuple(self._input(*pair) for pair in zip(step.parents, parents, strict=True))
-        size = self.extent(step.target)
-        return Condition(step, size, self.count, parents, inputs, self.grey, quality, self.runtime)
+        size, padded = self.extent(step.target), self._padded(step.target)
+        return Condition(step, size, self.count, parents, inputs, padded, self.grey, quality, self.plane, self.runtime)
 
     def infer(self, images: UInt8, names: Sequence[str]) -> Values:
         """What an encoder sends before rounding to grids: pixels as they are, latents' posterior means.
@@ -65,36 +76,38 @@ class Batch:
         """
         transform, y, pictures = get_transform(self.model.spec.transformation), images, {}
         for k in range(self.model.levels + 1):
-            pictures["x" if k == 0 else f"y{k}"] = y.transpose(0, 3, 1, 2).astype(np.int64)
+            pictures["x" if k == 0 else f"y{k}"] = y.transpose(0, 3, 1, 2)
             y = transform(y) if k < self.model.levels else y
-        found = {name: pictures[name] for name in names if name in pictures}
+        found: Values = {name: pictures[name].astype(np.int64) for name in names if name in pictures}
         variables = {step.name: step.target for step in self.model.steps}
         for step in self.model.steps:
             if step.name in names and step.inferred_from is not None:
-                source = self._input(variables[step.inferred_from], pictures[step.inferred_from])
+                whole = bool(self.model.spec.planes)  # others were trained with zeros beyond the edges, and stay so
+                source = self._input(variables[step.inferred_from], pictures[step.inferred_from], edges=whole)
                 posterior = self.model.posteriors[step.name]
-                found[step.name] = posterior.mean(source, self.extent(step.target), self.runtime)
+                found[step.name] = posterior.mean(source, self.plane, self.extent(step.target), self.runtime)
         return found
 
     def extent(self, variable: Variable) -> tuple[int, int]:
         """Height and width of a variable; half positions count as whole ones."""
         return (-(-self.size[0] >> variable.halvings), -(-self.size[1] >> variable.halvings))
 
-    def _input(self, variable: Variable, values: Int64) -> Tensor:
-        """A variable's values as a network's input, zero beyond its extent; float32 (B, C, h, w)."""
+    def _input(self, variable: Variable, values: Integers, *, edges: bool = False) -> Field:
+        """A variable's values as a network's input; beyond its extent zero, or with `edges` its edges."""
+        convert = _of_pixels if variable.kind == "pixels" else flow.latent_input
+        return Field(values, self._padded(variable), convert, edges=edges)
+
+    def _padded(self, variable: Variable) -> tuple[int, int]:
+        """Height and width of a variable of the image padded to whole positions of every variable."""
         pad = self.model.padding
-        h, w = ((-(-n // pad) * pad) >> variable.halvings for n in self.size)
-        x = torch.zeros(values.shape[0], values.shape[1], h, w)
-        inner = torch.from_numpy(values)
-        inner = inner - NEUTRAL if variable.kind == "pixels" else flow.latent_input(inner)
-        x[:, :, : values.shape[2], : values.shape[3]] = inner
-        return x
+        height, width = ((-(-n // pad) * pad) >> variable.halvings for n in self.size)
+        return height, width
 
 
 class Source(Protocol):
     """Where a variable's values come from."""
 
-    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
+    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         """Each batch's values (B, C, h, w)."""
         ...
 
@@ -103,9 +116,9 @@ class Source(Protocol):
 class Known:
     """Values of one batch that are there already."""
 
-    given: Mapping[str, Int64]
+    given: Mapping[str, Integers]
 
-    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
+    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         (_,) = batches
         return [self.given[step.name]]
 
@@ -121,10 +134,10 @@ class Sent:
     """
 
     coder: Encoder
-    truth: Mapping[str, Int64]
+    truth: Mapping[str, Integers]
     quality: Mapping[str, int]
 
-    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
+    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         (batch,) = batches
         condition = batch.condition(step, self.quality.get(step.name, DEFAULT_QUALITY))
         values = likelihood.encode(condition, self.truth[step.name], self.coder)
@@ -144,7 +157,7 @@ class Received:
     coder: Decoder
     quality: Mapping[str, int] = field(default_factory=dict)
 
-    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
+    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         quality = self.quality.get(step.name, DEFAULT_QUALITY)
         return likelihood.decode([batch.condition(step, quality) for batch in batches], self.coder)
 
@@ -152,7 +165,7 @@ class Received:
 class Means:
     """What most probably is there where nothing was sent."""
 
-    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Int64]:
+    def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         return [likelihood.mean(batch.condition(step)) for batch in batches]
 
 

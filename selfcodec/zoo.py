@@ -24,7 +24,7 @@ from torch import Tensor
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.modes import Mode, has_level, sent_variables
+from selfcodec.modes import Mode, has_level, sent_variables, tuned_latents
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Network
@@ -91,6 +91,18 @@ class Model:
         """What the model offers, from the least sent to the most: cg and cr need a y, and what is sent can be coded."""
         offered = (mode for mode in Mode if mode is not Mode.STORED and (self.levels or not has_level(mode)))
         return tuple(mode for mode in offered if all(self.likelihoods[name].codable for name in self._least(mode)))
+
+    def tuned(self, sent: tuple[str, ...]) -> tuple[str, ...]:
+        """The latents among those that are sent whose grids the quality chooses.
+
+        Where networks see the quality, it is that of z; u, which takes few bytes, has one grid.
+        """
+        names = tuned_latents(sent, self.levels)
+        return tuple(name for name in names if name != "u") if self.spec.planes else names
+
+    def plane(self, quality: int) -> int:
+        """A quality of 1..100 as networks see it, in 2**-6; 0 where they see none."""
+        return self.spec.planes[quality - 1] if self.spec.planes else 0
 
     def _least(self, mode: Mode) -> tuple[str, ...]:
         """What a mode sends at least."""

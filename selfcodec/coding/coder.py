@@ -126,10 +126,10 @@ class Encoder:
             self.note(high, _frequencies(part, np.zeros_like(high), ALPHABET))
             self.note(low, _frequencies(part, ALPHABET * high, 1))
             if part.unbounded:
-                self._note_escapes([np.abs(o - i)[(i == 0) | (i == 255)] for o, i in zip(own, inside, strict=True)])
+                self.note_escapes([np.abs(o - i)[(i == 0) | (i == 255)] for o, i in zip(own, inside, strict=True)])
 
-    def _note_escapes(self, beyond: Sequence[Int64]) -> None:
-        """Notes how far beyond 0 or 255 each image's numbers lie, (n,), those that stop there included."""
+    def note_escapes(self, beyond: Sequence[Int64]) -> None:
+        """Notes how far beyond the ends of their range each image's numbers lie, (n,), at least 0."""
         if not any(map(len, beyond)):
             return
         counts = [sum((b >= ALPHABET**d).astype(np.int64) for d in range(1, ESCAPE_DIGITS)) for b in beyond]
@@ -238,17 +238,21 @@ class Decoder:
     def _add_escapes(self, numbers: Int64) -> None:
         """Moves 0 and 255 among numbers (B, N) to where their escapes say."""
         ends = (numbers == 0) | (numbers == 255)
-        of_image = ends.sum(1)
-        if not of_image.any():
-            return
-        owner = np.repeat(np.arange(len(numbers)), of_image)
-        counts = self.symbols(_repeated(_LENGTHS, len(owner)), of_image.tolist())
+        beyond = self.escapes(ends.sum(1).tolist())
+        numbers[ends] += np.where(numbers[ends] == 0, -beyond, beyond)
+
+    def escapes(self, of_image: Sequence[int]) -> Int64:
+        """How far beyond the ends of their range the next numbers lie, (n,), of so many numbers of each image."""
+        owner = np.repeat(np.arange(len(of_image)), of_image)
         beyond = np.zeros(len(owner), dtype=np.int64)
+        if not len(owner):
+            return beyond
+        counts = self.symbols(_repeated(_LENGTHS, len(owner)), of_image)
         for place in range(int(counts.max()), -1, -1):
             has = counts >= place
-            in_image = np.bincount(owner[has], minlength=len(numbers))
+            in_image = np.bincount(owner[has], minlength=len(of_image))
             beyond[has] += ALPHABET**place * self.symbols(_repeated(_UNIFORM, int(has.sum())), in_image.tolist())
-        numbers[ends] += np.where(numbers[ends] == 0, -beyond, beyond)
+        return beyond
 
     def _of_each(self, frequencies: Float64) -> Int64:
         """As many symbols of each image, (B, N), given their frequencies (B, N, count)."""

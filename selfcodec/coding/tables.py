@@ -41,10 +41,14 @@ WEIGHT_RANGE = 16
 COUPLING_BITS = 16
 """exp(s) of coupling layers is in units of 2**-16."""
 COUPLING_STEP_BITS = 6
+GRID_STEPS = 16
+"""Standard deviations in units of a grid's width have so many steps an octave."""
+GRID_LOWEST, GRID_HIGHEST = -72, 21
+"""Of those steps, with 0 for a width, the table of symbols goes from the one to the other: from 0.04 to 2.5 widths."""
 QUALITY_BITS = 16
 """Scales of grids' widths are in units of 2**-16; quality 50 is 1, and 12.5 more halve the width."""
 
-SHA256 = "654dc1d328a07e5ff7d882a9562f8a44b273875f08da5f84db0e5b7b3bb26af4"
+SHA256 = "0ae3b1a61d1b25289bd4485d3e368327427a0f7af069c9ebcd9d7990303d1ed5"
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class Tables:
         weight: exp(-i / 64), times 2**16, for i in [0, 1024].
         coupling: exp(i / 64 - 2), times 2**16, for i in [0, 256].
         quality: scale of grids' widths at quality 1..100 (index 0 unused), times 2**16.
+        grid_inverse_scale: 2**-(i / 16) for i from GRID_LOWEST to GRID_HIGHEST, times 2**16.
     """
 
     logistic: Int64
@@ -66,6 +71,7 @@ class Tables:
     weight: Int64
     coupling: Int64
     quality: Int64
+    grid_inverse_scale: Int64
 
 
 def _compute() -> dict[str, Int64]:
@@ -96,6 +102,10 @@ def _compute() -> dict[str, Int64]:
         "coupling": [
             scaled(mpmath.exp(mpmath.mpf(i) / 2**COUPLING_STEP_BITS), COUPLING_BITS)
             for i in range(-coupling_half, coupling_half + 1)
+        ],
+        "grid_inverse_scale": [
+            scaled(mpmath.power(2, -mpmath.mpf(i) / GRID_STEPS), INVERSE_BITS)
+            for i in range(GRID_LOWEST, GRID_HIGHEST + 1)
         ],
         "quality": [0] + [scaled(mpmath.power(2, mpmath.mpf(50 - q) / 12.5), QUALITY_BITS) for q in range(1, 101)],
     }

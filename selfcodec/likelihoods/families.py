@@ -7,6 +7,7 @@ from typing import Any
 
 from selfcodec.errors import ModelError
 from selfcodec.likelihoods.context.likelihood import Context
+from selfcodec.likelihoods.groups import Groups
 from selfcodec.likelihoods.latent import Latent
 from selfcodec.likelihoods.likelihood import Likelihood
 from selfcodec.likelihoods.phases import Phases
@@ -16,7 +17,7 @@ from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 FAMILIES: dict[str, type[Likelihood]] = {
-    family.kind: family for family in (Prior, Latent, Phases, Context, Reconstruction)
+    family.kind: family for family in (Prior, Latent, Groups, Phases, Context, Reconstruction)
 }
 
 

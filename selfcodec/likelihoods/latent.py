@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
@@ -81,9 +81,9 @@ class Latent(Likelihood):
         """Channels that a network gives: means and log-scales."""
         return 2 * step.target.channels
 
-    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+    def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int64:
         mixture, first, widths = self._mixture(at)
-        coded = self._to_coded(truth, at).reshape(first.shape)
+        coded = self._to_coded(truth.astype(np.int64), at).reshape(first.shape)
         index = (2 * coded + widths) // (2 * widths)
         coder.encode(mixture, index - first)
         return self._from_coded((index * widths).reshape(at.shape), at)

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import ModelError
+from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -25,21 +27,29 @@ class Condition:
         step: the factor p(target | parents).
         size: (height, width) of the target.
         count: number of images, B.
-        parents: their values, int64 (B, C, h, w).
+        parents: their values, (B, C, h, w).
         inputs: the same as inputs of networks, padded to whole positions of every variable.
+        extent: (height, width) of the target with that padding.
         grey: the three colour channels are equal, so that only the first is coded.
         quality: 1..100, scales the grids of latents.
+        plane: the file's quality as networks see it, in 2**-6; 0 where the model has no such planes.
         runtime: how networks run.
     """
 
     step: Step
     size: tuple[int, int]
     count: int
-    parents: tuple[Int64, ...]
-    inputs: tuple[Tensor, ...]
+    parents: tuple[Integers, ...]
+    inputs: tuple[Field, ...]
+    extent: tuple[int, int]
     grey: bool
     quality: int
+    plane: int
     runtime: Runtime
+
+    def plane_of(self, net: Network) -> tuple[Tensor, ...]:
+        """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
+        return (torch.full((self.count, 1, 1, 1), float(self.plane)),) if net.planes else ()
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -71,7 +81,7 @@ class Likelihood(ABC):
     """
 
     kind: ClassVar[str]
-    codable: ClassVar[bool] = True
+    codable: bool = True
     """Whether the variable can be sent; otherwise it can only be filled in."""
 
     @staticmethod
@@ -83,17 +93,17 @@ class Likelihood(ABC):
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None: ...
 
     @abstractmethod
-    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+    def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
         """Notes the variable's values (B, C, h, w); returns them as the decoder will have them."""
 
-    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Int64]:
+    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
         """Reads several batches' values, each (B, C, h, w); `coder` has all their images, in order."""
         return [self._decode(at, part) for at, part in zip(ats, coder.split([at.count for at in ats]), strict=True)]
 
     @abstractmethod
-    def _decode(self, at: Condition, coder: Decoder) -> Int64:
+    def _decode(self, at: Condition, coder: Decoder) -> Integers:
         """Reads one batch's values."""
 
     @abstractmethod
-    def mean(self, at: Condition) -> Int64:
+    def mean(self, at: Condition) -> Integers:
         """What stands for a variable that is not sent: its mean, (B, C, h, w)."""

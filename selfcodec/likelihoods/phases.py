@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import PIXEL_LOG_SCALES, load_tables
@@ -91,9 +91,9 @@ class Phases(Likelihood):
         self._trunk, *heads = (nets[name] for name in self.networks(step, settings))
         self._heads = [giving(head, self.layout.size) for head in heads]
 
-    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+    def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int64:
         def noted(mixture: Mixture, part: tuple[slice, slice], channel: int) -> Int64:
-            numbers = truth[:, channel, part[0], part[1]].reshape(at.count, -1)
+            numbers = truth[:, channel, part[0], part[1]].reshape(at.count, -1).astype(np.int64)
             coder.encode(mixture, numbers)
             return numbers
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
+import numpy as np
+import torch
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Int32
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
+from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
@@ -25,7 +27,19 @@ class Posterior:
         (self._net,) = (nets[name] for name in self.networks(step))
         self._channels = step.target.channels
 
-    def mean(self, source: Tensor, size: tuple[int, int], runtime: Runtime) -> Int64:
-        """The mean (B, C, h, w) in 2**-12, of the source as a network's input; `size` is (h, w)."""
-        out = self._net(source, runtime=runtime).cpu().numpy()
-        return out[:, : self._channels, : size[0], : size[1]] << (LATENT_FRACTION - PARAM_FRACTION)
+    def mean(self, source: Field, plane: int, size: tuple[int, int], runtime: Runtime) -> Int32:
+        """The mean, (B, C, h, w), in 2**-12.
+
+        Args:
+            source: what it is inferred from, as a network's input.
+            plane: the file's quality as networks see it.
+            size: (h, w).
+            runtime: how networks run.
+        """
+        count = source.shape[0]
+        planes = (torch.full((count, 1, 1, 1), float(plane)),) if self._net.planes else ()
+        out = np.empty((count, self._channels, *size), dtype=np.int32)
+        for (top, bottom), (left, right), part in self._net.parts(source, *planes, runtime=runtime):
+            place = out[:, :, top:bottom, left:right]
+            place[...] = part[:, : self._channels, : place.shape[2], : place.shape[3]].cpu().numpy()
+        return out << (LATENT_FRACTION - PARAM_FRACTION)

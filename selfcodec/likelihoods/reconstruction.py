@@ -1,4 +1,4 @@
-"""Pixels that are never sent: a network's output is the picture, for models that are lossy only."""
+"""Pixels as a network's output: what a lossy decoder shows, whether or not the variable itself can be sent."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Int64, Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, ModelError
 from selfcodec.fixed_point import PARAM_FRACTION
-from selfcodec.likelihoods.layout import MEAN_UNIT
+from selfcodec.likelihoods.layout import MEAN_UNIT, NEUTRAL, PIXEL_BITS
 from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving
-from selfcodec.likelihoods.pixels import pixel_base
+from selfcodec.likelihoods.phases import pixel_mixture
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 _DROP = PARAM_FRACTION - (MEAN_UNIT.bit_length() - 1)
-"""An output in grey levels has so many fraction bits."""
+"""An output in grey levels has so many fraction bits, which are those of pixels' means."""
 
 
 class Reconstruction(Likelihood):
-    """The mean of p(pixels | parents) alone, in units of MEAN_UNIT grey levels from y, or from mid-grey."""
+    """The mean of p(pixels | parents) from a network, in units of MEAN_UNIT grey levels from mid-grey.
+
+    Settings:
+        log_scales: of the logistics around the means, by channel, in 2**-10, see `phases.pixel_mixture`; none where the
+            variable is never sent.
+    """
 
     kind = "reconstruction"
-    codable = False
 
     @staticmethod
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -35,17 +39,52 @@ class Reconstruction(Likelihood):
         (net,) = (nets[name] for name in self.networks(step, settings))
         self._net = giving(net, step.target.channels)
         self._name = step.name
+        self._log_scales = np.array(settings["log_scales"], dtype=np.int64)
+        if len(self._log_scales) not in (0, step.target.channels):
+            raise ModelError(f"{len(self._log_scales)} log-scales of {step.target.channels} channels")
+        self.codable = bool(len(self._log_scales))
 
-    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
-        raise InputError(f"the model cannot code {self._name}: choose a mode that does not send it")
+    def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int64:
+        if not self.codable:
+            raise InputError(f"the model cannot code {self._name}: choose a mode that does not send it")
+        means, values = self._means(at), truth.astype(np.int64)
+        for c in range(1 if at.grey else at.shape[1]):
+            numbers = values[:, c].reshape(at.count, -1)
+            coder.encode(pixel_mixture(*self._logistics(means, c)), numbers)
+        return values
 
-    def _decode(self, at: Condition, coder: Decoder) -> Int64:
-        """Of a sampler: once its parents are drawn, nothing is left to draw."""
-        return self.mean(at)
+    def _decode(self, at: Condition, coder: Decoder) -> Integers:
+        if not self.codable:  # of a sampler: once its parents are drawn, nothing is left to draw
+            return self.mean(at)
+        means, values = self._means(at), np.empty(at.shape, dtype=np.int64)
+        for c in range(at.shape[1]):
+            if c and at.grey:
+                values[:, c] = values[:, 0]
+            else:
+                values[:, c] = coder.decode(pixel_mixture(*self._logistics(means, c))).reshape(at.count, *at.size)
+        return values
 
-    def mean(self, at: Condition) -> Int64:
-        (h, w), base = at.size, pixel_base(at, at.size, 1)
-        params = self._net(*at.inputs, runtime=at.runtime).cpu().numpy()[:, :, :h, :w]
-        grey = at.shape[1] > 1 and at.grey
-        values = np.clip(base + ((params + (1 << (_DROP - 1))) >> _DROP), 0, 255)
-        return values[:, :1].repeat(at.shape[1], 1) if grey else values
+    def mean(self, at: Condition) -> UInt8:
+        """The picture, (B, C, h, w); where it is grey, its channels' average."""
+        (h, w), out = at.size, np.empty(at.shape, dtype=np.uint8)
+        for (top, bottom), (left, right), part in self._net.parts(
+            *at.inputs, *at.plane_of(self._net), runtime=at.runtime
+        ):
+            params = part[:, :, : h - top, : w - left].cpu().numpy().astype(np.int64)
+            values = np.clip(NEUTRAL + ((params + (1 << (_DROP - 1))) >> _DROP), 0, 255)
+            if at.grey:
+                channels = at.shape[1]
+                values = ((2 * values.sum(1, keepdims=True) + channels) // (2 * channels)).repeat(channels, 1)
+            out[:, :, top:bottom, left:right] = values
+        return out
+
+    def _means(self, at: Condition) -> Int64:
+        """In 2**-5 grey levels, (B, C, h, w)."""
+        (h, w), planes = at.size, at.plane_of(self._net)
+        params = self._net(*at.inputs, *planes, runtime=at.runtime).cpu().numpy()[:, :, :h, :w]
+        return params + (NEUTRAL << PIXEL_BITS)
+
+    def _logistics(self, means: Int64, channel: int) -> tuple[Int64, Int64, Int64]:
+        """Logits, means and log-scales (B, N, 1) of one channel."""
+        own = means[:, channel].reshape(len(means), -1, 1)
+        return np.zeros_like(own), own, np.full_like(own, self._log_scales[channel])

@@ -38,11 +38,12 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
+from selfcodec.networks.fields import Field, Input, Span, as_tensor
 from selfcodec.networks.graph import Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
-Span = tuple[int, int]
-"""It is of positions [low, high) along height or width."""
+Part = tuple[Span, Span, Tensor]
+"""It is a window of a network's output: its rows, its columns, and its values."""
 
 
 def _halvings(node: Node) -> int:
@@ -144,37 +145,48 @@ class Windowed:
         return -(-extent // self.stride) * self.stride
 
     @torch.no_grad()
-    def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
-        """The same bits as `IntegerGraph.floats` of the whole inputs.
+    def parts(self, *inputs: Input, runtime: Runtime, rows: Span | None = None) -> Iterator[Part]:
+        """The output's windows, which together have the same bits as `IntegerGraph.floats` of the whole inputs.
 
         Args:
-            inputs: one float32 tensor of integers for each input node, in units of 2**-6: (B, C, h, w), or (B, C, 1, 1)
-                for a plane.
+            inputs: one for each input node, float32 integers in units of 2**-6: (B, C, h, w), or (B, C, 1, 1) for a
+                plane.
+            runtime: how the network runs.
+            rows: those of the output that are wanted, from and up to multiples of the stride or the image's end; all
+                by default.
 
-        Returns:
-            float32 (B, C', h', w'), in units of 2**-10.
+        Yields:
+            rows and columns of the output, and float32 (B, C', rows, columns), in units of 2**-10.
 
         Raises:
             InputError: inputs' heights or widths do not belong to one image, or not to one whose height and width are
                 multiples of the stride.
         """
         height, width = self._extents(inputs)
-        if max(height, width) <= self.side + 2 * self.halo:
-            return self.net.floats(*inputs, runtime=runtime)
         level = self.level(self.net.graph.output)
-        out: Tensor | None = None
-        for rows, outer_rows in self._windows(height):
-            for columns, outer_columns in self._windows(width):
+        wanted = (0, height) if rows is None else (rows[0] << level, rows[1] << level)
+        for inner_rows, outer_rows in self._windows(height, wanted):
+            for columns, outer_columns in self._windows(width, (0, width)):
                 boxes = self._cut(inputs, outer_rows, outer_columns)
                 part = self.net.floats(*boxes, runtime=runtime)  # (B, C', outer rows >> level, outer columns >> level)
-                if out is None:
-                    out = part.new_empty((*part.shape[:2], height >> level, width >> level))
-                kept = _box(part, _within(rows, outer_rows), _within(columns, outer_columns), level)
-                _box(out, rows, columns, level).copy_(kept)
+                kept = _box(part, _within(inner_rows, outer_rows), _within(columns, outer_columns), level)
+                yield _coarser(inner_rows, level), _coarser(columns, level), kept
+
+    def __call__(self, *inputs: Input, runtime: Runtime) -> Tensor:
+        """The windows put together, float32 (B, C', h', w'); see `parts`."""
+        height, width = self._extents(inputs)
+        level = self.level(self.net.graph.output)
+        out: Tensor | None = None
+        for rows, columns, part in self.parts(*inputs, runtime=runtime):
+            if out is None:
+                if part.shape[2:] == (height >> level, width >> level):
+                    return part
+                out = part.new_empty((*part.shape[:2], height >> level, width >> level))
+            _box(out, rows, columns, 0).copy_(part)
         assert out is not None
         return out
 
-    def _extents(self, inputs: tuple[Tensor, ...]) -> tuple[int, int]:
+    def _extents(self, inputs: tuple[Input, ...]) -> tuple[int, int]:
         """The image's height and width at the finest resolution."""
         sizes = {
             (x.shape[2] << self.level(node), x.shape[3] << self.level(node))
@@ -188,29 +200,37 @@ class Windowed:
             raise InputError(f"a network's input is {height} x {width}, no multiple of {self.stride}")
         return height, width
 
-    def _windows(self, extent: int) -> Iterator[tuple[Span, Span]]:
+    def _windows(self, extent: int, wanted: Span) -> Iterator[tuple[Span, Span]]:
         """Windows along height or width: what is kept of each, and with its halo, cropped at the image's border."""
-        if extent <= self.side + 2 * self.halo:  # no larger than a window with its halos is
-            yield (0, extent), (0, extent)
-            return
-        for start in range(0, extent, self.side):
-            stop = min(start + self.side, extent)
+        low, high = wanted
+        side = self.side
+        if high - low <= side + 2 * self.halo:  # no larger than a window with its halos is
+            side = high - low
+        for start in range(low, high, side):
+            stop = min(start + side, high)
             yield (start, stop), (max(0, start - self.halo), min(extent, stop + self.halo))
 
-    def _cut(self, inputs: tuple[Tensor, ...], rows: Span, columns: Span) -> Iterator[Tensor]:
+    def _cut(self, inputs: tuple[Input, ...], rows: Span, columns: Span) -> Iterator[Tensor]:
         """The same box of every input, at its own resolution; planes as they are."""
         for node, x in zip(self.net.graph.inputs, inputs, strict=True):
-            yield x if node.op == "plane" else _box(x, rows, columns, self.level(node))
+            if node.op == "plane":
+                yield as_tensor(x)
+            else:
+                yield _box(x, rows, columns, self.level(node))
 
 
 def _within(span: Span, outer: Span) -> Span:
     return span[0] - outer[0], span[1] - outer[0]
 
 
-def _box(x: Tensor, rows: Span, columns: Span, level: int) -> Tensor:
-    """A view of x (B, C, h, w) at `level`, in pixels of the finest resolution."""
-    (top, bottom), (left, right) = rows, columns
-    return x[:, :, top >> level : bottom >> level, left >> level : right >> level]
+def _coarser(span: Span, level: int) -> Span:
+    return span[0] >> level, span[1] >> level
+
+
+def _box(x: Input, rows: Span, columns: Span, level: int) -> Tensor:
+    """A box of x (B, C, h, w) at `level`, in pixels of the finest resolution; a view of a tensor."""
+    (top, bottom), (left, right) = _coarser(rows, level), _coarser(columns, level)
+    return x.box((top, bottom), (left, right)) if isinstance(x, Field) else x[:, :, top:bottom, left:right]
 
 
 class Network:
@@ -225,14 +245,29 @@ class Network:
         self._pools = any(node.op == "mean" for node in net.graph.nodes)
         self._windowed: dict[int, Windowed] = {}
 
-    def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+    def parts(self, *inputs: Input, runtime: Runtime, rows: Span | None = None) -> Iterator[Part]:
+        """As of `Windowed.parts`."""
+        if self._pools:
+            whole = self.net.floats(*map(as_tensor, inputs), runtime=runtime)
+            low, high = rows or (0, whole.shape[2])
+            yield (low, high), (0, whole.shape[3]), whole[:, :, low:high]
+        else:
+            yield from self._in_windows(runtime.window).parts(*inputs, runtime=runtime, rows=rows)
+
+    @property
+    def planes(self) -> bool:
+        """Whether the network takes a plane."""
+        return any(node.op == "plane" for node in self.net.graph.inputs)
+
+    def floats(self, *inputs: Input, runtime: Runtime) -> Tensor:
         """As of `IntegerGraph.floats`."""
         if self._pools:
-            return self.net.floats(*inputs, runtime=runtime)
-        side = runtime.window
-        windowed = self._windowed.get(side) or self._windowed.setdefault(side, Windowed(self.net, side))
-        return windowed(*inputs, runtime=runtime)
+            return self.net.floats(*map(as_tensor, inputs), runtime=runtime)
+        return self._in_windows(runtime.window)(*inputs, runtime=runtime)
 
-    def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+    def _in_windows(self, side: int) -> Windowed:
+        return self._windowed.get(side) or self._windowed.setdefault(side, Windowed(self.net, side))
+
+    def __call__(self, *inputs: Input, runtime: Runtime) -> Tensor:
         """The same as int64."""
         return self.floats(*inputs, runtime=runtime).to(torch.int64)

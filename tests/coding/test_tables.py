@@ -15,7 +15,16 @@ from selfcodec.coding import tables
 from selfcodec.coding.tables import Tables, load_tables
 from selfcodec.errors import ModelError
 
-NAMES = ("logistic", "normal", "pixel_inverse_scale", "latent_inverse_scale", "weight", "coupling", "quality")
+NAMES = (
+    "logistic",
+    "normal",
+    "pixel_inverse_scale",
+    "latent_inverse_scale",
+    "weight",
+    "coupling",
+    "quality",
+    "grid_inverse_scale",
+)
 SAMPLED = 61
 """Every 61st entry, and the last, is computed afresh."""
 CDF_UNIT, UNIT = 2**30, 2**16
@@ -29,6 +38,7 @@ EXACT: dict[str, Callable[[int], mpmath.mpf]] = {
     "weight": lambda i: UNIT / mpmath.exp(mpmath.mpf(i) / 64),
     "coupling": lambda i: UNIT * mpmath.exp(mpmath.mpf(i - 128) / 64),
     "quality": lambda i: UNIT * mpmath.root(2, 25) ** (2 * (50 - i)) if i else mpmath.mpf(0),
+    "grid_inverse_scale": lambda i: UNIT * mpmath.root(2, 16) ** (72 - i),
 }
 LIBM: dict[str, Callable[[int], float]] = {
     "logistic": lambda i: CDF_UNIT / (1 + math.exp(-(i - 1280) / 64)),
@@ -38,6 +48,7 @@ LIBM: dict[str, Callable[[int], float]] = {
     "weight": lambda i: UNIT * math.exp(-i / 64),
     "coupling": lambda i: UNIT * math.exp((i - 128) / 64),
     "quality": lambda i: UNIT * 2 ** ((50 - i) / 12.5) if i else 0.0,
+    "grid_inverse_scale": lambda i: UNIT * 2 ** ((72 - i) / 16),
 }
 SIZES = {
     "logistic": 2561,
@@ -47,6 +58,7 @@ SIZES = {
     "weight": 1025,
     "coupling": 257,
     "quality": 101,
+    "grid_inverse_scale": 94,
 }
 INCREASING = {"logistic", "normal", "coupling"}
 

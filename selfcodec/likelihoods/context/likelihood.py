@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from selfcodec.arrays import Int64, UInt8
+from selfcodec.arrays import Int64, Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
 from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
@@ -41,20 +41,20 @@ class Context(Likelihood):
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
         self._head = PointwiseNetwork(giving(head, self._layout.size).net)
 
-    def encode(self, at: Condition, truth: Int64, coder: Encoder) -> Int64:
+    def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
         self._coder(at).encode(coder, truth.astype(np.uint8))
         return truth
 
-    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Int64]:
+    def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
         """Takes one wavefront for all batches, images of different sizes."""
         planes = ContextCoder.joined([self._coder(at) for at in ats]).decode(coder)
-        values, start = [], 0
+        values, start = list[Integers](), 0
         for at in ats:
             values.append(_cropped(planes[start : start + at.count], at))
             start += at.count
         return values
 
-    def _decode(self, at: Condition, coder: Decoder) -> Int64:
+    def _decode(self, at: Condition, coder: Decoder) -> Integers:
         return self.decode([at], coder)[0]
 
     def mean(self, at: Condition) -> Int64:
