@@ -71,7 +71,7 @@ def test_published_curves_rise_and_have_a_source() -> None:
 def test_published_curves_are_drawn_and_named() -> None:
     infos = {"jpeg": CoderInfo("JPEG", "peer", False)}
     records = [
-        Record("i", 10, 20, "jpeg", f"q={i}", size, size, 20.0 + i, None, 9, 0.5, 0.25, None, "")
+        Record("i", 10, 20, "jpeg", f"q={i}", size, size, 20.0 + i, None, None, 9, 0.5, 0.25, None, "")
         for i, size in enumerate((100, 400, 900, 1600))
     ]
     records = [replace(record, image=str(image)) for record in records for image in range(24)]
