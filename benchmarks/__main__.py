@@ -11,6 +11,7 @@ from selfcodec.cli.group import SETTINGS, Group
 COMMANDS = {
     "demo": "Code a photograph in every mode: a table and a picture.",
     "rates": "Code a data set without loss: promised and real sizes.",
+    "looks": "Compare pictures with AVIF's of equal bytes: scores and crops.",
     "ladder": "Code a data set in every mode: what more bytes buy.",
     "roundtrips": "Code a photograph in many sizes and image modes.",
     "speed": "Tell where the time goes in coding one image.",

@@ -30,7 +30,7 @@ def bd_rate(
     Bjøntegaard 2001, VCEG-M33; interpolated as in JCTVC-L1100, by the package bjontegaard.
 
     Args:
-        anchor, test: rates (any unit, above 0) and qualities in dB.
+        anchor, test: rates (any unit, above 0) and qualities (any unit, more is better).
         method: `pchip`, `akima`, or `cubic`, the original one.
 
     Returns:

@@ -162,13 +162,25 @@ PEERS: dict[str, Coder] = {
         "JPEG",
         "jpeg",
         "4:2:0, optimised Huffman tables",
-        _sweep("q", (5, 10, 20, 35, 50, 65, 75, 85, 92, 97), subsampling="420", optimize=True),
+        _sweep("q", (1, 5, 10, 20, 35, 50, 65, 75, 85, 92, 97), subsampling="420", optimize=True),
         payload.jpeg,
     ),
     "webp": _peer(
-        "WebP", "webp", "method 6", _sweep("q", (1, 10, 25, 50, 70, 80, 90, 97), method=6, lossless=False), payload.webp
+        "WebP",
+        "webp",
+        "method 6",
+        _sweep("q", (0, 1, 10, 25, 50, 70, 80, 90, 97), method=6, lossless=False),
+        payload.webp,
     ),
-    "avif": _peer("AVIF", "avif", "speed 6", _sweep("q", (10, 25, 40, 50, 60, 70, 80, 90), speed=6), payload.avif),
+    # Speed 6 is the default of libavif's tool. On six of Kodak's images speed 4 takes six times as long and 5.6 % fewer
+    # bits at equal PSNR; speed 3 takes two and a half times as long as that and 3 % fewer bits.
+    "avif": _peer(
+        "AVIF speed 4",
+        "avif",
+        "speed 4, 4:4:4",
+        _sweep("q", (1, 10, 25, 40, 50, 60, 70, 80, 90), speed=4, pixelformat="444"),
+        payload.avif,
+    ),
     "jxl": _peer(
         "JPEG XL", "jpegxl", "effort 7", _sweep("d", (15, 10, 7, 4.5, 3, 2, 1, 0.5, 0.2), "distance", effort=7)
     ),
@@ -180,7 +192,11 @@ PEERS: dict[str, Coder] = {
         payload.jpeg2k,
     ),
 }
-"""Other coders stand here by key: lossless ones, then lossy ones with a sweep of quality."""
+"""Other coders stand here by key: lossless ones, then lossy ones with a sweep of quality.
+
+On Kodak the sweeps of JPEG, WebP and AVIF go from the coarsest quantiser, 0.09, 0.10 and 0.07 bits per pixel, to 2.5 at
+least.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from selfcodec.benchmarks.coders import Coder
 from selfcodec.benchmarks.metrics import ms_ssim, psnr
+from selfcodec.benchmarks.ssimulacra2 import ssimulacra2
 from selfcodec.errors import SelfcodecError
 from selfcodec.images import Picture
 
@@ -58,6 +59,7 @@ class Measured:
         max_error: largest difference of a colour sample; None where the picture did not come back.
         psnr: dB over the colour samples; None where none differs, or the picture did not come back.
         ms_ssim: 0..1; None where the picture is too small for it, or did not come back.
+        ssimulacra2: 100 and below; None where the picture is too small for it, or did not come back.
         encode_seconds, decode_seconds: of this file alone, without reading or writing images.
         peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
         failure: what went wrong, "" if nothing did.
@@ -73,6 +75,7 @@ class Measured:
     max_error: int | None = None
     psnr: float | None = None
     ms_ssim: float | None = None
+    ssimulacra2: float | None = None
     encode_seconds: float = 0.0
     decode_seconds: float = 0.0
     peak_mib: float | None = None
@@ -108,6 +111,7 @@ def _compared(picture: Picture, decoded: Picture, coder: Coder, found: Measured)
         max_error=worst,
         psnr=psnr(before, after) if worst else None,
         ms_ssim=ms_ssim(before, after),
+        ssimulacra2=ssimulacra2(before, after),
         failure=failure,
         decoded=decoded,
     )

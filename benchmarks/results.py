@@ -16,6 +16,8 @@ PROVENANCE = ("command", "date", "machine", "versions", "models")
 """Every run says this of its own making."""
 FORMAT = 2
 """In version 1 every record named its fields, which made files three times as large."""
+LATER: dict[str, Any] = {"ssimulacra2": None}
+"""Results that were written before records had these fields are read with these values."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Record:
         payload_bytes: of the file without its header, as far as the format tells them apart.
         psnr: dB over all samples; None where the image came back as it was, or did not come back.
         ms_ssim: 0..1; None where the image is too small for it, or did not come back.
+        ssimulacra2: 100 and below; None where the image is too small for it, did not come back, or was not scored.
         max_error: largest difference of a sample; None where the image did not come back.
         encode_seconds, decode_seconds: of this file alone.
         peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
@@ -46,6 +49,7 @@ class Record:
     payload_bytes: int
     psnr: float | None
     ms_ssim: float | None
+    ssimulacra2: float | None
     max_error: int | None
     encode_seconds: float
     decode_seconds: float
@@ -92,7 +96,7 @@ class Point:
         failures: without one, or with a wrong one.
         bytes, payload_bytes, bpp, bpd: means of the images' own.
         psnr: mean in dB of the images that changed; None where none did.
-        ms_ssim: mean; None where no image is large enough.
+        ms_ssim, ssimulacra2: means; None where no image is large enough.
         max_error: largest of all.
         encode_speed, decode_speed: megapixels per second.
         peak_mib: largest of all; None where unknown.
@@ -108,6 +112,7 @@ class Point:
     bpd: float
     psnr: float | None
     ms_ssim: float | None
+    ssimulacra2: float | None
     max_error: int
     encode_speed: float
     decode_speed: float
@@ -125,7 +130,7 @@ def _known(records: Sequence[Record], value: Callable[[Record], float | None]) -
 def _point(coder: str, setting: str, records: Sequence[Record]) -> Point:
     good = [record for record in records if not record.failure]
     psnr, ms_ssim = _known(good, lambda r: r.psnr), _known(good, lambda r: r.ms_ssim)
-    peak = _known(good, lambda r: r.peak_mib)
+    score, peak = _known(good, lambda r: r.ssimulacra2), _known(good, lambda r: r.peak_mib)
     megapixels = math.fsum(r.width * r.height for r in good) / 1e6
     return Point(
         coder,
@@ -138,6 +143,7 @@ def _point(coder: str, setting: str, records: Sequence[Record]) -> Point:
         bpd=_mean([r.bpd for r in good]),
         psnr=_mean(psnr) if psnr else None,
         ms_ssim=_mean(ms_ssim) if ms_ssim else None,
+        ssimulacra2=_mean(score) if score else None,
         max_error=int(max(_known(good, lambda r: r.max_error), default=0)),
         encode_speed=megapixels / max(1e-9, math.fsum(r.encode_seconds for r in good)),
         decode_speed=megapixels / max(1e-9, math.fsum(r.decode_seconds for r in good)),
@@ -204,7 +210,7 @@ class Run:
             if missing := [key for key in PROVENANCE if key not in report]:
                 raise InputError(f"{path}: does not tell its {missing[0]}")
             columns = report.pop("columns")
-            records = [Record(**dict(zip(columns, row, strict=True))) for row in report.pop("records")]
+            records = [Record(**LATER | dict(zip(columns, row, strict=True))) for row in report.pop("records")]
             coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}
             return Run(report, report.pop("dataset"), coders, records)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -48,6 +48,7 @@ def record(name: str, picture: Picture, key: str, coder: Coder, setting: str) ->
         found.payload,
         found.psnr,
         found.ms_ssim,
+        found.ssimulacra2,
         found.max_error,
         round(found.encode_seconds, 6),
         round(found.decode_seconds, 6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,10 +26,25 @@ def model_option(command: F) -> F:
     return click.option("--model", "model_name", metavar="NAME", help=text)(command)
 
 
-def dataset_option(command: F) -> F:
-    """Take --dataset NAME."""
+def dataset_option_with(default: str) -> Callable[[F], F]:
+    """Return an option that takes --dataset NAME."""
     text = "Data set, folder, scikit-image or synthetic."
-    return click.option("--dataset", metavar="NAME|DIR", default="cifar10", show_default=True, help=text)(command)
+    return click.option("--dataset", metavar="NAME|DIR", default=default, show_default=True, help=text)
+
+
+def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:
+    """Return an option that takes numbers above 0, float or int, with commas between them."""
+
+    def parsed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        try:
+            numbers = tuple(kind(part) for part in value.split(","))
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r}: numbers, with commas between them") from error
+        if not all(0 < number < math.inf for number in numbers):
+            raise click.BadParameter(f"{value!r}: every number must be above 0")
+        return numbers
+
+    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
 
 
 def report_option(command: F) -> F:
@@ -37,4 +53,5 @@ def report_option(command: F) -> F:
     return click.option("-o", "--output", metavar="FILE", type=kind, help="Write the figures as JSON.")(command)
 
 
+dataset_option = dataset_option_with("cifar10")
 output_folder_option = folder_option("output", "Folder for the files.", "-o", required=True)

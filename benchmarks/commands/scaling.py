@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import torch
 from matplotlib import rc_context
 
-from selfcodec.benchmarks.commands.options import model_option, output_folder_option
+from selfcodec.benchmarks.commands.options import model_option, numbers_option, output_folder_option
 from selfcodec.benchmarks.figures.plots import STYLE, save
 from selfcodec.benchmarks.figures.scaling import draw
 from selfcodec.benchmarks.files import write_report
@@ -30,7 +29,6 @@ from selfcodec.networks.integer import Runtime
 from selfcodec.tiles import together
 from selfcodec.zoo import find_model
 
-F = TypeVar("F", bound=Callable[..., Any])
 MEGAPIXELS = "0.1,0.4,1.6,6.4,25,100"
 BATCHES = "1,2,4"
 BATCH_MEGAPIXELS = 3.0
@@ -42,21 +40,6 @@ SHARE = 0.1
 """Start-up may vary by this share of it."""
 FIGURES = (("seconds", 2), ("megapixels_per_second", 3), ("peak_mib", 0))
 """The table has these figures, with so many digits."""
-
-
-def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:
-    """Return an option that takes numbers above 0, float or int, with commas between them."""
-
-    def parsed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
-        try:
-            numbers = tuple(kind(part) for part in value.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r}: numbers, with commas between them") from error
-        if not all(0 < number < math.inf for number in numbers):
-            raise click.BadParameter(f"{value!r}: every number must be above 0")
-        return numbers
-
-    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
 
 
 def sides(megapixels: float) -> tuple[int, int]:

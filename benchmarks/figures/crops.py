@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from selfcodec.arrays import UInt8
+from selfcodec.arrays import Float64, UInt8
 from selfcodec.benchmarks.coders import OWN, Coder, picture_of
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.reports.html import Crop
@@ -20,16 +20,26 @@ RATIO = 1.6
 """Rates further apart than this factor are not about the same."""
 
 
-def busiest(image: UInt8) -> tuple[slice, slice]:
-    """Return where the crop with the largest differences between neighbours lies, on a grid of half crops."""
-    height, width = (min(SIDE, side) for side in image.shape[:2])
-    grey = image.astype(np.float64).mean(2)
-    detail = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
-    tops = range(0, image.shape[0] - height + 1, max(1, height // 2))
-    lefts = range(0, image.shape[1] - width + 1, max(1, width // 2))
+def largest(values: Float64) -> tuple[slice, slice]:
+    """Return where the crop of values (H, W) whose sum is furthest from 0 lies, on a grid of half crops."""
+    height, width = (min(SIDE, side) for side in values.shape)
+    tops = range(0, values.shape[0] - height + 1, max(1, height // 2))
+    lefts = range(0, values.shape[1] - width + 1, max(1, width // 2))
     corners = [(top, left) for top in tops for left in lefts]
-    top, left = max(corners, key=lambda at: detail[at[0] : at[0] + height, at[1] : at[1] + width].sum())
+    top, left = max(corners, key=lambda at: abs(values[at[0] : at[0] + height, at[1] : at[1] + width].sum()))
     return slice(top, top + height), slice(left, left + width)
+
+
+def busiest(image: UInt8) -> tuple[slice, slice]:
+    """Return where the crop with the largest differences between neighbours lies."""
+    grey = image.astype(np.float64).mean(2)
+    return largest(np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(np.diff(grey, axis=1, append=grey[:, -1:])))
+
+
+def most_different(image: UInt8, one: UInt8, other: UInt8) -> tuple[slice, slice]:
+    """Return where the squared errors of two versions of an image (H, W, 3) differ most."""
+    errors = (np.square(version.astype(np.float64) - image).mean(2) for version in (one, other))
+    return largest(next(errors) - next(errors))
 
 
 def _nearest(records: list[Record], bpp: float) -> Record | None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from selfcodec.benchmarks.coders import OWN
-from selfcodec.benchmarks.published import PublishedCurve, published_beside
-from selfcodec.benchmarks.results import Run, Value, curves
+from selfcodec.benchmarks.published import published_beside
+from selfcodec.benchmarks.qualities import QUALITIES, Quality
+from selfcodec.benchmarks.results import Run, curves
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -35,37 +33,6 @@ LOG_RATIO = 10
 DPI = 200
 
 
-def in_decibels(ms_ssim: float | None) -> float | None:
-    """Return MS-SSIM as -10 log10(1 - m), in which differences near 1 show; None for 1 and for none."""
-    return None if ms_ssim is None or ms_ssim >= 1 else -10 * math.log10(1 - ms_ssim)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A quality on the vertical axis.
-
-    Attributes:
-        name: of the plot's files.
-        label: of the axis.
-        value: of a point; None where unknown.
-        published: of a curve that others have published; empty where unknown.
-    """
-
-    name: str
-    label: str
-    value: Value
-    published: Callable[[PublishedCurve], Sequence[float]]
-
-
-PSNR = Measure("psnr", "PSNR, dB", lambda p: p.psnr, lambda curve: curve.psnr)
-MS_SSIM = Measure(
-    "ms-ssim",
-    "MS-SSIM, dB",
-    lambda p: in_decibels(p.ms_ssim),
-    lambda curve: [decibels for m in curve.ms_ssim if (decibels := in_decibels(m)) is not None],
-)
-
-
 def _rate_axis(axes: Axes, rates: list[float]) -> None:
     axes.set_xlabel("bits per pixel, of whole files")
     if max(rates) > LOG_RATIO * min(rates):
@@ -76,9 +43,9 @@ def _rate_axis(axes: Axes, rates: list[float]) -> None:
     axes.grid(visible=True, linewidth=0.4, alpha=0.5)
 
 
-def rate_distortion(run: Run, measure: Measure) -> Figure | None:
+def rate_distortion(run: Run, quality: Quality) -> Figure | None:
     """Draw one curve a coder, ours with markers, published ones dashed; None where nothing is lossy or measured."""
-    found = list(curves(run, measure.value))
+    found = list(curves(run, quality.value))
     if not found:
         return None
     figure = Figure(figsize=(6.8, 4.2), layout="constrained")
@@ -96,11 +63,11 @@ def rate_distortion(run: Run, measure: Measure) -> Figure | None:
             axes.plot(rates, qualities, color=PEER_COLOURS[peers % len(PEER_COLOURS)], linewidth=1.0, label=title)
             peers += 1
     for i, curve in enumerate(published_beside(run)):
-        if known := measure.published(curve):
+        if known := quality.published(curve):
             colour = PUBLISHED_COLOURS[i % len(PUBLISHED_COLOURS)]
             title = f"{curve.title}, published"
             axes.plot(curve.bpp, known, color=colour, linestyle="--", linewidth=0.9, label=title, zorder=1)
-    axes.set_ylabel(measure.label)
+    axes.set_ylabel(quality.label)
     axes.set_title(f"{run.dataset}, {len({r.image for r in run.records})} images", loc="left", fontsize=9)
     _rate_axis(axes, [rate for _, rates, _ in found for rate in rates])
     figure.legend(loc="outside right center", frameon=False, fontsize=6.5)
@@ -135,6 +102,6 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 def save_plots(run: Run, folder: Path) -> list[Path]:
     """Write every plot that the run has figures for, as PNG and SVG; return the files."""
     with rc_context(STYLE):
-        figures = {measure.name: rate_distortion(run, measure) for measure in (PSNR, MS_SSIM)}
+        figures = {name: rate_distortion(run, quality) for name, quality in QUALITIES.items()}
         figures["lossless"] = lossless_rates(run)
         return [path for name, figure in figures.items() if figure for path in save(figure, folder, name)]

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from selfcodec.benchmarks.files import read_report
+from selfcodec.benchmarks.qualities import QUALITIES, SSIMULACRA2
 from selfcodec.benchmarks.reports.summary import EXPLANATION, SUMMARY, bd_rates
 from selfcodec.benchmarks.reports.tables import markdown_table, marked
-from selfcodec.benchmarks.results import RESULTS, Run
+from selfcodec.benchmarks.results import RESULTS, Run, curves
 
-PLOTS = ("lossless", "psnr", "ms-ssim")
+PLOTS = ("lossless", *QUALITIES)
 
 Figures = Callable[[Run], dict[str, float]]
 
@@ -19,6 +20,11 @@ def lossless_rates(run: Run) -> dict[str, float]:
     """Return bits per dimension of the lossless coders by title."""
     points = (p for p in run.points() if run.coders[p.coder].lossless and p.images)
     return {run.coders[p.coder].title: p.bpd for p in points}
+
+
+def scored(run: Run) -> dict[str, float]:
+    """Return BD-rates by SSIMULACRA 2."""
+    return bd_rates(run, quality=SSIMULACRA2)
 
 
 def across(runs: Sequence[Run], figures: Figures, what: str, digits: int) -> str:
@@ -50,7 +56,8 @@ def readme(runs: Sequence[Run], pictures: Mapping[str, str] | None = None) -> st
         f"# Measured on {machine['cpu']}, {machine['cores']} cores\n",
         f"{EXPLANATION} Made by `python -m selfcodec.benchmarks collect` from the `{RESULTS}` in the folders.\n",
         across(runs, lossless_rates, "lossless, bits per dimension", 3),
-        across(runs, bd_rates, "lossy, BD-rate against JPEG in %", 1),
+        across(runs, bd_rates, "lossy, BD-rate against JPEG by PSNR in %", 1),
+        across(runs, scored, "lossy, BD-rate against JPEG by SSIMULACRA 2 in %", 1),
     ]
     for name, command in (pictures or {}).items():
         parts.append(f"`{command}`\n\n![{Path(name).stem}]({name})\n")
@@ -77,6 +84,4 @@ def has_plot(run: Run, plot: str) -> bool:
     """Return whether a run has figures for a plot."""
     if plot == "lossless":
         return bool(lossless_rates(run))
-    return any(
-        not run.coders[p.coder].lossless and (p.psnr if plot == "psnr" else p.ms_ssim) is not None for p in run.points()
-    )
+    return any(curves(run, QUALITIES[plot].value))

@@ -10,8 +10,8 @@ from selfcodec.benchmarks.reports.tables import columns_table
 from selfcodec.benchmarks.results import Point, Run
 from selfcodec.errors import InputError
 
-BYTES, DECIBELS, SPEED = 0.001, 0.02, 0.25
-"""Changes beyond these count: shares of bytes and of speed, dB of PSNR. Speeds vary by themselves and never fail."""
+BYTES, DECIBELS, SCORE, SPEED = 0.001, 0.02, 0.1, 0.25
+"""Changes beyond these count: shares of bytes, dB, points, and of speeds, which vary and never fail."""
 COLOURS = {-1: "red", 0: "", 1: "green"}
 
 
@@ -47,6 +47,7 @@ def _changes(before: Point, after: Point, title: str) -> list[Change]:
     note("failures", before.failures, after.failures, 0, up=False)
     note("bytes", before.bytes, after.bytes, BYTES * before.bytes, up=False)
     note("PSNR, dB", before.psnr, after.psnr, DECIBELS, up=True)
+    note("SSIMULACRA 2", before.ssimulacra2, after.ssimulacra2, SCORE, up=True)
     for verb in ("encode", "decode"):
         a, b = (getattr(point, f"{verb}_speed") for point in (before, after))
         note(f"{verb}, MP/s", a, b, SPEED * a, up=True, fails=False)
@@ -73,7 +74,7 @@ def changes_table(changes: list[Change]) -> Table:
     """Return the changes, for a terminal: what is worse in red, what is better in green."""
     out = columns_table("changes", ("coder", "setting", "figure"), ("before", "after", ""))
     for c in changes:
-        share = f"{100 * (c.after / c.before - 1):+.1f} %" if c.before else ""
+        share = f"{100 * (c.after / c.before - 1):+.1f} %" if c.before > 0 else ""  # scores may be negative
         word = "better" if c.verdict > 0 else "worse"
         cells = (f"{c.before:,.4g}", f"{c.after:,.4g}", f"{share} {word}")
         out.add_row(c.coder, c.setting, c.what, *cells, style=COLOURS[c.verdict])

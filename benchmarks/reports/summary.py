@@ -6,19 +6,32 @@ from pathlib import Path
 
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.published import published_beside
+from selfcodec.benchmarks.qualities import PSNR, SSIMULACRA2, Quality
 from selfcodec.benchmarks.reports.tables import MISSING, markdown_table, marked, number
 from selfcodec.benchmarks.results import Point, Run, curves
 from selfcodec.files import write_atomically
 
 SUMMARY = "summary.md"
-ANCHOR = "jpeg"
+ANCHORS = ("jpeg", "webp", "avif")
+"""Every lossy coder's rate is compared with the rates of these."""
 EACH = 50
 """So many images at most are listed one by one."""
-_SPEED = ("encode MP/s", "decode MP/s")
+_SPEED, _PERCEPTUAL = ("encode MP/s", "decode MP/s"), ("MS-SSIM", "SSIMULACRA 2")
 LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of PNG", *_SPEED, "MiB", "failures")
-LOSSY_HEADER = ("lossy coder", "setting", "bits/pixel", "bytes", "PSNR (dB)", "MS-SSIM", "worst", *_SPEED, "failures")
-EXPLANATION = """Every figure is of real files, headers included, each decoded and compared. Rates, PSNR and MS-SSIM are
-means of the images' own; the PSNR leaves out images that came back identical. Speeds are of one process among those
+LOSSY_HEADER = (
+    "lossy coder",
+    "setting",
+    "bits/pixel",
+    "bytes",
+    "PSNR (dB)",
+    *_PERCEPTUAL,
+    "worst",
+    *_SPEED,
+    "failures",
+)
+EXPLANATION = """Every figure is of real files, headers included, each decoded and compared. Rates, PSNR, MS-SSIM and
+SSIMULACRA 2 are means of the images' own; the PSNR leaves out images that came back identical. Of SSIMULACRA 2, 100 is
+the original, 90 hardly differs from it, 70 is high, 50 medium and 30 low quality. Speeds are of one process among those
 that ran side by side; MiB is the most that coding one image took beyond what was resident before. Where a WebP or PNG
 is smaller than what a model makes of an image, its lossless file holds that, which then decodes at once."""
 
@@ -78,6 +91,7 @@ def lossy_table(run: Run) -> str:
             number(p.bytes, 1),
             number(p.psnr, 2),
             number(p.ms_ssim, 4),
+            number(p.ssimulacra2, 2),
             str(p.max_error) if p.images else MISSING,
             *_speed(p),
             str(p.failures),
@@ -87,22 +101,36 @@ def lossy_table(run: Run) -> str:
     return markdown_table(LOSSY_HEADER, rows) if points else ""
 
 
-def bd_rates(run: Run) -> dict[str, float]:
-    """Return by title by how many per cent lossy coders, published ones too, lie above ANCHOR at equal PSNR."""
-    by_coder = {key: (rates, qualities) for key, rates, qualities in curves(run, lambda p: p.psnr)}
-    anchor = by_coder.pop(ANCHOR, None)
-    if anchor is None:
+def bd_rates(run: Run, anchor: str = ANCHORS[0], quality: Quality = PSNR) -> dict[str, float]:
+    """Return by title by how many per cent lossy coders, published ones too, lie above a coder at equal quality."""
+    by_coder = {key: (rates, qualities) for key, rates, qualities in curves(run, quality.value)}
+    compared = by_coder.pop(anchor, None)
+    if compared is None:
         return {}
     others = [(run.coders[key].title, curve) for key, curve in by_coder.items()]
-    others += [(f"{c.title}, published", (list(c.bpp), list(c.psnr))) for c in published_beside(run)]
-    deltas = {title: bd_rate(anchor, curve) for title, curve in others}
+    for c in published_beside(run):
+        if known := quality.published(c):
+            others.append((f"{c.title}, published", (list(c.bpp), list(known))))
+    deltas = {title: bd_rate(compared, curve) for title, curve in others}
     return {title: delta for title, delta in deltas.items() if delta is not None}
 
 
 def bd_table(run: Run) -> str:
-    """Return the same as a table; "" where there is nothing to compare."""
-    rows = [(title, f"{delta:+.1f} %") for title, delta in bd_rates(run).items()]
-    return markdown_table(("lossy coder", f"BD-rate against {run.coders[ANCHOR].title}"), rows) if rows else ""
+    """Return lossy coders against each of ANCHORS, by PSNR and SSIMULACRA 2; "" where there is nothing to compare."""
+    columns = {
+        f"BD-rate against {run.coders[anchor].title} by {quality.title}": found
+        for quality in (PSNR, SSIMULACRA2)
+        for anchor in ANCHORS
+        if (found := bd_rates(run, anchor, quality))
+    }
+    titles = dict.fromkeys(coder.title for coder in run.coders.values())
+    titles |= dict.fromkeys(title for column in columns.values() for title in column)
+    rows = [
+        (title, *(f"{column[title]:+.1f} %" if title in column else MISSING for column in columns.values()))
+        for title in titles
+        if any(title in column for column in columns.values())
+    ]
+    return markdown_table(("lossy coder", *columns), rows) if rows else ""
 
 
 def sources(run: Run) -> str:

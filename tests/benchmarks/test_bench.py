@@ -35,7 +35,7 @@ def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     found = results(out)
     assert found.dataset == "pictures"
     assert list(dict.fromkeys(r.image for r in found.records)) == ["a", "b", "c"]
-    assert len(found.records) == 3 * (4 * 2 + 1 + 1 + 10 + 8)
+    assert len(found.records) == 3 * (4 * 2 + 1 + 1 + 11 + 9)
     assert found.provenance["models"].keys() == {"tiny"}
     assert str(tmp_path) not in found.provenance["command"]
     text = (out / "summary.md").read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
             assert min(image.size) > 200
         assert "<svg" in (out / f"{name}.svg").read_text(encoding="utf-8")
     report = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    assert len(report["points"]) == 4 * 2 + 1 + 1 + 10 + 8
+    assert len(report["points"]) == 4 * 2 + 1 + 1 + 11 + 9
 
 
 def test_two_runs_give_the_same_figures(folder: Path, tmp_path: Path) -> None:

@@ -57,12 +57,26 @@ def page(folder: Path) -> str:
     sizes = {"own rs1": (900, 30000), "jpeg": (1100, 5000), "png": (90000,)}
     records = [
         Record(
-            "i", 200, 200, coder, f"q={i}", size, size, None if coder == "png" else 20.0 + i, None, 9, 1, 1, None, ""
+            "i",
+            200,
+            200,
+            coder,
+            f"q={i}",
+            size,
+            size,
+            None if coder == "png" else 20.0 + i,
+            None,
+            None,
+            9,
+            1,
+            1,
+            None,
+            "",
         )
         for coder, several in sizes.items()
         for i, size in enumerate(several)
     ]
-    records.append(Record("j", 200, 200, "png", "q=0", 0, 0, None, None, None, 0, 0, None, "broken"))
+    records.append(Record("j", 200, 200, "png", "q=0", 0, 0, None, None, None, None, 0, 0, None, "broken"))
     run = Run(about, "here", infos, records)
     crop = Crop("i", "original", np.zeros((20, 30, 3), dtype=np.uint8))
     return html(run, [path for path in save_plots(run, folder) if path.suffix == ".svg"], [crop])

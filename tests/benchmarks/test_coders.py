@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bench_command import results, run
 from PIL import Image
+from skimage import data
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import coders
@@ -39,6 +40,15 @@ def test_peers_code_and_decode(key: str, photo: UInt8) -> None:
         assert found.exact == (found.max_error == 0) == coder.info.lossless == (found.psnr is None)
         sizes.append(found.size)
     assert sorted(sizes) == sizes  # settings rise in rate
+
+
+@pytest.mark.parametrize("key", ["jpeg", "webp", "avif"])
+def test_sweeps_begin_at_the_coarsest_quantiser(key: str) -> None:
+    coder, picture = PEERS[key], picture_of(data.chelsea()[:128, :192])
+    first, *_, last = coder.settings.values()
+    least = coder.encode(picture, {**first, "level": 0}).data
+    assert len(coder.encode(picture, first).data) == len(least)
+    assert len(coder.encode(picture, last).data) > 10 * len(least)
 
 
 @pytest.mark.parametrize("key", ["png", "webp", "webp-lossless", "jpeg", "jpegls", "jp2", "qoi", "avif"])

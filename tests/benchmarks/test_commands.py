@@ -33,7 +33,7 @@ def test_listing_them_is_quick_because_it_loads_little() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("command", ["demo", "ladder", "rates"])
+@pytest.mark.parametrize("command", ["demo", "ladder", "looks", "rates"])
 def test_a_missing_model_is_one_line(command: str, tmp_path: Path) -> None:
     result = run(command, "--model", "none-such", "-o", tmp_path / "out")
     assert result.exit_code == 1

@@ -11,7 +11,8 @@ import pytest
 from selfcodec.benchmarks.bd import bd_rate
 from selfcodec.benchmarks.figures import plots
 from selfcodec.benchmarks.published import published_curves
-from selfcodec.benchmarks.reports.summary import summary
+from selfcodec.benchmarks.qualities import PSNR, SSIMULACRA2
+from selfcodec.benchmarks.reports.summary import bd_rates, bd_table, summary
 from selfcodec.benchmarks.results import CoderInfo, Record, Run
 
 ANCHOR_CURVE = ([1.0, 2.0, 4.0, 8.0], [30.0, 33.0, 36.0, 39.0])
@@ -71,12 +72,12 @@ def test_published_curves_rise_and_have_a_source() -> None:
 def test_published_curves_are_drawn_and_named() -> None:
     infos = {"jpeg": CoderInfo("JPEG", "peer", False)}
     records = [
-        Record("i", 10, 20, "jpeg", f"q={i}", size, size, 20.0 + i, None, 9, 0.5, 0.25, None, "")
+        Record("i", 10, 20, "jpeg", f"q={i}", size, size, 20.0 + i, None, None, 9, 0.5, 0.25, None, "")
         for i, size in enumerate((100, 400, 900, 1600))
     ]
     records = [replace(record, image=str(image)) for record in records for image in range(24)]
     about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
-    figure = plots.rate_distortion(Run(about, "kodak", infos, records), plots.PSNR)
+    figure = plots.rate_distortion(Run(about, "kodak", infos, records), PSNR)
     assert figure is not None
     styles = {line.get_label(): line.get_linestyle() for line in figure.axes[0].lines}
     assert styles["JPEG"] == "-"
@@ -87,3 +88,35 @@ def test_published_curves_are_drawn_and_named() -> None:
     assert "lossy-vae" not in summary(Run(about, "kodak", infos, [r for r in records if r.image < "5"]))
     lossless = [replace(record, psnr=None, max_error=0, setting="") for record in records[:24]]
     assert "lossy-vae" not in summary(Run(about, "kodak", {"jpeg": CoderInfo("JPEG", "peer", True)}, lossless))
+
+
+def swept(coder: str, factor: int) -> list[Record]:
+    """A coder whose files have `factor` times the bytes of another one's at equal quality, of 24 images."""
+    return [
+        Record(str(image), 10, 20, coder, f"q={i}", size, size, 22.0 + 3 * i, None, 10.0 * i - 30, 9, 1, 1, None, "")
+        for i, size in enumerate(factor * 2**power for power in range(6))
+        for image in range(24)
+    ]
+
+
+def test_every_lossy_coder_is_compared_with_each_common_one() -> None:
+    titles = {"own rs2": "own rs2", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF", "png": "PNG"}
+    infos = {key: CoderInfo(title, "peer", key == "png") for key, title in titles.items()}
+    factors = {"own rs2": 200, "jpeg": 400, "webp": 300, "avif": 100}  # bytes at the lowest quality
+    records = [record for key, factor in factors.items() for record in swept(key, factor)]
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    run = Run(about, "kodak", infos, records)
+    heading, _, *lines = [line.split(" | ") for line in bd_table(run).replace(" |\n", "\n").splitlines()]
+    anchors = ("JPEG", "WebP", "AVIF")
+    names = [f"BD-rate against {anchor} by {quality}" for quality in ("PSNR", "SSIMULACRA 2") for anchor in anchors]
+    assert heading == ["| lossy coder", *names]
+    rows = {row[0].removeprefix("| "): row[1:] for row in lines}
+    assert rows["own rs2"] == ["-50.0 %", "-33.3 %", "+100.0 %"] * 2
+    assert rows["JPEG"] == ["–", "+33.3 %", "+300.0 %"] * 2
+    assert "PNG" not in rows
+    assert rows["VTM 18.0, published"][3:] == ["–"] * 3
+    assert list(rows)[:4] == ["own rs2", "JPEG", "WebP", "AVIF"]
+    unscored = replace(run, records=[replace(r, ssimulacra2=None) for r in records])
+    assert "SSIMULACRA 2" not in bd_table(unscored)
+    assert bd_rates(run, "jpeg", SSIMULACRA2) == pytest.approx({"own rs2": -50, "WebP": -25, "AVIF": -75})
+    assert bd_table(replace(run, records=swept("own rs2", 200), coders={"own rs2": infos["own rs2"]})) == ""

@@ -45,7 +45,7 @@ def test_the_report_needs_nothing_else(folder: Path, tmp_path: Path) -> None:
     assert len(page.sources) > 4
     assert all(source.startswith("data:image/") for source in page.sources)
     assert "http" not in text.replace("http://www.w3.org/", "").replace("https://www.w3.org/", "")
-    assert len(page.cells) == 1 + 4 + 1 + 1 + 8 + 10
+    assert len(page.cells) == 1 + 4 + 1 + 1 + 9 + 11
     assert all(float(value) >= 0 for row in page.cells[1:] for value in row[2:] if value)
     for source in page.sources:
         kind, _, data = source.partition(",")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from bench_command import record, run
 
 from selfcodec.benchmarks.figures import plots
+from selfcodec.benchmarks.qualities import PSNR, SSIMULACRA2, in_decibels
+from selfcodec.benchmarks.reports.collected import has_plot
+from selfcodec.benchmarks.reports.html import html
 from selfcodec.benchmarks.reports.summary import image_table, summary
 from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
 from selfcodec.errors import InputError
@@ -54,6 +58,40 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
             Run.load(tmp_path)
 
 
+def test_results_from_before_ssimulacra_2_are_read(tmp_path: Path) -> None:
+    written = saved_run(tmp_path / "a", record("b", "q=1", 1000, ms_ssim=0.5, ssimulacra2=70.0)) / "results.json"
+    report = json.loads(written.read_text(encoding="utf-8"))
+    assert report["points"][0]["ssimulacra2"] == 70
+    place = report["columns"].index("ssimulacra2")
+    for row in (report["columns"], *report["records"], *report["points"]):
+        row.pop(place) if isinstance(row, list) else row.pop("ssimulacra2")
+    written.write_text(json.dumps(report), encoding="utf-8")
+    (point,) = Run.load(written).points()
+    assert (point.ms_ssim, point.ssimulacra2) == (0.5, None)
+    report["columns"][place] = "some_other_measure"
+    written.write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(InputError, match="some_other_measure"):
+        Run.load(written)
+
+
+def test_scores_are_shown_and_drawn() -> None:
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    records = [record("b", f"q={i}", 100 * i, ssimulacra2=score) for i, score in enumerate((-12.5, 40.25, 81.75), 1)]
+    run = Run(about, "here", {"b": CoderInfo("B", "peer", False)}, [*records, replace(records[0], image="j")])
+    assert [point.ssimulacra2 for point in run.points()] == [-12.5, 40.25, 81.75]
+    heading, first = (
+        line.split(" | ") for line in summary(run).splitlines() if line.startswith(("| lossy", "| B | q=1"))
+    )
+    assert first[heading.index("SSIMULACRA 2")] == "-12.50"
+    assert '<td data-value="-12.5">-12.50</td>' in html(run, [], [])
+    figure = plots.rate_distortion(run, SSIMULACRA2)
+    assert figure is not None
+    assert figure.axes[0].get_ylabel() == "SSIMULACRA 2"
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [-12.5, 40.25, 81.75]  # type: ignore[union-attr]
+    assert has_plot(run, "ssimulacra2")
+    assert not has_plot(run, "ms-ssim")
+
+
 def test_few_images_are_listed_one_by_one() -> None:
     infos = {
         "a": CoderInfo("A", "selfcodec", True),
@@ -70,7 +108,7 @@ def test_few_images_are_listed_one_by_one() -> None:
 
 def test_plots_of_nothing_are_none() -> None:
     empty = Run({}, "here", {"b": CoderInfo("B", "peer", False)}, [record("b", "", 0, failure="x")])
-    assert plots.rate_distortion(empty, plots.PSNR) is None
+    assert plots.rate_distortion(empty, PSNR) is None
     assert plots.lossless_rates(empty) is None
 
 
@@ -85,8 +123,8 @@ def test_curves_rise_in_rate() -> None:
     assert key == "b"
     assert rates == sorted(rates)
     assert qualities == [21.0, 22.0, 20.0]
-    assert plots.in_decibels(0.99) == pytest.approx(20)
-    assert plots.in_decibels(1.0) is None
+    assert in_decibels(0.99) == pytest.approx(20)
+    assert in_decibels(1.0) is None
 
 
 def saved_run(folder: Path, *records: Record) -> Path:
@@ -103,12 +141,15 @@ def saved_run(folder: Path, *records: Record) -> Path:
         (record("b", "q=1", 1010), "+1.0 % worse", 1),
         (record("b", "q=1", 990), "-1.0 % better", 0),
         (record("b", "q=1", 1000, psnr=29.5), "29.5", 1),
+        (record("b", "q=1", 1000, ssimulacra2=-20.5), "SSIMULACRA 2", 1),
+        (record("b", "q=1", 1000, ssimulacra2=-19.5), "better", 0),
+        (record("b", "q=1", 1000, ssimulacra2=-20.05), "no changes", 0),
         (record("b", "q=1", 1000, failure="x"), "failures", 1),
         (replace(record("b", "q=1", 1000), encode_seconds=2.0), "-75.0 % worse", 0),
     ],
 )
 def test_changes_are_found(after: Record, shown: str, worse: int, tmp_path: Path) -> None:
-    a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
+    a = saved_run(tmp_path / "a", record("b", "q=1", 1000, ssimulacra2=-20.0))
     b = saved_run(tmp_path / "b", after)
     result = run("--compare", a, b / "results.json", code=worse)
     assert shown in result.stdout
