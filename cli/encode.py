@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from selfcodec.cli.options import (
 )
 from selfcodec.cli.output import complain, finish, print_json, progress
 from selfcodec.errors import InputError, ModelError
-from selfcodec.modes import MAX_SEED, Mode
+from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 
 
 @click.command()
@@ -42,6 +43,13 @@ from selfcodec.modes import MAX_SEED, Mode
 @positive_option("bpp", "Highest quality of at most so many bits a pixel.")
 @click.option("--bytes", "size", type=click.IntRange(1), help="Highest quality of at most so many bytes.")
 @positive_option("psnr", "Lowest quality of at least so many dB.")
+@click.option(
+    "--effort",
+    type=click.IntRange(0, MAX_EFFORT),
+    default=0,
+    show_default=True,
+    help="How long to look for better latents of a lossy photograph.",
+)
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
 @click.option("--no-verify", is_flag=True, help="Do not decode the result to check it.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
@@ -60,6 +68,7 @@ def encode(
     bpp: float | None,
     size: int | None,
     psnr: float | None,
+    effort: int,
     strip: bool,
     no_verify: bool,
     jobs: int,
@@ -87,7 +96,7 @@ def encode(
 
     try:
         target = Target(bpp, size, psnr)
-        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
+        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     except InputError as error:
         raise click.UsageError(str(error)) from error
     options = Options(settings, target, model, strip, not no_verify, force)
@@ -97,7 +106,9 @@ def encode(
     _check_settings(options, quiet=quiet)
 
     reports, failures = [], 0
-    with progress(len(planned), "encoding", quiet=quiet) as advance:
+    with progress(len(planned), "encoding", quiet=quiet, parts=bool(effort)) as advance:
+        if jobs == 1:
+            options = replace(options, report=advance.part)
         for outcome in _outcomes(planned, options, jobs):
             advance()
             if outcome.error:
@@ -115,10 +126,13 @@ def encode(
 def _check_settings(options: Options, *, quiet: bool) -> None:
     """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
     from selfcodec.modes import DEFAULT_QUALITY
+    from selfcodec.refining import can_refine
     from selfcodec.zoo import find_model, model_by_id
 
     model = find_model(options.model, options.settings.mode)
     sent, _ = options.settings.resolved(model.levels)
+    if options.settings.effort and not can_refine(model) and not quiet:
+        complain(f"the effort changes nothing with {model.spec.name}", "warning")
     if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
         complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     try:

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ class Options:
         strip: leave metadata out.
         verify: decode and compare.
         force: replace existing files.
+        report: is told the share of one file's refining that is done; None where nobody wants to know.
     """
 
     settings: Settings
@@ -37,6 +39,7 @@ class Options:
     strip: bool
     verify: bool
     force: bool
+    report: Callable[[float], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,12 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
 
     check_target(job, force=options.force)
     start = time.perf_counter()
-    model = find_model(options.model, options.settings.mode)
     source = read_input(STDIO) if job.source == STDIO else job.source
     picture = load_picture(source, strip=options.strip)
-    reached = encode_to_target(picture, options.settings, options.target, model, verify=options.verify)
+    model = find_model(options.model, options.settings.mode, picture.size)
+    reached = encode_to_target(
+        picture, options.settings, options.target, model, verify=options.verify, report=options.report
+    )
     encoded, settings = reached.encoded, reached.settings
     write_output(job, encoded.data)
     stored, size = encoded.mode is Mode.STORED, len(encoded.data)

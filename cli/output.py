@@ -77,15 +77,39 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
     return "\n".join(lines)
 
 
+class Bar:
+    """A progress bar of several files, or none.
+
+    Args:
+        update: is called with how many files are done, the part of the next one included.
+    """
+
+    def __init__(self, update: Callable[[float], None]) -> None:
+        self._update = update
+        self._done = 0
+
+    def __call__(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self._update(self._done)
+
+    def part(self, share: float) -> None:
+        """So much of the next one is done, 0..1."""
+        self._update(self._done + share)
+
+
 @contextmanager
-def progress(total: int, label: str, *, quiet: bool = False) -> Iterator[Callable[[], None]]:
-    """A progress bar of `total` steps on standard error; none for one step, or where that is no terminal."""
-    if quiet or total < 2 or not sys.stderr.isatty():
-        yield lambda: None
+def progress(total: int, label: str, *, quiet: bool = False, parts: bool = False) -> Iterator[Bar]:
+    """A progress bar of `total` files on standard error; none where that is no terminal.
+
+    For a single file there is one only where parts of it are reported.
+    """
+    if quiet or (total < 2 and not parts) or not sys.stderr.isatty():
+        yield Bar(lambda done: None)
         return
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+        yield Bar(lambda done: bar.update(task, completed=done))

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from selfcodec.errors import ModelError
-from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, LEAKY_SLOPE, PARAM_FRACTION, WEIGHT_MAX, power_of_two
+from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, PARAM_FRACTION, WEIGHT_MAX, power_of_two
 from selfcodec.networks.graph import INPUTS, PASS_THROUGH, Graph, Node
-from selfcodec.networks.integer import joined
+from selfcodec.networks.real import CONVOLUTIONS, activated, convolved, evaluated
 
 MAX_FRACTION = 10
 """A hidden activation has at most so many fraction bits."""
@@ -203,11 +202,7 @@ class FloatGraph(nn.Module):
                 real_weight, real_bias = integers * shaped, integer_bias * scale * 2.0**-fraction
             weight = _Substitute.apply(weight, real_weight)
             bias = _Substitute.apply(bias, real_bias)
-        if node.op == "deconv":
-            return F.conv_transpose2d(x, weight, bias, stride=2, padding=1)
-        if node.kernel == 1 and node.stride == 1:  # a matrix product, which saves copies
-            return F.linear(x.permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
-        return F.conv2d(x, weight, bias, stride=node.stride, padding=node.kernel // 2)
+        return convolved(node, x, weight, bias)
 
     @torch.no_grad()
     def _fit_to_data(self, node: Node, x: Tensor) -> Tensor:
@@ -220,27 +215,14 @@ class FloatGraph(nn.Module):
         return (out - mean[:, None, None]) * (target / std)[:, None, None]
 
     def _run(self, node: Node, xs: list[Tensor]) -> Tensor:
-        if node.op in ("conv", "deconv"):
+        if node.op in CONVOLUTIONS:
             fit = self._initialising and self.weight_norm
             out = self._fit_to_data(node, xs[0]) if fit else self._convolve(node, xs[0])
-        elif node.op == "add":
-            out = xs[0] + xs[1]
-        elif node.op == "elu":
-            out = F.elu(xs[0])
-        elif node.op == "sigmoid":
-            out = torch.sigmoid(xs[0])
-        elif node.op == "mean":
-            out = xs[0].mean((2, 3), keepdim=True)
-        elif node.op == "scale":
-            out = xs[0] * xs[1]
-        elif node.op == "concat":
-            return joined(node, xs, self._planes)
         else:
-            return F.pixel_unshuffle(xs[0], 2) if node.op == "fold" else F.pixel_shuffle(xs[0], 2)
-        if node.activation == "leaky":
-            out = F.leaky_relu(out, LEAKY_SLOPE)
-        elif node.activation == "relu":
-            out = F.relu(out)
+            out = evaluated(node, xs, self._planes)
+            if node.op in PASS_THROUGH:  # values that are only moved are on their grid already
+                return out
+        out = activated(node, out)
         return fake_round(out, self.formats[node.name], self._limits[node.name]) if self.formats else out
 
     def forward(self, *inputs: Tensor) -> Tensor:

@@ -28,6 +28,7 @@ def encode(
     bpp: float | None = None,
     bytes: int | None = None,
     psnr: float | None = None,
+    effort: int = 0,
     strip: bool = False,
     verify: bool = True,
 ) -> bytes:
@@ -50,6 +51,7 @@ def encode(
         bpp: the highest quality at which the whole file takes at most so many bits per pixel.
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
+        effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever.
         strip: leave ICC profile, EXIF and XMP out.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
             with what the encoder expects.
@@ -60,7 +62,7 @@ def encode(
         SelfcodecError: verification failed.
     """
     target = Target(bpp, bytes, psnr)
-    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed)
+    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
             raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
@@ -69,7 +71,8 @@ def encode(
         picture = from_image(image, strip=strip)
     else:
         picture = load_picture(Path(image), strip=strip)
-    reached = encode_to_target(picture, settings, target, find_model(model, settings.mode), verify=verify)
+    chosen = find_model(model, settings.mode, picture.size)
+    reached = encode_to_target(picture, settings, target, chosen, verify=verify)
     return reached.encoded.data
 
 

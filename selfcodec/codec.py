@@ -21,9 +21,10 @@ from selfcodec.images import Picture, to_image
 from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.parallel import mapped
+from selfcodec.refining import USUAL, Work, can_refine, refined
 from selfcodec.settings import Settings, whole_number
 from selfcodec.tiles import Box, by_size, shares, tile_boxes
-from selfcodec.walk import Batch, Received, Sent, Source, filling, walk
+from selfcodec.walk import Batch, Received, Sent, Source, Values, filling, walk
 from selfcodec.zoo import Model, find_model, model_by_id
 
 MOST_SHARES = 4
@@ -66,6 +67,7 @@ class _Plan:
         quality: of the latents that it scales, by name.
         grey: only the first channel is coded.
         seed: see `Settings`.
+        work: of the encoder.
     """
 
     model: Model
@@ -74,13 +76,15 @@ class _Plan:
     grey: bool
     seed: int | None
     runtime: Runtime
+    work: Work = USUAL
 
     @staticmethod
-    def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime) -> _Plan:
+    def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime, work: Work | None = None) -> _Plan:
         """Of a file that sends these variables, which are fewer than its mode's where it was cut short."""
         whole = sent_variables(header.mode, model.levels, header.level)
         quality = dict.fromkeys(model.tuned(whole), header.quality)
-        return _Plan(model, sent, quality, header.image_mode in _GREY_MODES, header.seed, runtime)
+        grey = header.image_mode in _GREY_MODES
+        return _Plan(model, sent, quality, grey, header.seed, runtime, work or USUAL)
 
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
@@ -94,17 +98,25 @@ class _Plan:
 
 
 def _encode_tiles(
-    plan: _Plan, boxes: list[Box], planes: UInt8, expected: UInt8 | None
+    plan: _Plan, boxes: list[Box], planes: UInt8, expected: UInt8 | None, inferred: dict[int, Values] | None
 ) -> tuple[list[list[Words]], dict[str, float]]:
     """Streams [tile][variable] of tiles of one size, and the model's bits by variable.
 
     Args:
         planes: (H, W, 3), the image.
         expected: (H, W, 3), where what a decoder will make of the tiles is put, or None.
+        inferred: what was inferred before, by the first tile's index, and is kept now; None where nothing is.
     """
     batch, coder = plan.batch(boxes), Encoder(len(boxes))
-    truth = batch.infer(np.stack([box.of(planes) for box in boxes]), plan.sent)
-    sources = plan.sources(Sent(coder, truth, plan.quality), [box.index for box in boxes])
+    truth = None if inferred is None else inferred.get(boxes[0].index)
+    if truth is None:
+        images = np.stack([box.of(planes) for box in boxes]) if len(boxes) > 1 else boxes[0].of(planes)[None]
+        truth = batch.infer(images, plan.sent)
+        if plan.work.effort and "z1" in plan.sent and can_refine(plan.model):
+            truth["z1"] = refined(batch, images, truth, plan.sent, plan.work)
+        if inferred is not None:
+            inferred[boxes[0].index] = truth
+    sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.rounding), [box.index for box in boxes])
     if expected is None:  # nothing after the last variable sent is needed
         order = list(sources)
         sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
@@ -134,6 +146,8 @@ def encode_picture(
     verify: bool = True,
     expect: bool = False,
     fallback: bool = True,
+    work: Work | None = None,
+    inferred: dict[int, Values] | None = None,
 ) -> Encoded:
     """Codes an image.
 
@@ -146,13 +160,16 @@ def encode_picture(
             stored in any case.
         verify: decode the file again and compare with the image, or where it is lossy with what the encoder expects.
         expect: find what that is even without `verify`.
+        work: of the encoder; None for the settings' effort.
+        inferred: is given what is inferred from the image, if it is empty, and saves inferring it again, if it is what
+            an earlier call at the same quality and effort was given.
 
     Raises:
         InputError: the settings do not fit the model.
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
-    model = model or find_model(mode=settings.mode)
+    model = model or find_model(None, settings.mode, picture.size)
     sent, level = settings.resolved(model.levels)
     if settings.mode not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")
@@ -170,14 +187,15 @@ def encode_picture(
         quality=settings.quality if model.tuned(sent) else DEFAULT_QUALITY,
         seed=None if lossless else settings.seed,
     )
-    plan = _Plan.of(header, model, sent, runtime)
-    planes = np.repeat(picture.planes, 3, 2) if picture.planes.shape[2] == 1 else picture.planes
+    plan = _Plan.of(header, model, sent, runtime, work or Work(settings.effort))
+    planes = picture.planes if lossless else picture.shown
+    planes = np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
     expected = np.empty_like(planes) if (verify or expect) and not lossless else None
     boxes = tile_boxes(width, height, model.spec.tile)
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
     for batch in by_size(boxes, runtime.batch):
-        coded, batch_bits = _encode_tiles(plan, batch, planes, expected)
+        coded, batch_bits = _encode_tiles(plan, batch, planes, expected, inferred)
         for box, stream in zip(batch, coded, strict=True):
             streams[box.index] = stream
         bits = {name: bits[name] + batch_bits[name] for name in sent}

@@ -24,6 +24,7 @@ from selfcodec.files import write_atomically
 from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
 from selfcodec.format.sidedata import apply_metadata, pack_metadata
 from selfcodec.format.stored import pack_stored, stored_size
+from selfcodec.transparency import hidden_filled
 
 Path = str | os.PathLike[str]
 
@@ -59,6 +60,16 @@ class Picture:
     """Of `pack_metadata`."""
     source: Image.Image | None = None
     """The image itself where planes and alpha do not bring it back: of mode 1 or P, or with a transparent colour."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.planes.shape[1], self.planes.shape[0]
+
+    @cached_property
+    def shown(self) -> UInt8:
+        """(H, W, C): the samples, but for those that full transparency hides, which are smooth continuations."""
+        return self.planes if self.alpha is None else hidden_filled(self.planes, self.alpha)
 
     @property
     def image(self) -> Image.Image:

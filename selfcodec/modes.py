@@ -26,6 +26,8 @@ MAX_TRANSFORMS = 15
 """K is at most this: the file stores a level in 0..15."""
 MIN_QUALITY, MAX_QUALITY = 1, 100
 """Latents' grids have a quality in these bounds, which the file stores in a byte."""
+MAX_EFFORT = 9
+"""Encoders have an effort of 0 to this, of which files know nothing."""
 MAX_SEED = 2**32 - 1
 """A seed is at most this: the file stores one in 32 bits."""
 

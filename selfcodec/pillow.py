@@ -1,7 +1,7 @@
 """Lets Pillow open and save `.sv` files; `import selfcodec` is enough.
 
 Image.open("a.sv")                  # reads the header; the model runs when pixels are asked for
-image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, verify, as for `selfcodec.encode`; and
+image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, verify, as for `selfcodec.encode`; and
 image.save("a.sv", mode="rs1", bpp=1.0)     # bpp in bits per pixel, bytes, or psnr in dB, in place of a quality
 """
 
@@ -15,7 +15,7 @@ FORMAT = "SV"
 _MAGIC = b"\x93SV"
 _HEADER_BYTES = 64
 """No header up to the section table is longer."""
-_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "verify")
+_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "verify")
 
 
 class SelfcodecImageFile(ImageFile.ImageFile):

@@ -19,10 +19,17 @@ from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.images import Picture
 from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode
+from selfcodec.refining import USUAL, Work, can_refine
 from selfcodec.settings import Settings, whole_number
+from selfcodec.walk import Values
 from selfcodec.zoo import Model
 
 T = TypeVar("T")
+
+NEAR_SHARE, NEAR_DECIBELS = 0.01, 0.02
+"""A size is near its target within this share of it, a PSNR within so many dB."""
+NEAR_ATTEMPTS = 5
+"""So many attempts are made to come nearer the target between two qualities."""
 
 
 def _positive(name: str, value: Any) -> float:
@@ -87,7 +94,13 @@ class Reached:
 
 
 def choose_settings(
-    mode: str, target: Target, *, level: int | None = None, quality: int | None = None, seed: int | None = None
+    mode: str,
+    target: Target,
+    *,
+    level: int | None = None,
+    quality: int | None = None,
+    seed: int | None = None,
+    effort: int = 0,
 ) -> Settings:
     """Settings of a mode's name, with the default quality where none is given.
 
@@ -95,7 +108,7 @@ def choose_settings(
         InputError: there is no such mode, a number is out of range, a quality is given beside the target that is to
             find one, or a PSNR is wanted of lossless files.
     """
-    settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed)
+    settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed, effort)
     if target.given and quality is not None:
         raise InputError("give one of quality, bpp, bytes and psnr: the last three look for the quality themselves")
     if settings.mode is Mode.LOSSLESS and (target.psnr is not None or seed is not None):
@@ -110,7 +123,7 @@ def psnr(picture: Picture, encoded: Encoded) -> float:
     """
     if encoded.expected is None:
         return math.inf
-    return decibels(float(np.square(encoded.expected.astype(np.int32) - picture.planes).mean()))
+    return decibels(float(np.square(encoded.expected.astype(np.int32) - picture.shown).mean()))
 
 
 def search(attempt: Callable[[int], T], excess: Callable[[T], float], *, highest: bool) -> tuple[T, bool]:
@@ -144,61 +157,123 @@ def search(attempt: Callable[[int], T], excess: Callable[[T], float], *, highest
     return nearest, not least
 
 
+class _Attempts:
+    """Files of one picture at qualities that a search asks for.
+
+    Args:
+        picture, settings, target, model, verify: see `encode_to_target`.
+    """
+
+    def __init__(self, picture: Picture, settings: Settings, target: Target, model: Model, *, verify: bool) -> None:
+        self._picture = picture
+        self._settings = settings
+        self._target = target
+        self._model = model
+        self._expect = verify or target.psnr is not None
+        self._inferred: tuple[tuple[int, int], dict[int, Values]] | None = None
+        self.limit = target.most_bytes(picture.size[0] * picture.size[1])
+
+    def at(self, quality: int, work: Work = USUAL) -> Reached:
+        """The file of a quality; what is inferred from the picture is kept for the next one of that quality."""
+        tried = replace(self._settings, quality=quality)
+        kept = self._kept(quality, work.effort) if can_refine(self._model) else None
+        encoded = encode_picture(
+            self._picture, tried, self._model, verify=False, expect=self._expect, work=work, inferred=kept
+        )
+        return Reached(encoded, tried, None if self._target.psnr is None else psnr(self._picture, encoded))
+
+    def _kept(self, quality: int, effort: int) -> dict[int, Values]:
+        if self._inferred is None or self._inferred[0] != (quality, effort):
+            self._inferred = (quality, effort), {}
+        return self._inferred[1]
+
+    def excess(self, made: Reached) -> float:
+        """By how much a file misses the target; none if it is not above 0."""
+        if self.limit is not None:
+            return len(made.encoded.data) - self.limit
+        assert self._target.psnr is not None
+        assert made.psnr is not None
+        return self._target.psnr - made.psnr
+
+    def near(self, made: Reached) -> bool:
+        """Whether a file that keeps to the target is as near to it as anybody needs."""
+        size = self.limit is not None
+        return -self.excess(made) <= (NEAR_SHARE * (self.limit or 0) if size else NEAR_DECIBELS)
+
+
+def _closer(attempts: _Attempts, found: Reached, work: Work) -> Reached:
+    """A file nearer the target than the quality that was found alone, and with the effort that was asked for.
+
+    Between two qualities lie some per cent of bytes. They are spanned by the thrift with which the encoder rounds.
+    """
+    sized, quality = attempts.limit is not None, found.settings.quality
+    best = None if work.effort else found
+    for tried in dict.fromkeys((min(quality + 1, MAX_QUALITY), quality)) if sized else (quality,):
+        low, high, middle = -1.0, 1.0, 0.0  # of log2(thrift)
+        for _ in range(NEAR_ATTEMPTS):
+            made = attempts.at(tried, replace(work, thrift=2.0**middle))
+            meets = attempts.excess(made) <= 0
+            if meets:
+                best = made  # those that meet it come nearer and nearer
+                if attempts.near(made):
+                    return made
+            low, high = (low, middle) if meets == sized else (middle, high)
+            middle = (low + high) / 2
+        if best is not None:
+            return best
+    return found
+
+
 def encode_to_target(
-    picture: Picture, settings: Settings, target: Target, model: Model, *, verify: bool = True
+    picture: Picture,
+    settings: Settings,
+    target: Target,
+    model: Model,
+    *,
+    verify: bool = True,
+    report: Callable[[float], None] | None = None,
 ) -> Reached:
     """Codes an image at the quality that its target asks for; at the settings' own where there is no target.
 
     A size takes the highest quality that keeps to it, a PSNR the lowest that reaches it. Both are found by bisection,
     with seven attempts at most; where sizes or PSNR do not rise with every step of quality, the result keeps to the
-    target, though perhaps not as closely as it could. The file is the search's own, and is verified once, after it.
+    target, though perhaps not as closely as it could. Models that leave encoders a choice come within one per cent.
+    The file is the search's own, and is verified once, after it.
 
     Args:
         picture: what `load_picture` gives.
-        settings: mode, level and seed; their quality counts without a target only.
+        settings: mode, level, effort and seed; their quality counts without a target only.
         target: what to keep to.
         model: the model.
         verify: as for `codec.encode_picture`.
+        report: is told the share of refining that is done.
 
     Raises:
         InputError: the settings do not fit the model, or no quality that was tried reaches the target; then names
             the one that comes nearest, and what it gives. No file that misses its target is returned.
         SelfcodecError: verification failed.
     """
+    work = Work(settings.effort) if report is None else Work(settings.effort, report=report)
     if not target.given:
-        return Reached(encode_picture(picture, settings, model, verify=verify), settings)
+        return Reached(encode_picture(picture, settings, model, verify=verify, work=work), settings)
 
     sent, _ = settings.resolved(model.levels)
     tuned = bool(model.tuned(sent))
-
-    def attempt(quality: int) -> Reached:
-        tried = replace(settings, quality=quality)
-        measured = target.psnr is not None
-        encoded = encode_picture(picture, tried, model, verify=False, expect=verify or measured)
-        return Reached(encoded, tried, psnr(picture, encoded) if measured else None)
-
-    height, width = picture.planes.shape[:2]
-    limit = target.most_bytes(width * height)
-
-    def excess(made: Reached) -> float:
-        if limit is not None:
-            return len(made.encoded.data) - limit
-        assert target.psnr is not None
-        assert made.psnr is not None
-        return target.psnr - made.psnr
-
+    attempts = _Attempts(picture, settings, target, model, verify=verify)
     if tuned:
-        reached, met = search(attempt, excess, highest=limit is not None)
+        reached, met = search(attempts.at, attempts.excess, highest=attempts.limit is not None)
     else:
-        reached = attempt(DEFAULT_QUALITY)
-        met = excess(reached) <= 0
+        reached = attempts.at(DEFAULT_QUALITY, work)
+        met = attempts.excess(reached) <= 0
     if not met:
         made, size = f"quality {reached.settings.quality}" if tuned else "every quality", len(reached.encoded.data)
-        if limit is not None:
-            asked = f"{limit} bytes are too few in this mode: {made} takes {size}"
+        if attempts.limit is not None:
+            asked = f"{attempts.limit} bytes are too few in this mode: {made} takes {size}"
         else:
             asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {reached.psnr:.2f}"
         raise InputError(f"{asked}; try another mode")
+    if tuned and can_refine(model) and reached.encoded.mode is not Mode.STORED:
+        reached = _closer(attempts, reached, work)
     if verify:
         verify_encoded(reached.encoded, picture, model)
     return reached

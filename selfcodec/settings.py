@@ -9,6 +9,7 @@ from typing import Any
 from selfcodec.errors import InputError
 from selfcodec.modes import (
     DEFAULT_QUALITY,
+    MAX_EFFORT,
     MAX_QUALITY,
     MAX_SEED,
     MAX_TRANSFORMS,
@@ -44,20 +45,23 @@ class Settings:
         level: of cg and cr, 1..K; None for the mode's default.
         quality: 1..100, scales the latents' grids; 50 is the model's own.
         seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
+        effort: 0..9, how long an encoder looks for better latents, where the model has any to look for.
     """
 
     mode: Mode = Mode.LOSSLESS
     level: int | None = None
     quality: int = DEFAULT_QUALITY
     seed: int | None = None
+    effort: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.mode, Mode) or self.mode is Mode.STORED:
             raise InputError(f"mode is one of rs1, rs2, cg, cr and lossless, not {self.mode!r}")
         ranges = {"level": (1, MAX_TRANSFORMS), "quality": (MIN_QUALITY, MAX_QUALITY), "seed": (0, MAX_SEED)}
+        ranges["effort"] = (0, MAX_EFFORT)
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
-            if value is not None or name == "quality":
+            if value is not None or name in ("quality", "effort"):
                 # Frozen, so set this way: NumPy's narrow integers would overflow where a file's header is packed.
                 object.__setattr__(self, name, whole_number(name, value, low, high))
 

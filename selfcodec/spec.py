@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.fixed_point import ACTIVATION_MAX
+from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.modes import MAX_QUALITY, MAX_TRANSFORMS
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
@@ -15,8 +16,19 @@ from selfcodec.transforms import get_transform
 MAX_TILE = 2**24
 """A tile's side is at most this, which is an image's."""
 SPEC_VERSION = 3
+PLANE_CENTRE, PLANE_UNIT = 4.0, 0.5
+"""Networks see a quality as PLANE_UNIT (ln(trade) + PLANE_CENTRE)."""
 FamilySettings = dict[str, Any]
 """A variable's settings are its `kind`, and what that family is set by."""
+
+
+def trade_of(plane: int) -> float:
+    """What a squared error of one grey level at one pixel, averaged over its colours, counts in bits.
+
+    Args:
+        plane: a quality as networks see it, in 2**-6.
+    """
+    return math.exp(plane / 2**INPUT_FRACTION / PLANE_UNIT - PLANE_CENTRE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +42,7 @@ class Spec:
         shape: of the schedule.
         tile: largest tile in pixels in each direction.
         variables: for each variable of the schedule its family's `kind` and settings, see `selfcodec.likelihoods`.
-        planes: the qualities 1..100 as networks see them, in 2**-6; none where they see none.
+        planes: the qualities 1..100 as networks see them, in 2**-6, see `trade_of`; none where they see none.
     """
 
     version: int

@@ -60,12 +60,14 @@ class Batch:
         """The quality as networks see it, in 2**-6."""
         return self.model.plane(self.quality)
 
-    def condition(self, step: Step, quality: int = DEFAULT_QUALITY) -> Condition:
+    def condition(self, step: Step, quality: int = DEFAULT_QUALITY, thrift: float = 1.0) -> Condition:
         """What a variable's distribution is conditioned on; its parents must have been walked."""
         parents = tuple(self.values[parent.name] for parent in step.parents)
         inputs = tuple(self._input(*pair) for pair in zip(step.parents, parents, strict=True))
         size, padded = self.extent(step.target), self._padded(step.target)
-        return Condition(step, size, self.count, parents, inputs, padded, self.grey, quality, self.plane, self.runtime)
+        return Condition(
+            step, size, self.count, parents, inputs, padded, self.grey, quality, self.plane, self.runtime, thrift
+        )
 
     def infer(self, images: UInt8, names: Sequence[str]) -> Values:
         """What an encoder sends before rounding to grids: pixels as they are, latents' posterior means.
@@ -96,6 +98,10 @@ class Batch:
         """A variable's values as a network's input; beyond its extent zero, or with `edges` its edges."""
         convert = _of_pixels if variable.kind == "pixels" else flow.latent_input
         return Field(values, self._padded(variable), convert, edges=edges)
+
+    def padded(self, name: str) -> tuple[int, int]:
+        """Height and width of a variable, by name, as networks see it."""
+        return self._padded(next(step.target for step in self.model.steps if step.name == name))
 
     def _padded(self, variable: Variable) -> tuple[int, int]:
         """Height and width of a variable of the image padded to whole positions of every variable."""
@@ -131,15 +137,17 @@ class Sent:
         coder: notes them, with a mark after each variable.
         truth: of the batch, see `Batch.infer`.
         quality: 1..100, by variable; 50 where it is not named.
+        thrift: see `Condition`.
     """
 
     coder: Encoder
     truth: Mapping[str, Integers]
     quality: Mapping[str, int]
+    thrift: float = 1.0
 
     def values(self, step: Step, likelihood: Likelihood, batches: Sequence[Batch]) -> list[Integers]:
         (batch,) = batches
-        condition = batch.condition(step, self.quality.get(step.name, DEFAULT_QUALITY))
+        condition = batch.condition(step, self.quality.get(step.name, DEFAULT_QUALITY), self.thrift)
         values = likelihood.encode(condition, self.truth[step.name], self.coder)
         self.coder.mark()
         return [values]

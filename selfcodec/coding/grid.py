@@ -18,7 +18,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from selfcodec.arrays import Bool, Float64, Int32, Int64, UInt8
+from selfcodec.arrays import Bool, Float32, Float64, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import (
     CDF_BITS,
@@ -54,10 +54,12 @@ class SymbolTable:
     Attributes:
         frequencies: (rows, 16), whole numbers, at least 1.
         live: (rows,), whether the symbol is coded.
+        costs: (rows, 16), bits; for encoders only.
     """
 
     frequencies: Float64
     live: Bool
+    costs: Float32
 
 
 @cache
@@ -76,7 +78,9 @@ def symbol_table() -> SymbolTable:
     cumulative = np.concatenate([ends, below, ends + (1 << CDF_BITS)], 2)
     frequencies = np.diff(cumulative, axis=2).reshape(-1, ALPHABET) + 1
     other = frequencies.sum(1) - frequencies[:, _CENTRE] - (ALPHABET - 1)
-    return SymbolTable(frequencies.astype(np.float64), other >= (1 << (CDF_BITS - CERTAIN_BITS)))
+    live = other >= (1 << (CDF_BITS - CERTAIN_BITS))
+    costs = np.log2(frequencies.sum(1, keepdims=True) / frequencies)
+    return SymbolTable(frequencies.astype(np.float64), live, costs.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,25 @@ class Gaussians:
     def live(self) -> Bool:
         """Which numbers are coded, (B, N)."""
         return symbol_table().live[self.rows]
+
+    def nearest(self, points: Float32, weight: float) -> Int64:
+        """The numbers (B, N) that stand best for points of the grid's space, in widths.
+
+        The nearest number, or the next one towards the mean where that saves more bits than `weight` times by how much
+        the squared error grows (rate-distortion optimised quantisation, e.g. Karczewicz et al. 2008, VCEG-AH21).
+        """
+        numbers = np.rint(points).astype(np.int64)
+        if not weight:
+            return numbers
+        distances = numbers - self.centres
+        closer = distances - np.sign(distances)
+        own = (self.shifts == 0) & (np.abs(distances) <= _CENTRE)
+        costs = symbol_table().costs
+        rows, old, new = self.rows[own], distances[own], closer[own]
+        saved = costs[rows, old + _CENTRE] - costs[rows, new + _CENTRE]
+        near, far = points[own] - numbers[own], points[own] - (self.centres[own] + new)
+        numbers[own] = np.where(saved > weight * (far * far - near * near), self.centres[own] + new, numbers[own])
+        return numbers
 
     def encode(self, numbers: Int64, coder: Encoder) -> Int64:
         """Notes numbers (B, N); returns them as the decoder will have them: where nothing is coded, the means'."""

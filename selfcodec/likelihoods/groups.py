@@ -37,6 +37,9 @@ BAND = 32
 """So many rows of positions are coded together. This is part of the format."""
 MOST = ACTIVATION_MAX << (LATENT_FRACTION - INPUT_FRACTION)
 """Values have at most this magnitude in 2**-12, which is what networks can read."""
+WEIGHT = 14.0
+"""An error of one width counts as many bits as its square times this where an encoder rounds: measured, see
+docs/decisions/0008-lossy-photographs.md."""
 LOG_SCALE_UNIT = 4
 """One unit of a log-scale output is so many units of natural logarithm."""
 
@@ -78,23 +81,25 @@ class Groups(Likelihood):
         return tuple(f"p_{step.name}_{i}" for i in range(len(settings["groups"])))
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
-        self._widths = _table(settings, "widths", step.target.channels, 1, 2 * MOST)
-        self._log_scales = _table(settings, "log_scales", step.target.channels, -(1 << 20), 1 << 20)
+        self.widths = _table(settings, "widths", step.target.channels, 1, 2 * MOST)
+        self.log_scales = _table(settings, "log_scales", step.target.channels, -(1 << 20), 1 << 20)
         edges = np.cumsum([0, *settings["groups"]]).tolist()
         if edges[-1] != step.target.channels or np.diff(edges).min(initial=1) < 1:
             raise ModelError(f"groups of {settings['groups']!r:.40} channels are not {step.target.channels} in all")
-        self._groups = [slice(*pair) for pair in pairwise(edges)]
+        self.slices = [slice(*pair) for pair in pairwise(edges)]
         names = self.networks(step, settings)
-        self._nets = [
-            giving(nets[name], 2 * (own.stop - own.start)) for name, own in zip(names, self._groups, strict=True)
+        self.nets = [
+            giving(nets[name], 2 * (own.stop - own.start)) for name, own in zip(names, self.slices, strict=True)
         ]
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int32:
         def noted(means: Int64, log_scales: Int64, widths: Int64, where: tuple[slice, Int64, Int64]) -> Int64:
             gaussians = _gaussians(means, log_scales, widths)
-            own = truth[:, where[0]][:, :, where[1], where[2]].astype(np.int64)
-            numbers = _bounded((2 * own + widths) // (2 * widths), widths)
-            return self._values(gaussians.encode(numbers.reshape(gaussians.rows.shape), coder), widths)
+            own = truth[:, where[0]][:, :, where[1], where[2]]
+            points = (own / widths).astype(np.float32).reshape(gaussians.rows.shape)
+            numbers = gaussians.nearest(points, WEIGHT / at.thrift).reshape(own.shape)
+            numbers = _bounded(numbers, widths).reshape(gaussians.rows.shape)
+            return self._values(gaussians.encode(numbers, coder), widths)
 
         return self._run(at, noted)
 
@@ -119,9 +124,9 @@ class Groups(Likelihood):
     def _run(self, at: Condition, take: Take) -> Int32:
         """All values, (B, C, h, w), in 2**-12."""
         z = np.zeros(at.shape, dtype=np.int32)
-        widths = self._widths[at.quality - 1][None, :, None]
-        offsets = self._log_scales[at.quality - 1][None, :, None]
-        for i, own in enumerate(self._groups):
+        widths = self.widths[at.quality - 1][None, :, None]
+        offsets = self.log_scales[at.quality - 1][None, :, None]
+        for i, own in enumerate(self.slices):
             for odd in (False, True):
                 for where, params in self._parameters(at, z, i, odd):
                     means, raw = np.split(params, 2, axis=1)
@@ -134,7 +139,7 @@ class Groups(Likelihood):
     ) -> Iterator[tuple[tuple[Int64, Int64], Int64]]:
         """Band by band rows and columns of a half's positions, (n,), and the network's outputs there, (B, 2 c, n)."""
         _, _, h, w = at.shape
-        own, net = self._groups[group], self._nets[group]
+        own, net = self.slices[group], self.nets[group]
         shown = z if odd else np.broadcast_to(np.int32(0), z.shape)
         flag = np.broadcast_to(np.int32((1 << LATENT_FRACTION) * odd), (at.count, 1, *at.extent))
         before = [Field(z[:, : own.start], at.extent, latent_input)] if group else []

@@ -34,6 +34,7 @@ class Condition:
         quality: 1..100, scales the grids of latents.
         plane: the file's quality as networks see it, in 2**-6; 0 where the model has no such planes.
         runtime: how networks run.
+        thrift: for encoders that may choose: how much bits count against errors, 1 being usual.
     """
 
     step: Step
@@ -46,6 +47,7 @@ class Condition:
     quality: int
     plane: int
     runtime: Runtime
+    thrift: float = 1.0
 
     def plane_of(self, net: Network) -> tuple[Tensor, ...]:
         """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
