@@ -201,15 +201,16 @@ class _Attempts:
         return -self.excess(made) <= (NEAR_SHARE * (self.limit or 0) if size else NEAR_DECIBELS)
 
 
-def _closer(attempts: _Attempts, found: Reached, work: Work) -> Reached:
+def _closer(attempts: _Attempts, found: Reached, met: bool, work: Work) -> Reached | None:
     """A file nearer the target than the quality that was found alone, and with the effort that was asked for.
 
-    Between two qualities lie some per cent of bytes. They are spanned by the thrift with which the encoder rounds.
+    Between two qualities lie some per cent of bytes. They are spanned by the thrift with which the encoder rounds; so
+    is what lies below the lowest one. None where no attempt keeps to the target.
     """
     sized, quality = attempts.limit is not None, found.settings.quality
-    best = None if work.effort else found
+    best = found if met and not work.effort else None
     for tried in dict.fromkeys((min(quality + 1, MAX_QUALITY), quality)) if sized else (quality,):
-        low, high, middle = -1.0, 1.0, 0.0  # of log2(thrift)
+        low, high, middle = -1.0, 1.0 if met else 2.0, 0.0  # of log2(thrift)
         for _ in range(NEAR_ATTEMPTS):
             made = attempts.at(tried, replace(work, thrift=2.0**middle))
             meets = attempts.excess(made) <= 0
@@ -221,7 +222,7 @@ def _closer(attempts: _Attempts, found: Reached, work: Work) -> Reached:
             middle = (low + high) / 2
         if best is not None:
             return best
-    return found
+    return found if met else None
 
 
 def encode_to_target(
@@ -265,6 +266,9 @@ def encode_to_target(
     else:
         reached = attempts.at(DEFAULT_QUALITY, work)
         met = attempts.excess(reached) <= 0
+    if tuned and can_refine(model) and reached.encoded.mode is not Mode.STORED:
+        closer = _closer(attempts, reached, met, work)
+        reached, met = closer or reached, closer is not None
     if not met:
         made, size = f"quality {reached.settings.quality}" if tuned else "every quality", len(reached.encoded.data)
         if attempts.limit is not None:
@@ -272,8 +276,6 @@ def encode_to_target(
         else:
             asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {reached.psnr:.2f}"
         raise InputError(f"{asked}; try another mode")
-    if tuned and can_refine(model) and reached.encoded.mode is not Mode.STORED:
-        reached = _closer(attempts, reached, work)
     if verify:
         verify_encoded(reached.encoded, picture, model)
     return reached
