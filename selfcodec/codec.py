@@ -116,6 +116,8 @@ def _encode_tiles(
             truth["z1"] = refined(batch, images, truth, plan.sent, plan.work)
         if inferred is not None:
             inferred[boxes[0].index] = truth
+    if inferred is not None:  # coding may overwrite it
+        truth = {name: values.copy() for name, values in truth.items()}
     sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.rounding), [box.index for box in boxes])
     if expected is None:  # nothing after the last variable sent is needed
         order = list(sources)

@@ -191,7 +191,8 @@ def refined(batch: Batch, image: UInt8, truth: Values, sent: Sequence[str], work
         work: the effort.
     """
     plain = replace(batch, values={})
-    coded = Sent(Encoder(1), truth, {"z1": batch.quality}, work.thrift)
+    kept = {name: values.copy() for name, values in truth.items()}  # coding may overwrite it
+    coded = Sent(Encoder(1), kept, {"z1": batch.quality}, work.thrift)
     walk([plain], {name: coded if name in sent else Means() for name in ("u", "y1", "z1")})
     nets = _Networks(batch.model, batch.quality)
     (h, w), (height, width) = truth["z1"].shape[2:], batch.padded("z1")

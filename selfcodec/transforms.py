@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ BICUBIC_TAPS = (-3, -9, 29, 111, 111, 29, -9, -3)
 
 # round(256 g(i)) of a Gaussian with a standard deviation of 3 pixels, cut at 8 pixels and normalised.
 GAUSSIAN_TAPS = (1, 2, 5, 9, 14, 21, 27, 32, 34, 32, 27, 21, 14, 9, 5, 2, 1)
+
+BAND_SAMPLES = 1 << 24
+"""Filters take about so many samples at a time."""
 
 # ITU-R BT.601 luma in 256ths; they sum to 256, so that a grey pixel keeps its value.
 GREY_WEIGHTS = (77, 150, 29)
@@ -70,29 +74,34 @@ class Transform:
         return self.apply(x)
 
 
-def _filtered_axis(x: NDArray[np.int32], taps: Sequence[int], stride: int, axis: int) -> NDArray[np.int32]:
-    """sum_a taps[a] x[stride i + a - o] along `axis`, for i in 0 .. ceil(size / stride) - 1."""
-    size = x.shape[axis]
-    length = -(-size // stride)
-    before = (len(taps) - stride) // 2
-    after = stride * (length - 1) + len(taps) - before - size
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (before, after)
-    padded = np.moveaxis(np.pad(x, widths, mode="edge"), axis, 0)
-    span = stride * (length - 1) + 1
-    total = taps[0] * padded[0:span:stride]
+def _filtered_axis(
+    x: NDArray[np.integer[Any]], taps: Sequence[int], stride: int, axis: int, start: int, stop: int
+) -> NDArray[np.int32]:
+    """sum_a taps[a] x[stride i + a - o] along `axis`, for i in start .. stop - 1."""
+    first = stride * start - (len(taps) - stride) // 2
+    places = np.arange(first, first + stride * (stop - start - 1) + len(taps))
+    inside = np.clip(places, 0, x.shape[axis] - 1)  # edges are replicated
+    near = np.moveaxis(x.take(inside, axis).astype(np.int32), axis, 0)
+    span = stride * (stop - start - 1) + 1
+    total = taps[0] * near[0:span:stride]
     for offset, tap in enumerate(taps[1:], start=1):
-        total += tap * padded[offset : offset + span : stride]
+        total += tap * near[offset : offset + span : stride]
     return np.moveaxis(total, 0, axis)
 
 
 def _filtered(x: Pixels, taps: Sequence[int], stride: int = 1) -> Pixels:
     """The module's formula on (..., H, W, C); a partial sum stays below 255 (sum |taps|)^2 < 2^25."""
     shift = 2 * (sum(taps).bit_length() - 1)
-    total = _filtered_axis(x.astype(np.int32), taps, stride, axis=x.ndim - 3)
-    total = _filtered_axis(total, taps, stride, axis=x.ndim - 2)
-    rounded = (total + (1 << (shift - 1))) >> shift
-    return np.ascontiguousarray(np.clip(rounded, 0, 255).astype(np.uint8))
+    rows, columns = (-(-size // stride) for size in x.shape[-3:-1])
+    out = np.empty((*x.shape[:-3], rows, columns, x.shape[-1]), dtype=np.uint8)
+    band = max(1, BAND_SAMPLES * x.shape[-3] // max(1, x.size * stride))
+    for start in range(0, rows, band):  # a large image's sums would take four times as much memory as the image
+        stop = min(start + band, rows)
+        total = _filtered_axis(x, taps, stride, x.ndim - 3, start, stop)
+        total = _filtered_axis(total, taps, stride, x.ndim - 2, 0, columns)
+        rounded = (total + (1 << (shift - 1))) >> shift
+        out[..., start:stop, :, :] = np.clip(rounded, 0, 255)
+    return out
 
 
 def box_mean(factor: int) -> Callable[[Pixels], Pixels]:

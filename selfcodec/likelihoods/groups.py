@@ -101,19 +101,19 @@ class Groups(Likelihood):
             numbers = _bounded(numbers, widths).reshape(gaussians.rows.shape)
             return self._values(gaussians.encode(numbers, coder), widths)
 
-        return self._run(at, noted)
+        return self._run(at, noted, truth.astype(np.int32, copy=False))
 
     def _decode(self, at: Condition, coder: Decoder) -> Int32:
         def read(means: Int64, log_scales: Int64, widths: Int64, where: tuple[slice, Int64, Int64]) -> Int64:
             return self._values(_gaussians(means, log_scales, widths).decode(coder), widths)
 
-        return self._run(at, read)
+        return self._run(at, read, np.zeros(at.shape, dtype=np.int32))
 
     def mean(self, at: Condition) -> Int32:
         def taken(means: Int64, log_scales: Int64, widths: Int64, where: tuple[slice, Int64, Int64]) -> Int64:
             return means << (LATENT_FRACTION - PARAM_FRACTION)
 
-        return self._run(at, taken)
+        return self._run(at, taken, np.zeros(at.shape, dtype=np.int32))
 
     @staticmethod
     def _values(numbers: Int64, widths: Int64) -> Int64:
@@ -121,9 +121,8 @@ class Groups(Likelihood):
         shaped = numbers.reshape(len(numbers), widths.shape[1], -1)
         return np.clip(shaped * widths, -MOST, MOST)
 
-    def _run(self, at: Condition, take: Take) -> Int32:
-        """All values, (B, C, h, w), in 2**-12."""
-        z = np.zeros(at.shape, dtype=np.int32)
+    def _run(self, at: Condition, take: Take, z: Int32) -> Int32:
+        """All values, (B, C, h, w), in 2**-12, put into `z`; what is there before is seen by `take` alone."""
         widths = self.widths[at.quality - 1][None, :, None]
         offsets = self.log_scales[at.quality - 1][None, :, None]
         for i, own in enumerate(self.slices):

@@ -96,7 +96,10 @@ class Likelihood(ABC):
 
     @abstractmethod
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
-        """Notes the variable's values (B, C, h, w); returns them as the decoder will have them."""
+        """Notes the variable's values (B, C, h, w); returns them as the decoder will have them.
+
+        The truth's memory may be that of the result.
+        """
 
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
         """Reads several batches' values, each (B, C, h, w); `coder` has all their images, in order."""
