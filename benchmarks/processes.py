@@ -13,14 +13,15 @@ from pathlib import Path
 from PIL import Image
 
 from selfcodec.errors import SelfcodecError
+from selfcodec.modes import Mode
 
-START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1] or None)"
+START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1])"
 
 
-def start_up(model: str | None) -> float:
+def start_up(model: str) -> float:
     """Return the seconds until a new process has loaded the program and a model."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", START, model or ""], check=True)
+    subprocess.run([sys.executable, "-c", START, model], check=True)
     return time.perf_counter() - start
 
 
@@ -36,15 +37,18 @@ def command_memory(*arguments: str) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss * unit / 2**20
 
 
-def memory(image: Image.Image, model: str | None, *flags: str) -> dict[str, dict[str, float]]:
-    """Return seconds and peak MiB of `selfcodec encode` and `decode` on an image; SelfcodecError where one fails."""
+def memory(image: Image.Image, model: str, mode: Mode, *flags: str) -> dict[str, dict[str, float]]:
+    """Return seconds and peak MiB of `selfcodec encode` and `decode` on an image.
+
+    Raises:
+        SelfcodecError: one fails, or the image does not come back, where the mode is lossless with all its samples.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, coded, back = (str(Path(folder) / name) for name in ("image.png", "image.sv", "back.png"))
         image.save(source, compress_level=1)
-        name = [] if model is None else ["--model", model]
         figures = {}
         for verb, arguments in (
-            ("encode", ["encode", source, "-o", coded, "--quiet", *name, *flags]),
+            ("encode", ["encode", source, "-m", str(mode), "-o", coded, "--quiet", "--model", model, *flags]),
             ("decode", ["decode", coded, "-o", back]),
         ):
             seconds, peak = command_memory(*arguments)
@@ -53,6 +57,7 @@ def memory(image: Image.Image, model: str | None, *flags: str) -> dict[str, dict
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is as large as asked for
             decoded = Image.open(back)
         with decoded:
-            if decoded.tobytes() != image.tobytes():
+            lossless = mode is Mode.LOSSLESS
+            if decoded.size != image.size or (lossless and decoded.tobytes() != image.tobytes()):
                 raise SelfcodecError("the image did not come back")
     return figures

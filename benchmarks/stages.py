@@ -25,6 +25,7 @@ STAGES = {
     "likelihoods": (
         *(("context/mixture.py", name) for name in ("symbols_of", "high_frequencies", "low_frequencies", "expected")),
         ("coding/mixture.py", "cumulative"),
+        *(("coding/grid.py", name) for name in ("of", "nearest")),
     ),
     "entropy coder": (
         ("~", "<method 'encode_reverse' of 'builtins.AnsCoder' objects>"),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.cli.options import folder_option
+from selfcodec.cli.options import MODES, folder_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +24,14 @@ def model_option(command: F) -> F:
     """Take --model NAME."""
     text = "Name or folder of a model; the default one if not given."
     return click.option("--model", "model_name", metavar="NAME", help=text)(command)
+
+
+def mode_option(command: F) -> F:
+    """Take --mode MODE."""
+    kind, text = click.Choice(MODES), "What is sent."
+    return click.option("-m", "--mode", "mode_name", type=kind, default="lossless", show_default=True, help=text)(
+        command
+    )
 
 
 def dataset_option_with(default: str) -> Callable[[F], F]:

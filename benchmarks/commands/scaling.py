@@ -11,12 +11,12 @@ import click
 import torch
 from matplotlib import rc_context
 
-from selfcodec.benchmarks.commands.options import model_option, numbers_option, output_folder_option
+from selfcodec.benchmarks.commands.options import mode_option, model_option, numbers_option, output_folder_option
 from selfcodec.benchmarks.figures.plots import STYLE, save
 from selfcodec.benchmarks.figures.scaling import draw
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.measure import measure
-from selfcodec.benchmarks.own import own_coder
+from selfcodec.benchmarks.own import Own, own_coder
 from selfcodec.benchmarks.processes import memory, start_up
 from selfcodec.benchmarks.provenance import provenance
 from selfcodec.benchmarks.reports.tables import columns_table, number, show
@@ -48,13 +48,13 @@ def sides(megapixels: float) -> tuple[int, int]:
     return round(height * RATIO), height
 
 
-def by_size(megapixels: float, model: str | None, start: float) -> dict[str, Any]:
+def by_size(megapixels: float, model: str, mode: Mode, start: float) -> dict[str, Any]:
     """Return what the commands take for one image, without verification.
 
     Speeds are without the `start` seconds of start-up; None where hardly anything else was measured.
     """
     width, height = sides(megapixels)
-    figures = memory(photograph_of_size(None, width, height).image, model, "--no-verify")
+    figures = memory(photograph_of_size(None, width, height).image, model, mode, "--no-verify")
     size: dict[str, Any] = {"width": width, "height": height}
     for verb, found in figures.items():
         seconds = found["seconds"] - start
@@ -63,17 +63,17 @@ def by_size(megapixels: float, model: str | None, start: float) -> dict[str, Any
     return size
 
 
-def by_batch(batch: int, model_name: str | None) -> dict[str, Any]:
+def by_batch(batch: int, coder: Own) -> dict[str, Any]:
     """Return megapixels per second in this process, of an image of BATCH_MEGAPIXELS.
 
     That many tiles of equal size go through the networks together; or `together`, where the bound on memory is lower.
     """
     picture = photograph_of_size(None, *sides(BATCH_MEGAPIXELS))
-    found = measure(picture, replace(own_coder(model_name, Mode.LOSSLESS), runtime=Runtime(batch=batch)))
+    found = measure(picture, replace(coder, runtime=Runtime(batch=batch)))
     if found.failure:
         raise SelfcodecError(found.failure)
     height, width = picture.planes.shape[:2]
-    size, tile = width * height / 1e6, find_model(model_name).spec.tile
+    size, tile = width * height / 1e6, find_model(coder.model).spec.tile
     count = together((tile, tile), batch)
     speeds = {"encode": size / found.encode_seconds, "decode": size / found.decode_seconds}
     return {"batch": batch, "together": count, **speeds}
@@ -81,22 +81,28 @@ def by_batch(batch: int, model_name: str | None) -> dict[str, Any]:
 
 @click.command()
 @model_option
+@mode_option
 @numbers_option("--megapixels", MEGAPIXELS, float, "Sizes of images.")
 @numbers_option("--batches", BATCHES, int, "Tiles run together.")
 @output_folder_option
-def main(model_name: str | None, megapixels: tuple[float, ...], batches: tuple[int, ...], output: Path) -> None:
-    """Time lossless coding by size and by batch; writes scaling.json, scaling.png and scaling.svg."""
+def main(
+    model_name: str | None, mode_name: str, megapixels: tuple[float, ...], batches: tuple[int, ...], output: Path
+) -> None:
+    """Time coding by size and by batch; writes scaling.json, scaling.png and scaling.svg."""
     output.mkdir(parents=True, exist_ok=True)
-    model, start = find_model(model_name), min(start_up(model_name) for _ in range(STARTS))
+    mode = Mode.parse(mode_name)
+    coder = own_coder(model_name, mode)
+    model, start = find_model(coder.model), min(start_up(coder.model) for _ in range(STARTS))
     sizes, speeds = [], []
     with progress(len(megapixels) + len(batches), "sizes and batches") as advance:
         for n in megapixels:
-            sizes.append(by_size(n, model_name, start))
+            sizes.append(by_size(n, coder.model, mode, start))
             advance()
         for batch in batches:
-            speeds.append(by_batch(batch, model_name))
+            speeds.append(by_batch(batch, coder))
             advance()
     report = provenance(command_line(), model) | {
+        "mode": mode_name,
         "threads": torch.get_num_threads(),
         "start_up_seconds": start,
         "sizes": sizes,
@@ -104,10 +110,10 @@ def main(model_name: str | None, megapixels: tuple[float, ...], batches: tuple[i
     }
     write_report(output / "scaling.json", report)
     with rc_context(STYLE):
-        figure = draw(sizes, f"{model.spec.name}, lossless, threads: {report['threads']}")
+        figure = draw(sizes, f"{model.spec.name}, {mode}, threads: {report['threads']}")
         save(figure, output, "scaling")
     headings = ["encode (s)", "decode (s)", "encode MP/s", "decode MP/s", "encode MiB", "decode MiB"]
-    table = columns_table(f"{model.spec.name}, lossless", ["size"], headings)
+    table = columns_table(f"{model.spec.name}, {mode}", ["size"], headings)
     for size in sizes:
         cells = [number(size[verb][key], digits) for key, digits in FIGURES for verb in ("encode", "decode")]
         table.add_row(f"{size['width']}×{size['height']}", *cells)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import torch
 
-from selfcodec.benchmarks.commands.options import image_argument, model_option, report_option
+from selfcodec.benchmarks.commands.options import image_argument, mode_option, model_option, report_option
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.own import own_coder
 from selfcodec.benchmarks.processes import memory, start_up
@@ -27,6 +27,7 @@ WIDTH, HEIGHT = 768, 512
 @click.command()
 @image_argument
 @model_option
+@mode_option
 @click.option("--width", metavar="N", default=WIDTH, show_default=True, type=click.IntRange(1), help="Without IMAGE.")
 @click.option("--height", metavar="N", default=HEIGHT, show_default=True, type=click.IntRange(1), help="Without IMAGE.")
 @click.option("--repeat", metavar="N", default=3, show_default=True, type=click.IntRange(1), help="The fastest counts.")
@@ -36,6 +37,7 @@ WIDTH, HEIGHT = 768, 512
 def main(
     image: Path | None,
     model_name: str | None,
+    mode_name: str,
     width: int,
     height: int,
     repeat: int,
@@ -43,21 +45,22 @@ def main(
     only_memory: bool,
     output: Path | None,
 ) -> None:
-    """Time lossless coding of IMAGE, or of a photograph that comes with scikit-image, repeated to a size."""
-    model, picture = find_model(model_name), photograph_of_size(image, width, height)
-    height, width = picture.planes.shape[:2]
+    """Time coding of IMAGE, or of a photograph that comes with scikit-image, repeated to a size."""
+    mode, picture = Mode.parse(mode_name), photograph_of_size(image, width, height)
+    coder = own_coder(model_name, mode, size=picture.size)
+    model, (width, height) = find_model(coder.model), picture.size
     report: dict[str, Any] = provenance(command_line(), model)
-    report |= {"width": width, "height": height, "threads": torch.get_num_threads()}
+    report |= {"width": width, "height": height, "mode": str(mode), "threads": torch.get_num_threads()}
     if not only_memory:
-        report["start_up_seconds"] = start_up(model_name)
-        report["stages"] = best = stages(picture, own_coder(model_name, Mode.LOSSLESS), repeat)
-        table = columns_table(f"{width} × {height}, {model.spec.name}, one thread", ["seconds"], list(best))
+        report["start_up_seconds"] = start_up(coder.model)
+        report["stages"] = best = stages(picture, coder, repeat)
+        table = columns_table(f"{width} × {height}, {model.spec.name}, {mode}, one thread", ["seconds"], list(best))
         for stage in best["encode"]:
             table.add_row(stage, *(f"{found[stage]:.2f}" for found in best.values()))
         show(table)
         click.echo(f"start-up, the model loaded: {report['start_up_seconds']:.2f} s")
     if with_memory or only_memory:
-        report["memory"] = memory(picture.image, model_name, *(["--no-verify"] if only_memory else []))
+        report["memory"] = memory(picture.image, coder.model, mode, *(["--no-verify"] if only_memory else []))
         for verb, figures in report["memory"].items():
             click.echo(f"selfcodec {verb}: {figures['seconds']:.1f} s, peak memory {figures['peak_mib']:.0f} MiB")
     if output is not None:
