@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from selfcodec.coding.tables import COUPLING_LIMIT
-from selfcodec.errors import ModelError
-from selfcodec.models.config import MixturePriorConfig, ModelConfig, PriorConfig, RealNVPConfig
+from selfcodec.errors import InputError, ModelError
+from selfcodec.models.config import MixturePriorConfig, NetworkConfig, PriorConfig, RealNVPConfig, TransformConfig
 from selfcodec.models.distributions import gaussian_bin_log_prob, gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling
@@ -130,9 +130,10 @@ class RealNVP(Prior):
         return u, log_det
 
 
-def build_prior(config: PriorConfig, channels: int, model: ModelConfig) -> Prior:
+def build_prior(config: PriorConfig, channels: int, network: NetworkConfig, *, weight_norm: bool) -> Prior:
     """The prior that a recipe names, for u of so many channels; the network's blocks are also those of couplings."""
     if isinstance(config, RealNVPConfig):
-        style = Style.of(model.blocks, config.width, 1)
-        return RealNVP(channels, style, config.layers, weight_norm=model.blocks.weight_norm)
+        if isinstance(network, TransformConfig):
+            raise InputError(f"a realnvp prior has no couplings of networks of kind {network.kind!r}")
+        return RealNVP(channels, Style.of(network, config.width, 1), config.layers, weight_norm=weight_norm)
     return MixturePrior(channels, config.mixtures) if isinstance(config, MixturePriorConfig) else Prior(channels)

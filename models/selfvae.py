@@ -80,7 +80,9 @@ class SelfVAE(nn.Module):
         self.posteriors: dict[str, Posterior] = {}
         for step in self.steps:
             self._build(step)
-        self.prior = build_prior(config.prior, config.u.channels, config)
+        self.prior = build_prior(
+            config.prior, config.u.channels, config.network, weight_norm=config.network.weight_norm
+        )
         self._top = TopLatent(self.steps[0], self.nets, self.prior)
         self.latents[self.steps[0].name] = self._top
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -203,6 +204,17 @@ def test_it_starts_as_a_block_transform(lossy: Recipe, images: ImageSet, patches
 
 
 # Steps.
+
+
+def test_a_copy_computes_with_its_own_grids(lossy: Recipe) -> None:
+    model = SelfVAE(lossy.model)
+    other, quality = copy.deepcopy(model), {QUALITY: torch.zeros(1, 1, 1, 1)}
+    with torch.no_grad():
+        other.grids["z1_log_width"].add_(1)
+    widths = [one.latents["z1"].log_width(quality) for one in (model, other)]
+    assert widths[0] is not None
+    assert widths[1] is not None
+    assert torch.equal(widths[1] - widths[0], torch.ones(1, 12, 1, 1))
 
 
 def test_lambdas_are_spread_over_every_batch(lossy: Recipe) -> None:
