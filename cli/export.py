@@ -4,44 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from selfcodec.cli.options import folder_option, force_option
 from selfcodec.errors import InputError
-
-if TYPE_CHECKING:
-    from selfcodec.models.config import Recipe
-    from selfcodec.models.data import ImageSet
-
-CALIBRATION_IMAGES = 2048
-MEASURED_IMAGES = 200
-
-
-def _image_sets(recipe: Recipe, data: Path | None) -> tuple[ImageSet | None, ImageSet | None]:
-    """Images to calibrate on, from all over the training set, and held-out ones; None where there is no data set.
-
-    Raises:
-        InputError: `data` is given and has no images.
-    """
-    import numpy as np
-    import torch
-
-    from selfcodec.models.data import ImageSet, training_images
-
-    try:
-        images, held_out = training_images(recipe.train, data)
-    except InputError:
-        if data is not None:
-            raise
-        return None, None
-    some = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(int)
-    sets = [
-        ImageSet.build(chosen, recipe.model.transformation, recipe.model.levels, flip=False, device=torch.device("cpu"))
-        for chosen in (images[some], held_out[:: max(1, len(held_out) // MEASURED_IMAGES)])
-    ]
-    return sets[0], sets[1]
 
 
 @click.command()
@@ -61,22 +29,25 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
       selfcodec export runs/mine -o my-models/mine
     """
     from selfcodec.models.checkpoint import CHECKPOINT, load_trained
-    from selfcodec.models.evaluation import rounding_loss
     from selfcodec.models.export import export_model, write_model
+    from selfcodec.models.image_sets import calibration_sets
+    from selfcodec.models.objectives.choice import build_objective
+    from selfcodec.models.train import rounding_loss
     from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
 
     if (output / WEIGHTS).exists() and not force:
         raise InputError(f"{output / WEIGHTS}: exists; --force overwrites it")
     recipe, model, state = load_trained(checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint)
     recipe = replace(recipe, name=output.resolve().name)
-    calibration, held_out = _image_sets(recipe, data)
+    calibration, held_out = calibration_sets(recipe, data)
     weights = export_model(recipe, model, calibration)
     training: dict[str, Any] = {"steps": state["step"], "minutes": round(state["elapsed"] / 60, 1)}
     if note is not None:
         training["note"] = note
-    loss = None if held_out is None else rounding_loss(model, held_out)
+    objective = build_objective(recipe.train.objective)
+    unit, loss = objective.unit, None if held_out is None else rounding_loss(objective, model, held_out)
     if loss is not None and held_out is not None:
-        training["held_out"] = {"images": len(held_out), "bpd_float": loss[0], "bpd_integer": loss[1]}
+        training["held_out"] = {"images": len(held_out), f"{unit}_float": loss[0], f"{unit}_integer": loss[1]}
     exported = write_model(output, weights, recipe, training, force=force)
     largest = read_manifest(output)["largest_sum"]
     click.echo(f"{output / WEIGHTS}: {len(weights)} bytes, {exported.parameters} parameters, id {exported.id.hex()}")
@@ -84,5 +55,5 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
     if loss is None:
         click.echo("rounding: not measured, the training data is not there; --data says where it is")
     else:
-        change = f"{loss[1] - loss[0]:+.4f} bpd, {100 * (loss[1] / loss[0] - 1):+.2f} %"
-        click.echo(f"rounding: {loss[0]:.4f} bpd in floating point, {loss[1]:.4f} in integers ({change})")
+        change = f"{loss[1] - loss[0]:+.4f} {unit}, {100 * (loss[1] / loss[0] - 1):+.2f} %"
+        click.echo(f"rounding: {loss[0]:.4f} {unit} in floating point, {loss[1]:.4f} in integers ({change})")

@@ -20,8 +20,7 @@ from selfcodec.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from selfcodec.models.config import Recipe
-    from selfcodec.models.data import ImageSet
+    from selfcodec.models.data import Images
     from selfcodec.models.train import Progress, Trainer
 
 PICTURE = "progress.png"
@@ -67,8 +66,7 @@ class Reporter:
             self._bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        terms = " ".join(f"{name} {rate:.3f}" for name, rate in progress.rates.items())
-        text = f"step {progress.step}: {progress.bpd:.3f} bpd ({terms}), {progress.images_per_second:.0f} images/s"
+        text = f"step {progress.step}: {progress.words}, {progress.images_per_second:.0f} images/s"
         if self._live:
             self._bar.update(self._task, completed=progress.fraction, description=text)
         elif time.monotonic() - self._last >= LINE_SECONDS:
@@ -76,18 +74,6 @@ class Reporter:
             click.echo(f"{progress.elapsed / 60:.1f} of {self.minutes:g} minutes, {text}", err=True)
         if self.stopping:
             raise StopRequest
-
-
-def _image_sets(recipe: Recipe, data: Path | None, device: torch.device) -> tuple[ImageSet, ImageSet]:
-    """Training images and held-out images."""
-    from selfcodec.models.data import ImageSet, training_images
-
-    images, held_out = training_images(recipe.train, data)
-    name, levels, t = recipe.model.transformation, recipe.model.levels, recipe.train
-    return (
-        ImageSet.build(images, name, levels, flip=t.flip, device=device, augment=t.augment),
-        ImageSet.build(held_out, name, levels, flip=False, device=device),
-    )
 
 
 def choose_device(name: str) -> torch.device:
@@ -99,13 +85,13 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _check_sizes(trainer: Trainer, images: ImageSet) -> None:
+def _check_sizes(trainer: Trainer, images: Images) -> None:
     from selfcodec.schedule import padding_multiple
 
     multiple = padding_multiple(trainer.model.steps)
-    height, width = images.ys[0].shape[2:]
-    if height % multiple or width % multiple:
-        raise InputError(f"training images of {width}×{height} pixels: this model needs multiples of {multiple}")
+    for height, width in images.sizes:
+        if height % multiple or width % multiple:
+            raise InputError(f"training images of {width}×{height} pixels: this model needs multiples of {multiple}")
 
 
 @click.command()
@@ -139,6 +125,7 @@ def train(
     import torch
 
     from selfcodec.models.checkpoint import CHECKPOINT
+    from selfcodec.models.image_sets import training_sets
     from selfcodec.models.pictures import write_progress
     from selfcodec.models.recipe import load_recipe
     from selfcodec.models.train import LOG, Trainer
@@ -152,12 +139,12 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     trainer = Trainer(recipe, out, choose_device(device), minutes, resume=resume)
-    images, held_out = _image_sets(recipe, data, trainer.device)
+    images, held_out = training_sets(recipe, data, trainer.device)
     _check_sizes(trainer, images)
     out.mkdir(parents=True, exist_ok=True)
 
     def picture() -> None:
-        write_progress(out / PICTURE, trainer.ema, held_out)
+        write_progress(out / PICTURE, trainer.objective, trainer.ema, held_out)
 
     try:
         with Reporter(trainer.budget / 60) as reporter:
@@ -167,4 +154,5 @@ def train(
         complain(f"stopped after {trainer.step} steps and saved; --resume continues", "interrupted")
         click.get_current_context().exit(INTERRUPTED)
     last = json.loads((out / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    click.echo(f"{out}: {last['step']} steps, {last['minutes']} minutes, {last['bpd']} bpd on held-out images")
+    unit = trainer.objective.unit
+    click.echo(f"{out}: {last['step']} steps, {last['minutes']} minutes, {last[unit]} {unit} on held-out images")

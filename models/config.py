@@ -14,14 +14,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from selfcodec.errors import InputError
-from selfcodec.models.parsing import Range
+from selfcodec.models.parsing import Count, Range, Size
+from selfcodec.models.training_config import RateDistortionObjectiveConfig, TrainConfig
 from selfcodec.modes import MAX_TRANSFORMS
-
-Count = Annotated[int, Range(1)]
-Size = Annotated[int, Range(0)]
-Share = Annotated[float, Range(0, 1)]
-Weight = Annotated[float, Range(0)]
-Positive = Annotated[float, Range(0, open=True)]
+from selfcodec.transforms import get_transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +45,13 @@ class GaussianPosteriorConfig:
     """[model.posterior], `gaussian`: mean and deviation from the image (paper eq. 17, 18)."""
 
     kind: Literal["gaussian"] = field(default="gaussian", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformPosteriorConfig:
+    """[model.posterior], `transform`: transforms that are learned; u on a grid of learned widths, z on its prior's."""
+
+    kind: Literal["transform"] = field(default="transform", init=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ class RealNVPConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkConfig:
-    """[model.network], keys of every kind: the sizes of the likelihoods' networks and of the encoders.
+    """[model.network], keys of `residual` and `densenet`: the sizes of the likelihoods' networks and of the encoders.
 
     Attributes:
         width, blocks: features and blocks of the likelihoods' networks.
@@ -130,6 +133,35 @@ class DenseNetConfig(TrunkConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransformConfig:
+    """[model.network], `transform`: those of `selfcodec.models.transform_coding`, which start as a block transform.
+
+    Attributes:
+        widths: features of analysis and synthesis at every resolution, the finest first; the coarsest is z's.
+        analysis_blocks, synthesis_blocks: their residual blocks, likewise.
+        thumbnail_width, thumbnail_blocks: features and blocks of the networks between y and u.
+        entropy_width: features of the networks of z's distribution.
+    """
+
+    weight_norm: ClassVar[bool] = False
+    kind: Literal["transform"] = field(default="transform", init=False)
+    widths: tuple[Count, ...]
+    analysis_blocks: tuple[Size, ...]
+    synthesis_blocks: tuple[Size, ...]
+    thumbnail_width: Annotated[int, Range(4)]
+    thumbnail_blocks: Size
+    entropy_width: Count
+
+    def __post_init__(self) -> None:
+        if not len(self.widths) == len(self.analysis_blocks) == len(self.synthesis_blocks) > 0:
+            raise InputError(
+                "widths, analysis_blocks and synthesis_blocks must be of as many resolutions, at least one"
+            )
+        if min(self.widths) < 2:
+            raise InputError("widths must be at least 2, since blocks have half as many features inside")
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadConfig:
     """[model.likelihood], keys of every kind: of pixel variables' mixtures and the heads that compute them.
 
@@ -165,7 +197,7 @@ class ContextConfig(HeadConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructionConfig:
-    """[model.x_likelihood], `reconstruction`: x is never sent; a network's output is the picture."""
+    """[model.likelihood], [model.x_likelihood], `reconstruction`: a network's output is the picture."""
 
     kind: Literal["reconstruction"] = field(default="reconstruction", init=False)
 
@@ -177,12 +209,32 @@ class SameConfig:
     kind: Literal["same"] = field(default="same", init=False)
 
 
-PosteriorConfig = UniformPosteriorConfig | GaussianPosteriorConfig
+@dataclass(frozen=True, kw_only=True)
+class LatentLikelihoodConfig:
+    """[model.z_likelihood], `latent`: one Gaussian a value, all at once (paper eq. 15)."""
+
+    kind: Literal["latent"] = field(default="latent", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsConfig:
+    """[model.z_likelihood], `groups`: groups of channels one after another, each in two halves of a checkerboard.
+
+    Attributes:
+        groups: channels of each.
+    """
+
+    kind: Literal["groups"] = field(default="groups", init=False)
+    groups: tuple[Count, ...]
+
+
+PosteriorConfig = UniformPosteriorConfig | GaussianPosteriorConfig | TransformPosteriorConfig
 PriorConfig = GaussianPriorConfig | MixturePriorConfig | RealNVPConfig
-NetworkConfig = ResidualConfig | DenseNetConfig
-LikelihoodConfig = PhasesConfig | ContextConfig
-AnyLikelihoodConfig = LikelihoodConfig | ReconstructionConfig
-XLikelihoodConfig = SameConfig | AnyLikelihoodConfig
+BlocksConfig = ResidualConfig | DenseNetConfig
+NetworkConfig = BlocksConfig | TransformConfig
+ZLikelihoodConfig = LatentLikelihoodConfig | GroupsConfig
+LikelihoodConfig = PhasesConfig | ContextConfig | ReconstructionConfig
+XLikelihoodConfig = SameConfig | LikelihoodConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,6 +250,7 @@ class ModelConfig:
         network: what all networks are made of.
         likelihood: of pixel variables.
         x_likelihood: of x, where it has another than the y.
+        z_likelihood: of every z.
     """
 
     transformation: str
@@ -209,117 +262,70 @@ class ModelConfig:
     network: NetworkConfig
     likelihood: LikelihoodConfig
     x_likelihood: XLikelihoodConfig = SameConfig()
+    z_likelihood: ZLikelihoodConfig = LatentLikelihoodConfig()
 
-    def likelihood_of(self, name: str) -> AnyLikelihoodConfig:
+    def likelihood_of(self, name: str) -> LikelihoodConfig:
         """The likelihood of the pixel variable of that name."""
         if name != "x" or isinstance(self.x_likelihood, SameConfig):
             return self.likelihood
         return self.x_likelihood
 
+    @property
+    def blocks(self) -> BlocksConfig:
+        """The network's table, for families whose networks are made of blocks; InputError for `transform`."""
+        if isinstance(self.network, TransformConfig):
+            raise InputError(f"networks of kind {self.network.kind!r} have no such blocks")
+        return self.network
+
+    @property
+    def transform(self) -> TransformConfig:
+        """The network's table, for families whose networks are transforms; InputError for other kinds."""
+        if not isinstance(self.network, TransformConfig):
+            raise InputError(f"networks of kind {self.network.kind!r} are no transforms")
+        return self.network
+
+    @property
+    def is_transform(self) -> bool:
+        """Whether the model is trained for rate and distortion, rather than for likelihood."""
+        return isinstance(self.network, TransformConfig)
+
+    def _check_kinds(self) -> None:
+        """InputError where a table is made for transforms and another is not."""
+        made = {
+            "posterior": isinstance(self.posterior, TransformPosteriorConfig),
+            "z_likelihood": isinstance(self.z_likelihood, GroupsConfig),
+            "likelihood": isinstance(self.likelihood, ReconstructionConfig),
+            "x_likelihood": isinstance(self.likelihood_of("x"), ReconstructionConfig),
+        }
+        for name, of_transforms in made.items():
+            if of_transforms != self.is_transform:
+                own = getattr(self, name).kind
+                raise InputError(f"{name} of kind {own!r} does not go with a network of kind {self.network.kind!r}")
+
+    def _check_transform(self, network: TransformConfig) -> None:
+        """InputError for sizes that the transforms' networks are not made for."""
+        pixels = 4**self.z.down * 3
+        if self.levels != 1:
+            raise InputError(f"a network of kind 'transform' needs levels = 1, not {self.levels}")
+        if get_transform(self.transformation).factor != 2**self.z.down:
+            raise InputError(f"z.down must be y's downscaling, as networks of kind 'transform' have it: {self.z.down}")
+        if self.u.down != 1:
+            raise InputError(f"u.down must be 1 with a network of kind 'transform', not {self.u.down}")
+        if len(network.widths) > self.z.down + 1:
+            raise InputError(f"network.widths are of more resolutions than lie between x and z, {self.z.down + 1}")
+        if self.z.channels > pixels:
+            raise InputError(f"z.channels are more than the {pixels} values of a block of pixels: {self.z.channels}")
+        if isinstance(self.prior, RealNVPConfig):
+            raise InputError("a network of kind 'transform' goes with the priors gaussian and mog alone")
+        if isinstance(self.z_likelihood, GroupsConfig) and sum(self.z_likelihood.groups) != self.z.channels:
+            raise InputError(f"z_likelihood.groups must have {self.z.channels} channels in all, as z has")
+
     def __post_init__(self) -> None:
+        self._check_kinds()
+        if isinstance(self.network, TransformConfig):
+            self._check_transform(self.network)
         if isinstance(self.prior, RealNVPConfig) and self.u.channels % 2:
             raise InputError(f"u.channels must be even for a realnvp prior, not {self.u.channels}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """[train.optimizer], keys of every kind: the learning rate over time.
-
-    Attributes:
-        learning_rate: the peak.
-        final_rate: what is left of it in the end, as a share; a half cosine leads there.
-        warmup: steps in which it grows to the peak.
-    """
-
-    learning_rate: Positive
-    final_rate: Share
-    warmup: Size
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaMaxConfig(ScheduleConfig):
-    """[train.optimizer], `adamax`: the paper's."""
-
-    kind: Literal["adamax"] = field(default="adamax", init=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdamConfig(ScheduleConfig):
-    """[train.optimizer], `adam`."""
-
-    kind: Literal["adam"] = field(default="adam", init=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MuonConfig(ScheduleConfig):
-    """[train.optimizer], `muon`: for the pixels' likelihoods, with Adam for the rest."""
-
-    kind: Literal["muon"] = field(default="muon", init=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LikelihoodObjectiveConfig:
-    """[train.objective], `likelihood`: the negative evidence lower bound (paper eq. 11, 23), its terms weighted.
-
-    Attributes:
-        free_share: share of images for which contexts are withheld, so that (y, z) alone stay informative.
-        free_weight: weight of those images' likelihoods in the loss; above 1 / free_share, latents are worth at least
-            what they are in a plain VAE.
-        generated_share: share of those for which generated y take the place of true ones.
-        latent_weight: weight of the latents' rates in the loss: below 1 they carry more, for the lossy modes' sake.
-        latent_warmup: share of the time in which that weight grows geometrically from a hundredth of itself, so that
-            decoders learn to read latents before latents are made to be cheap.
-    """
-
-    kind: Literal["likelihood"] = field(default="likelihood", init=False)
-    free_share: Share
-    free_weight: Weight
-    generated_share: Share
-    latent_weight: Weight
-    latent_warmup: Share
-
-
-OptimizerConfig = AdaMaxConfig | AdamConfig | MuonConfig
-ObjectiveConfig = LikelihoodObjectiveConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """[train]: data, time and optimisation.
-
-    Attributes:
-        dataset: name of the data set; several, joined by `+`, are taken together.
-        patch: side of the patches that whole images are cut into.
-        batch: images a step.
-        minutes: default time budget.
-        start: name or folder of an exported model whose weights training starts from; empty: from random ones.
-        networks: what is trained: `all`, or the `pixels`' likelihoods alone, which leaves the latents of the model that
-            training starts from as they are.
-        flip: whether images are mirrored at random.
-        augment: whether whole images are also taken at other scales (which makes four times as many patches), and
-            patches at random transposed, made darker, flatter, noisier, grey, or coarser in colour.
-        seed: of weights and data order.
-        ema: decay of the exponential moving average of the weights.
-        clip: largest gradient norm.
-        quantise_share: last share of the time, trained with the integer network's rounding.
-        optimizer: how gradients are followed; see `selfcodec.models.optimizers`.
-        objective: what is minimised; see `selfcodec.models.objectives`.
-    """
-
-    dataset: str
-    patch: Count
-    batch: Count
-    minutes: Positive
-    start: str
-    networks: Literal["all", "pixels"]
-    flip: bool
-    augment: bool
-    seed: int
-    ema: Share
-    clip: Positive
-    quantise_share: Share
-    optimizer: OptimizerConfig
-    objective: ObjectiveConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,3 +335,11 @@ class Recipe:
     name: str
     model: ModelConfig
     train: TrainConfig
+
+    def __post_init__(self) -> None:
+        objective = self.train.objective
+        if isinstance(objective, RateDistortionObjectiveConfig) != self.model.is_transform:
+            raise InputError(
+                f"train.objective of kind {objective.kind!r} does not go with a network of kind"
+                f" {self.model.network.kind!r}"
+            )

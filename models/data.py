@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
-from selfcodec.models.config import TrainConfig
 from selfcodec.models.datasets import data_root, load_images
+from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
 
 HELD_OUT = 500
@@ -83,6 +85,45 @@ def with_transformations(images: np.ndarray, transformation: str, levels: int) -
     return ys
 
 
+def finished() -> float:
+    """The share of a training's time that is over, where there is no training."""
+    return 1.0
+
+
+class Images(Protocol):
+    """x and all y_k, served in batches [x, y_1, ..., y_K] of float tensors (B, C, H, W), integers 0..255.
+
+    Attributes:
+        sizes: (H, W) of x, all that there are.
+        device: where the tensors are.
+    """
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> list[Tensor]:
+        """Images by index."""
+
+    def random_batches(
+        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+    ) -> Iterator[list[Tensor]]:
+        """Endless batches of `size` images, or so many; `fraction` tells how much of the training's time is over."""
+
+    def batches(self, size: int) -> Iterator[list[Tensor]]:
+        """All images once, in order."""
+
+
+def as_batch(images: UInt8, transformation: str, levels: int, device: torch.device) -> list[Tensor]:
+    """Images (B, H, W, 3) with their y as a batch, see `Images`."""
+    ys = with_transformations(np.ascontiguousarray(images), transformation, levels)
+    return [torch.from_numpy(y).to(device).permute(0, 3, 1, 2).float() for y in ys]
+
+
 @dataclass
 class ImageSet:
     """x and all y_k on one device, uint8 (N, C, H, W), served in random batches.
@@ -113,12 +154,26 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.ys[0])
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        return ((self.ys[0].shape[2], self.ys[0].shape[3]),)
+
+    @property
+    def device(self) -> torch.device:
+        return self.ys[0].device
+
     def batch(self, index: Tensor) -> list[Tensor]:
         """Images by index, float tensors of integers 0..255."""
         return [y[index].float() for y in self.ys]
 
-    def random_batches(self, size: int, generator: torch.Generator) -> Iterator[list[Tensor]]:
-        """Endless batches; every image once before any image twice. InputError where one batch is more than all."""
+    def random_batches(
+        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+    ) -> Iterator[list[Tensor]]:
+        """Endless batches, whatever the time; every image once before any image twice.
+
+        Raises:
+            InputError: one batch is more than all images.
+        """
         if not 0 < size <= len(self):
             raise InputError(f"a batch of {size} cannot be drawn from {len(self)} images: use more images")
         while True:
@@ -129,8 +184,7 @@ class ImageSet:
 
     def _varied(self, index: Tensor, generator: torch.Generator) -> list[Tensor]:
         x = augmented(self.ys[0][index], generator).cpu().numpy().transpose(0, 2, 3, 1)
-        ys = with_transformations(np.ascontiguousarray(x), self.transformation, len(self.ys) - 1)
-        return [torch.from_numpy(y).to(self.ys[0].device).permute(0, 3, 1, 2).float() for y in ys]
+        return as_batch(x, self.transformation, len(self.ys) - 1, self.device)
 
     def batches(self, size: int) -> Iterator[list[Tensor]]:
         """All images once, in order."""

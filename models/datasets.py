@@ -193,7 +193,7 @@ def not_there(dataset: str, split: str, root: Path) -> InputError:
     return InputError(f"data set {dataset!r} is not there: {where}")
 
 
-def _cut(pixels: UInt8, patch: int) -> UInt8:
+def cut(pixels: UInt8, patch: int) -> UInt8:
     """An image (H, W, 3) in patches (N, patch, patch, 3); what is left at the edges is dropped."""
     rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
     cut = pixels[: rows * patch, : columns * patch].reshape(rows, patch, columns, patch, 3)
@@ -215,9 +215,9 @@ def load_patches(folder: Path, patch: int, *, several: bool) -> UInt8:
         for scale in SCALES if several else SCALES[:1]:
             width, height = (max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
             scaled = pixels if scale == 1 else _resized(pixels, width, height)
-            patches.append(_cut(scaled, patch))
+            patches.append(cut(scaled, patch))
             if several:
-                patches.append(_cut(scaled[patch // 2 :, patch // 2 :], patch))
+                patches.append(cut(scaled[patch // 2 :, patch // 2 :], patch))
     if not patches or not sum(map(len, patches)):
         raise InputError(f"{folder}: no images of at least {patch} x {patch} pixels there")
     return np.concatenate(patches)

@@ -1,4 +1,4 @@
-"""What a model's objective is on a data set, and what rounding to integers costs of it."""
+"""What a model's likelihoods are on a data set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from selfcodec.models.data import ImageSet
+from selfcodec.models.data import Images
 from selfcodec.models.selfvae import SelfVAE
 
 
@@ -17,26 +17,15 @@ def bits_per_dim(rates: dict[str, Tensor], dims: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def evaluate(model: SelfVAE, images: ImageSet, batch: int = 64) -> dict[str, float]:
-    """The objective's terms in bits per dimension, averaged over a data set; one posterior sample an image."""
+def evaluate(model: SelfVAE, images: Images, batch: int = 64) -> dict[str, float]:
+    """The terms of the negative evidence lower bound in bits per dimension, averaged over a data set.
+
+    One posterior sample an image is drawn.
+    """
     total: dict[str, float] = {}
-    dims = images.ys[0][0].numel()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for ys in images.batches(batch):
-            for name, bpd in bits_per_dim(model(ys), dims).items():
+            for name, bpd in bits_per_dim(model(ys), ys[0][0].numel()).items():
                 total[name] = total.get(name, 0.0) + bpd * len(ys[0]) / len(images)
     return total
-
-
-def rounding_loss(model: SelfVAE, images: ImageSet) -> tuple[float, float]:
-    """The objective in bits per dimension in floating point, and in the integers of the exported networks."""
-    rounded = sum(evaluate(model, images).values())
-    formats = {name: net.formats for name, net in model.graphs()}
-    for _, net in model.graphs():
-        net.formats = {}
-    try:
-        return sum(evaluate(model, images).values()), rounded
-    finally:
-        for name, net in model.graphs():
-            net.formats = formats[name]

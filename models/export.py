@@ -16,9 +16,10 @@ from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.config import Recipe
-from selfcodec.models.data import ImageSet
+from selfcodec.models.data import Images
 from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.likelihoods.latent import to_integers
+from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import calibrate
 from selfcodec.networks.graph import Node
@@ -57,44 +58,53 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
 
 
 @torch.no_grad()
-def calibrated_widths(model: SelfVAE, images: ImageSet | None) -> dict[str, Tensor]:
-    """Width of every latent's grid by channel, real, (C,): as its posterior has it, or measured on images.
+def calibrated_widths(model: SelfVAE, images: Images | None, planes: tuple[int, ...]) -> dict[str, Tensor]:
+    """Widths of every latent's grid, real, (C,) or by quality (100, C): as its posterior has it, or measured on images.
+
+    Args:
+        model: the model.
+        images: to measure on.
+        planes: the qualities 1..100 as networks see them, in 2**-6; none where they see none.
 
     Raises:
         InputError: images are needed and not there.
     """
-    ys = [] if images is None else images.batch(torch.arange(min(256, len(images)), device=images.ys[0].device))
+    ys = [] if images is None else images.batch(torch.arange(min(256, len(images)), device=images.device))
     by_name = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
     sources = {step.name: by_name.get(step.inferred_from or "") for step in model.steps}
     return {
-        name: posterior.grid_widths(model.latents[name], sources[name]) for name, posterior in model.posteriors.items()
+        name: posterior.grid_widths(model.latents[name], sources[name], planes)
+        for name, posterior in model.posteriors.items()
     }
 
 
 @torch.no_grad()
-def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> bytes:
+def export_model(recipe: Recipe, model: SelfVAE, images: Images | None) -> bytes:
     """The weights file of a trained model.
 
     Args:
         recipe: of the model.
         model: its networks.
-        images: formats that training has not set, and the grids of a Gaussian posterior, are calibrated on them;
-            None where neither is needed.
+        images: formats that training has not set, the grids of a Gaussian posterior, and the errors of pictures are
+            measured on them; None where nothing of this is needed.
 
     Raises:
         InputError: images are needed and not there.
     """
+    objective = build_objective(recipe.train.objective)
     if not next(model.graphs())[1].formats:
         if images is None:
             raise InputError("the model was trained without rounding; its formats are measured on images: give --data")
-        calibrate(model, images, torch.Generator().manual_seed(0), recipe.train.batch)
+        calibrate(objective, model, images, torch.Generator().manual_seed(0), recipe.train.batch)
     graphs, tensors = {}, {}
     for name, net in model.graphs():
         graphs[name], own = export_network(name, net)
         tensors.update(own)
-    variables = {name: pixels.settings() for name, pixels in model.pixels.items()}
-    for name, width in calibrated_widths(model, images).items():
-        variables[name] = model.latents[name].settings([max(1, s) for s in to_integers(width, LATENT_FRACTION)])
+    errors = objective.errors(model, images, recipe.train.batch)
+    variables = {name: pixels.settings(errors) for name, pixels in model.pixels.items()}
+    for name, width in calibrated_widths(model, images, objective.planes).items():
+        smallest = width.double().clamp_min(2.0**-LATENT_FRACTION)
+        variables[name] = model.latents[name].settings(to_integers(smallest, LATENT_FRACTION))
     spec = Spec(
         version=SPEC_VERSION,
         name=recipe.name,
@@ -102,7 +112,7 @@ def export_model(recipe: Recipe, model: SelfVAE, images: ImageSet | None) -> byt
         shape=model.shape,
         tile=min(pixels.tile for pixels in model.pixels.values()),
         variables={step.name: variables[step.name] for step in model.steps},
-        planes=(),
+        planes=objective.planes,
     )
     return pack_model(spec, graphs, tensors)
 

@@ -156,6 +156,10 @@ class FloatGraph(nn.Module):
         dims = (0, 2, 3) if node.op == "deconv" else (1, 2, 3)
         return weight.pow(2).sum(dims).sqrt().clamp_min(1e-12)
 
+    def parameter(self, node: Node) -> nn.Parameter:
+        """What is trained of a convolution's weight."""
+        return self.weights[self._key(node)]
+
     def weight(self, node: Node) -> Tensor:
         """The effective real weight of a convolution, with weight normalisation folded in."""
         weight = self.weights[self._key(node)]

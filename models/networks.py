@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from selfcodec.models.config import DenseNetConfig, NetworkConfig
+from selfcodec.models.config import BlocksConfig, DenseNetConfig
 from selfcodec.networks.graph import Graph, GraphBuilder
 from selfcodec.schedule import Variable
 
@@ -49,7 +49,7 @@ class Style:
         return replace(self, width=min(self.width, self.finest << steps)) if self.finest else self
 
     @staticmethod
-    def of(network: NetworkConfig, width: int, blocks: int, finest: int = 0) -> Style:
+    def of(network: BlocksConfig, width: int, blocks: int, finest: int = 0) -> Style:
         """The blocks that a recipe names, in the sizes of one network."""
         if isinstance(network, DenseNetConfig):
             return Style(network.kind, width, blocks, network.growth, network.layers, finest)
@@ -94,11 +94,10 @@ def _at_scale(b: GraphBuilder, style: Style, parent: Variable, joined: int, scal
     return _upscale(b, style, x, start, joined, scale)
 
 
-def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: int, *, unfold: bool = False) -> Graph:
+def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: int) -> Graph:
     """Parents of any resolution to (B, out_channels, H / 2**scale, W / 2**scale).
 
-    They are joined at the finest parent's resolution, or at the output's where that is coarser. With `unfold` each
-    position's channels become 2 x 2 positions in the end: (B, out_channels / 4, 2 H / 2**scale, 2 W / 2**scale).
+    They are joined at the finest parent's resolution, or at the output's where that is coarser.
     """
     b = GraphBuilder()
     joined = max(scale, min(parent.halvings for parent in parents))
@@ -109,9 +108,7 @@ def trunk(style: Style, parents: Sequence[Variable], scale: int, out_channels: i
     for _ in range(style.blocks):
         x = _block(b, style.above(0), x)
     x = _activated(b, style, x, style.above(0).width, 1)
-    x = b.conv(x, out_channels, 1)
-    if unfold:
-        b.unfold(x)
+    b.conv(x, out_channels, 1)
     return b.build()
 
 

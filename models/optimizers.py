@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from selfcodec.models.config import AdaMaxConfig, AdamConfig, MuonConfig, OptimizerConfig
 from selfcodec.models.selfvae import SelfVAE
-
-EPSILON = 1e-5
-"""Adam and AdaMax have this epsilon, far below the gradients of what matters. With their usual 1e-8, networks of a
-latent that carries nothing, whose gradients are noise of 1e-6, would walk at random in steps of full length, until the
-latent explodes."""
+from selfcodec.models.training_config import EPSILON, AdaMaxConfig, AdamConfig, MuonConfig, OptimizerConfig
+from selfcodec.networks.graph import PASS_THROUGH, Graph
 
 
 def _matrix(weight: Tensor) -> Tensor:
@@ -24,30 +21,53 @@ def _matrix(weight: Tensor) -> Tensor:
     return weight.detach().permute(0, 2, 3, 1).reshape(len(weight), -1)
 
 
+def inner_convolutions(graph: Graph) -> Iterator[str]:
+    """Names of all convolutions but those whose values a network gives out: as they are, or rearranged into a term."""
+    outer, read = {graph.output.name}, {graph.output.name}
+    for node in reversed(graph.nodes):
+        if node.name in read and node.op in PASS_THROUGH:
+            outer.update(node.inputs)
+            read.update(node.inputs)
+        elif node.name in read and node.op == "add":
+            outer.discard(node.name)
+            read.update(node.inputs)
+    yield from (node.name for node in graph.nodes if node.op in ("conv", "deconv") and node.name not in outer)
+
+
 class Muon:
-    """Muon for the convolutions of the pixels' likelihoods, Adam for everything else.
+    """Muon for some convolutions, Adam for everything else.
 
     Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) makes a matrix' momentum orthogonal before
     following it, scaled so that Adam's learning rates fit (https://arxiv.org/abs/2502.16982). It follows a gradient of
-    mere noise at full length, too; so latents, which may carry nothing, are left to Adam.
+    mere noise at full length, too. So in models that are trained for likelihood, whose latents may carry nothing, it
+    moves the pixels' likelihoods alone; in others, as its authors advise, all but what a network gives out.
 
     Raises:
         ValueError: the model is not channels last in memory.
     """
 
-    def __init__(self, model: SelfVAE, learning_rate: float) -> None:
-        pixels = {id(p) for net in model.pixel_networks() for p in net.weights.values()}
-        self._weights = [p for p in model.parameters() if id(p) in pixels]
+    def __init__(self, model: SelfVAE, config: MuonConfig) -> None:
+        chosen = {id(p) for p in self._chosen(model, config)}
+        self._weights = [p for p in model.parameters() if id(p) in chosen]
         self._matrices = [nn.Parameter(_matrix(weight)) for weight in self._weights]
         for matrix, weight in zip(self._matrices, self._weights, strict=True):
             if matrix.data_ptr() != weight.data_ptr():
                 raise ValueError("Muon needs weights that are channels last in memory")
-        rest = [p for p in model.parameters() if id(p) not in pixels]
-        self._adam = torch.optim.Adam(rest, lr=learning_rate, eps=EPSILON)
-        self._muon = torch.optim.Muon(
-            self._matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-        )
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        rate, decays = config.learning_rate, (0.9, config.second_decay)
+        self._adam = torch.optim.Adam(rest, lr=rate, betas=decays, eps=config.epsilon)
+        self._muon = torch.optim.Muon(self._matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self.param_groups = [*self._adam.param_groups, *self._muon.param_groups]
+
+    @staticmethod
+    def _chosen(model: SelfVAE, config: MuonConfig) -> Iterator[nn.Parameter]:
+        if config.weights == "pixels":
+            for net in model.pixel_networks():
+                yield from net.weights.values()
+            return
+        for _, net in model.graphs():
+            inner = set(inner_convolutions(net.graph))
+            yield from (net.parameter(node) for node in net.graph.nodes if node.name in inner)
 
     def zero_grad(self) -> None:
         self._adam.zero_grad()
@@ -75,7 +95,7 @@ Optimizer = Muon | torch.optim.Optimizer
 def build_optimizer(config: OptimizerConfig, model: SelfVAE) -> Optimizer:
     """The optimizer that a recipe names, at its peak rate."""
     if isinstance(config, MuonConfig):
-        return Muon(model, config.learning_rate)
+        return Muon(model, config)
     plain: dict[type[OptimizerConfig], type[torch.optim.Optimizer]] = {
         AdaMaxConfig: torch.optim.Adamax,
         AdamConfig: torch.optim.Adam,

@@ -1,9 +1,9 @@
 """Tables of values to dataclasses, strictly: every mistake is one line that names the file, the table and the key.
 
 A dataclass describes a table: its fields are the keys, their annotations the types. An annotation is `int`, `float`,
-`str` or `bool`, a `Literal` of the values that there are, an `Annotated` one with a `Range`, or another table: a
-dataclass, or a union of dataclasses that each have a field `kind`. Such a union is a registry: the table's key `kind`
-chooses one of its members, so that a table holds only what its kind reads.
+`str` or `bool`, a `Literal` of the values that there are, an `Annotated` one with a `Range`, a `tuple` of any number of
+these, or another table: a dataclass, or a union of dataclasses that each have a field `kind`. Such a union is a
+registry: the table's key `kind` chooses one of its members, so that a table holds only what its kind reads.
 
 A key with a default may be missing, one without may not. So a key that is added to a table later gets a default, which
 is what was done before there was the key: files from before then stay readable.
@@ -36,6 +36,13 @@ class Range:
         return f"above {self.low:g} and finite" if self.open else f"at least {self.low:g}"
 
 
+Count = Annotated[int, Range(1)]
+Size = Annotated[int, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Weight = Annotated[float, Range(0)]
+Positive = Annotated[float, Range(0, open=True)]
+
+
 def kinds(table: Any) -> dict[str, Any]:
     """The members of a union of tables by their `kind`; of a single dataclass with that field, it alone; else none."""
     members: tuple[Any, ...] = get_args(table) if get_origin(table) in (Union, UnionType) else (table,)
@@ -64,8 +71,12 @@ def _chosen(table: Any, values: dict[str, Any], at: str) -> tuple[Any, dict[str,
 
 
 def _value(hint: Any, name: str, value: Any, at: str) -> Any:
-    """One value of a plain type; whole numbers will do for real ones."""
+    """One value of a plain type, or a list of them; whole numbers will do for real ones."""
     allowed = None
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{at}: {name} must be a list, not {value!r}")
+        return tuple(_value(get_args(hint)[0], f"every one of {name}", item, at) for item in value)
     if get_origin(hint) is Annotated:
         hint, allowed = get_args(hint)
     if get_origin(hint) is Literal:

@@ -1,4 +1,4 @@
-"""Pictures of what a model does: grids of images, and reconstructions by mode for a training run."""
+"""Pictures of what a model does: grids of images, and what decoders show for a training run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from selfcodec.arrays import UInt8
-from selfcodec.models.data import ImageSet
+from selfcodec.models.data import Images
+from selfcodec.models.objectives.objective import Objective
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
 GAP = 2
 """So many white pixels lie between images."""
@@ -40,41 +40,17 @@ def _pixels(x: torch.Tensor) -> UInt8:
 
 
 @torch.no_grad()
-def reconstructions(model: SelfVAE, ys: list[torch.Tensor]) -> dict[str, UInt8]:
-    """What the decoder makes of images in every lossy mode that the model has, before latents are rounded to grids.
-
-    Args:
-        ys: [x, y_1, ..., y_K], each (B, C, H, W).
-
-    Returns:
-        by mode (B, H, W, 3), from the smallest file to the largest.
-    """
-    inferred, levels = model.infer(ys), model.shape.levels
-    batch, _, height, width = ys[0].shape
-    out = {}
-    for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR):
-        if has_level(mode) and not levels:
-            continue
-        known = {name: inferred[name] for name in sent_variables(mode, levels, default_level(mode, levels))}
-        out[str(mode)] = _pixels(model.generate((height, width), known, draw=False, batch=batch)["x"])
-    return out
-
-
-@torch.no_grad()
-def progress_rows(model: SelfVAE, held_out: ImageSet) -> dict[str, UInt8]:
-    """Rows of a training run's picture by label: originals, reconstructions, samples; each (B, H, W, 3)."""
+def progress_rows(objective: Objective, model: SelfVAE, held_out: Images) -> dict[str, UInt8]:
+    """Rows of a training run's picture by label: originals, and what the objective shows; each (B, H, W, 3)."""
     count = min(COLUMNS, len(held_out))
-    ys = held_out.batch(torch.linspace(0, len(held_out) - 1, count, device=held_out.ys[0].device).long())
-    height, width = ys[0].shape[2:]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        samples = model.generate((height, width), {}, draw=True, batch=count)["x"]
-    return {"original": _pixels(ys[0]), **reconstructions(model, ys), "sample": _pixels(samples)}
+    ys = held_out.batch(torch.linspace(0, len(held_out) - 1, count, device=held_out.device).long())
+    shown = objective.shown(model, ys)
+    return {"original": _pixels(ys[0]), **{label: _pixels(images) for label, images in shown.items()}}
 
 
-def write_progress(path: Path, model: SelfVAE, held_out: ImageSet) -> None:
+def write_progress(path: Path, objective: Objective, model: SelfVAE, held_out: Images) -> None:
     """Writes `progress_rows` with their labels as one picture."""
-    rows = progress_rows(model, held_out)
+    rows = progress_rows(objective, model, held_out)
     first = next(iter(rows.values()))
     factor = max(1, -(-SHOWN_SIDE // max(first.shape[1:3])))
     images = np.concatenate(list(rows.values())).repeat(factor, 1).repeat(factor, 2)

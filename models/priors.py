@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from selfcodec.coding.tables import COUPLING_LIMIT
-from selfcodec.models.config import MixturePriorConfig, NetworkConfig, PriorConfig, RealNVPConfig
+from selfcodec.errors import InputError, ModelError
+from selfcodec.models.config import MixturePriorConfig, NetworkConfig, PriorConfig, RealNVPConfig, TransformConfig
 from selfcodec.models.distributions import gaussian_bin_log_prob, gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling
@@ -33,6 +34,9 @@ class Prior(nn.Module):
         """Logits, means and log-scales of the density's mixture, each (M, C)."""
         zero = torch.zeros(1, self.channels)
         return zero, zero, zero
+
+    def take(self, logits: Tensor, means: Tensor, log_scales: Tensor) -> None:
+        """Takes another density's components, (M, C) each, where the own ones are learned."""
 
     def forward_map(self, v: Tensor) -> Tensor:
         """u = f(v), (B, C, H, W)."""
@@ -76,6 +80,13 @@ class MixturePrior(Prior):
 
     def components(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.logits, self.means, latent_log_scale(self.log_scales)
+
+    @torch.no_grad()
+    def take(self, logits: Tensor, means: Tensor, log_scales: Tensor) -> None:
+        for own, taken in ((self.logits, logits), (self.means, means), (self.log_scales, log_scales)):
+            if own.shape != taken.shape:
+                raise ModelError(f"a prior of {len(own)} components cannot start from one of {len(taken)}")
+            own.copy_(taken)
 
 
 class RealNVP(Prior):
@@ -122,5 +133,7 @@ class RealNVP(Prior):
 def build_prior(config: PriorConfig, channels: int, network: NetworkConfig, *, weight_norm: bool) -> Prior:
     """The prior that a recipe names, for u of so many channels; the network's blocks are also those of couplings."""
     if isinstance(config, RealNVPConfig):
+        if isinstance(network, TransformConfig):
+            raise InputError(f"a realnvp prior has no couplings of networks of kind {network.kind!r}")
         return RealNVP(channels, Style.of(network, config.width, 1), config.layers, weight_norm=weight_norm)
     return MixturePrior(channels, config.mixtures) if isinstance(config, MixturePriorConfig) else Prior(channels)

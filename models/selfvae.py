@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,14 +11,34 @@ from torch import Tensor, nn
 
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.layers import FloatGraph
-from selfcodec.models.likelihoods.families import PIXELS, POSTERIORS
-from selfcodec.models.likelihoods.latent import Latent, LatentLikelihood
-from selfcodec.models.likelihoods.likelihood import Likelihood, PixelLikelihood, Values, Withheld, network
+from selfcodec.models.likelihoods.families import LATENTS, PIXELS, POSTERIORS
+from selfcodec.models.likelihoods.latent import LatentLikelihood
+from selfcodec.models.likelihoods.likelihood import (
+    QUALITY,
+    Likelihood,
+    PixelLikelihood,
+    Values,
+    Withheld,
+    network,
+)
 from selfcodec.models.likelihoods.posterior import Posterior
 from selfcodec.models.likelihoods.prior import TopLatent
 from selfcodec.models.priors import build_prior
 from selfcodec.schedule import Shape, Step, build_schedule
 from selfcodec.transforms import get_transform
+
+
+@dataclass(frozen=True)
+class Transmission:
+    """What sending images costs and shows, where no pixel variable is sent.
+
+    Attributes:
+        rates: of u and the z, by name, (B,), nats.
+        pictures: of x and the y, by name, (B, C, H, W), grey levels, neither rounded nor clamped.
+    """
+
+    rates: dict[str, Tensor]
+    pictures: dict[str, Tensor]
 
 
 class SelfVAE(nn.Module):
@@ -52,6 +73,7 @@ class SelfVAE(nn.Module):
         self.shape = shape
         self.nets = nn.ModuleDict()
         self.log_widths = nn.ParameterDict()
+        self.grids = nn.ParameterDict()
         self._of_pixels: list[str] = []
         self.pixels: dict[str, PixelLikelihood[Any]] = {}
         self.latents: dict[str, LatentLikelihood] = {}
@@ -80,8 +102,10 @@ class SelfVAE(nn.Module):
             self._of_pixels += nets
             self.pixels[step.name] = family(step, own, self.config, self.nets)
         elif step.parents:
-            self.nets.update(Latent.networks(step, self.config))
-            self.latents[step.name] = Latent(step, self.nets)
+            latent = LATENTS[self.config.z_likelihood.kind]
+            self.nets.update(latent.networks(step, self.config))
+            self.grids.update(latent.grids(step))
+            self.latents[step.name] = latent(step, self.config, self.nets, self.grids)
 
     def graphs(self) -> Iterator[tuple[str, FloatGraph]]:
         """Every network with its name, the prior's couplings included."""
@@ -123,20 +147,27 @@ class SelfVAE(nn.Module):
             values[step.name], rates[step.name] = withheld.replaced(target, generated), -log_prob
         return rates
 
-    @torch.no_grad()
-    def exercise(self, ys: list[Tensor], withheld: Withheld) -> None:
-        """Runs every network on what training gives it, for those that are observed (`FloatGraph.observe`).
+    def transmit(self, ys: list[Tensor], quality: Tensor, *, noisy: bool) -> Transmission:
+        """What a lossy decoder of all latents shows, and their rates.
 
-        Unlike the objective it is there for every model, whether or not its pixels can be coded.
+        Args:
+            ys: as of `forward`.
+            quality: planes (B, 1, 1, 1), see `selfcodec.models.likelihoods.quality`.
+            noisy: with noise where the codec rounds, whose rates have gradients: to train by.
         """
-        values = self._true(ys)
+        values = self._true(ys) | {QUALITY: quality}
+        rates, pictures = {}, {}
         for step in self.steps:
             if step.inferred_from is not None:
-                values[step.name], _ = self._latent(step, values)
+                source, likelihood = values[f"true {step.inferred_from}"], self.latents[step.name]
+                values[step.name], rates[step.name] = self.posteriors[step.name].transmit(
+                    source, likelihood, values, noisy=noisy
+                )
                 continue
-            target, generate = values[f"true {step.name}"], step.name != "x"
-            generated = self.pixels[step.name].exercise(values, target, withheld, generate=generate)
-            values[step.name] = withheld.replaced(target, generated)
+            picture = self.pixels[step.name].picture(values, values[f"true {step.name}"].shape)
+            pictures[step.name] = picture
+            values[step.name] = picture + (torch.floor(picture + 0.5).clamp(0, 255) - picture).detach()
+        return Transmission(rates, pictures)
 
     @staticmethod
     def _true(ys: list[Tensor]) -> Values:
@@ -155,7 +186,7 @@ class SelfVAE(nn.Module):
 
         Args:
             size: (H, W) of x.
-            known: values by name.
+            known: values by name; of models that see the quality, that too.
             draw: draw from the conditionals; otherwise their means. What a draw of pixels is, their family says.
             batch: number of images.
 
@@ -171,10 +202,17 @@ class SelfVAE(nn.Module):
         return values
 
     @torch.no_grad()
-    def infer(self, ys: list[Tensor]) -> Values:
-        """Posterior means of u and all z, and the y: what an encoder would send before rounding to its grids."""
+    def infer(self, ys: list[Tensor], quality: Tensor | None = None) -> Values:
+        """Posterior means of u and all z, and the y: what an encoder would send before rounding to its grids.
+
+        Args:
+            ys: as of `forward`.
+            quality: as of `transmit`, for models that see it; it is among the results.
+        """
         values: Values = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
+        if quality is not None:
+            values[QUALITY] = quality
         for step in self.steps:
             if step.inferred_from is not None:
-                values[step.name] = self.posteriors[step.name].mean(values[step.inferred_from])
+                values[step.name] = self.posteriors[step.name].mean(values[step.inferred_from], values)
         return values

@@ -43,3 +43,5 @@ def take_weights(model: SelfVAE, source: Model) -> None:
         for name, width in model.log_widths.items():
             grid = torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64)
             width.copy_((grid * 2.0**-LATENT_FRACTION).log())
+    for name, latent in model.latents.items():
+        latent.take(source.spec.variables[name], source.spec.planes)

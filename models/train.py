@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ from torch import Tensor
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
 from selfcodec.models.config import Recipe
-from selfcodec.models.data import ImageSet
-from selfcodec.models.evaluation import bits_per_dim, evaluate
-from selfcodec.models.likelihoods.likelihood import Withheld
-from selfcodec.models.objectives import build_objective
+from selfcodec.models.data import Images
+from selfcodec.models.objectives.choice import build_objective
+from selfcodec.models.objectives.objective import Objective, Terms
 from selfcodec.models.optimizers import build_optimizer
 from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.models.selfvae import SelfVAE
@@ -36,18 +35,20 @@ SPIKE = 8.0
 
 @dataclass
 class Progress:
-    """What a training run reports: rates in bits per dimension of x, by variable."""
+    """What a training run reports.
+
+    Attributes:
+        figures: of the objective, averaged over recent batches.
+        words: the same in one short line.
+    """
 
     step: int
     elapsed: float
     fraction: float
     learning_rate: float
-    rates: dict[str, float]
+    figures: dict[str, float]
+    words: str
     images_per_second: float
-
-    @property
-    def bpd(self) -> float:
-        return sum(self.rates.values())
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -153,18 +154,11 @@ class Trainer:
 
     # Steps.
 
-    def _initialise(self, images: ImageSet) -> None:
-        """Data-dependent initialisation from one batch, for networks with weight norm."""
-        nets = [net for _, net in self.model.graphs()]
+    def _initialise(self, images: Images) -> None:
+        """Initialisation that depends on data, unless training starts from another model's weights."""
         if self.recipe.train.start:
             return
-        for net in nets:
-            net.initialising(True)
-        with torch.no_grad():
-            ys = images.batch(torch.randperm(len(images))[: self.recipe.train.batch])
-            self.model.exercise(ys, Withheld.nothing(len(ys[0]), ys[0].device))
-        for net in nets:
-            net.initialising(False)
+        self.objective.initialise(self.model, images, self.recipe.train.batch, self.generator)
         self.ema.load_state_dict(self.model.state_dict())
 
     def _is_usual(self, norm: float) -> bool:
@@ -179,14 +173,14 @@ class Trainer:
         self._usual_norm = 0.98 * (self._usual_norm or norm) + 0.02 * min(norm, most)
         return norm <= most
 
-    def train_step(self, ys: list[Tensor]) -> dict[str, Tensor]:
-        """One update; returns the rates (B,) in nats. A batch with an unusual gradient is skipped."""
+    def train_step(self, ys: list[Tensor]) -> Terms:
+        """One update; returns the objective's terms, (B,). A batch with an unusual gradient is skipped."""
         t = self.recipe.train
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         fast = has_bfloat16(self.device) and not self.quantised  # rounding needs all of float32's bits
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            loss, rates = self.objective.loss(self.model, ys, self.fraction)
+            loss, terms = self.objective.loss(self.model, ys, self.fraction)
         self.optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
@@ -197,17 +191,17 @@ class Trainer:
             for average, parameter in zip(self.ema.parameters(), self.model.parameters(), strict=True):
                 average.lerp_(parameter, 1 - decay)
         self.step += 1
-        return rates
+        return terms
 
-    def quantise(self, images: ImageSet) -> None:
+    def quantise(self, images: Images) -> None:
         """Chooses fixed-point formats from what the averaged model computes, and trains with rounding from now on."""
-        calibrate(self.ema, images, self.generator, self.recipe.train.batch)
+        calibrate(self.objective, self.ema, images, self.generator, self.recipe.train.batch)
         self._set_formats({name: net.formats for name, net in self.ema.graphs()})
 
     def run(
         self,
-        images: ImageSet,
-        held_out: ImageSet,
+        images: Images,
+        held_out: Images,
         report: Callable[[Progress], None],
         every: float = 300.0,
         on_log: Callable[[], None] | None = None,
@@ -224,24 +218,24 @@ class Trainer:
         t = self.recipe.train
         if self.step == 0:
             self._initialise(images)
-        batches = images.random_batches(t.batch, self.generator)
+        batches = images.random_batches(t.batch, self.generator, lambda: self.fraction)
         last, since_eval, seen = time.monotonic(), 0.0, 0
         smooth: dict[str, float] = {}
-        dims = images.ys[0][0].numel()
         while self.fraction < 1.0:
             if not self.quantised and self.fraction >= 1 - t.quantise_share:
                 self._log(held_out, "before rounding")
                 self.quantise(images)
                 last = time.monotonic()  # evaluation and calibration are not training time
-            rates = self.train_step(next(batches))
-            for name, bpd in bits_per_dim(rates, dims).items():
-                if math.isfinite(bpd):  # a batch that was skipped may have no rate
-                    smooth[name] = bpd if name not in smooth else 0.98 * smooth[name] + 0.02 * bpd
+            ys = next(batches)
+            for name, figure in self.objective.figures(self.train_step(ys), ys).items():
+                if math.isfinite(figure):  # a batch that was skipped may have no rate
+                    smooth[name] = figure if name not in smooth else 0.98 * smooth[name] + 0.02 * figure
             now = time.monotonic()
-            self.elapsed, since_eval, seen = self.elapsed + now - last, since_eval + now - last, seen + t.batch
+            self.elapsed, since_eval, seen = self.elapsed + now - last, since_eval + now - last, seen + len(ys[0])
             last = now
             speed = seen / since_eval if since_eval else 0.0
-            report(Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), dict(smooth), speed))
+            words = self.objective.words(smooth)
+            report(Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), dict(smooth), words, speed))
             if since_eval >= every:
                 self._log(held_out, "")
                 self.save()
@@ -252,13 +246,13 @@ class Trainer:
         self._log(held_out, "end")
         self.save()
 
-    def _log(self, held_out: ImageSet, note: str) -> None:
-        rates = evaluate(self.ema, held_out)
+    def _log(self, held_out: Images, note: str) -> None:
+        found = self.objective.evaluate(self.ema, held_out)
         line = {
             "step": self.step,
             "minutes": round(self.elapsed / 60, 2),
-            "bpd": round(sum(rates.values()), 4),
-            "rates": {name: round(rate, 4) for name, rate in rates.items()},
+            self.objective.unit: round(found.total, 4),
+            **found.terms,
             "quantised": self.quantised,
             "note": note,
         }
@@ -269,16 +263,27 @@ class Trainer:
             self._on_log()
 
 
-@torch.no_grad()
-def calibrate(model: SelfVAE, images: ImageSet, generator: torch.Generator, batch: int) -> None:
+def calibrate(objective: Objective, model: SelfVAE, images: Images, generator: torch.Generator, batch: int) -> None:
     """Sets every network's fixed-point formats from the magnitudes seen on some batches."""
     nets = [net for _, net in model.graphs()]
     for net in nets:
         net.observe(True)
-    stream: Iterator[list[Tensor]] = images.random_batches(min(batch, len(images)), generator)
+    stream = images.random_batches(min(batch, len(images)), generator)
     for _ in range(CALIBRATION_BATCHES):
-        ys = next(stream)
-        model.exercise(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5))
+        objective.exercise(model, next(stream))
     for net in nets:
         net.observe(False)
         net.calibrate()
+
+
+def rounding_loss(objective: Objective, model: SelfVAE, images: Images) -> tuple[float, float]:
+    """The objective in floating point, and in the integers of the exported networks."""
+    rounded = objective.evaluate(model, images).total
+    formats = {name: net.formats for name, net in model.graphs()}
+    for _, net in model.graphs():
+        net.formats = {}
+    try:
+        return objective.evaluate(model, images).total, rounded
+    finally:
+        for name, net in model.graphs():
+            net.formats = formats[name]

@@ -19,7 +19,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.codec import Encoded, encode_picture
 from selfcodec.images import from_image
 from selfcodec.likelihoods.layout import PixelLayout
-from selfcodec.models.config import Recipe
+from selfcodec.models.config import HeadConfig, Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model
 from selfcodec.models.selfvae import SelfVAE
@@ -86,6 +86,7 @@ def build(recipe: Recipe, name: str, patches: UInt8) -> tuple[SelfVAE, Model, by
             if net_name.startswith("q_"):
                 net.weight(net.graph.output).mul_(0.08)  # latents within what their priors expect
             if net_name == "p_x_3" and model.pixels["x"].settings()["known_sum"]:  # what is nearly known is expected so
+                assert isinstance(own.model.likelihood, HeadConfig)
                 layout = PixelLayout(3, own.model.likelihood.mixtures)
                 net.weight(net.graph.output).mul_(0.1)
                 net.bias(net.graph.output)[layout.log_scales(0).start : layout.log_scales(2).stop] = -2.5

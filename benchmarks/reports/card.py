@@ -9,7 +9,7 @@ from typing import Any
 from selfcodec.benchmarks.reports.rates import rate_rows
 from selfcodec.benchmarks.reports.tables import markdown_table
 from selfcodec.errors import InputError
-from selfcodec.models.config import PhasesConfig, ResidualConfig
+from selfcodec.models.config import ModelConfig, PhasesConfig, ReconstructionConfig, ResidualConfig, TransformConfig
 from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.zoo import MANIFEST, WEIGHTS
 
@@ -52,22 +52,32 @@ def add_measured(manifest: Json, name: str, report: Json, where: Path) -> None:
     manifest.setdefault("measured", {})[name] = report
 
 
+def _likelihoods(m: ModelConfig) -> str:
+    """How pixel variables are modelled, in words."""
+    if isinstance(m.network, TransformConfig):
+        blocks = f"transforms of {', '.join(map(str, m.network.widths))} features from the finest resolution on"
+    elif isinstance(m.network, ResidualConfig):
+        blocks = f"{m.network.kind} networks, {m.network.blocks} blocks of width {m.network.width}"
+    else:
+        blocks = f"{m.network.kind} networks, DenseNet blocks"
+    if isinstance(m.likelihood, ReconstructionConfig):
+        return f"Pictures: {blocks}; trained for rate and distortion, lossy only."
+    manner = "each pixel in the context of its neighbours"
+    if isinstance(m.likelihood, PhasesConfig):
+        manner = f"{m.likelihood.phases} phase{'s' if m.likelihood.phases > 1 else ''} a pixel variable"
+    return f"Likelihoods: {blocks}; mixtures of {m.likelihood.mixtures} discretized logistics, {manner}."
+
+
 def _about(manifest: Json) -> Iterator[str]:
     name = manifest["name"]
     m = parse_recipe_dict(manifest["recipe"], f"{name}, {MANIFEST}").model
     what = f"K = {m.levels} ({m.transformation})" if m.levels else "K = 0 (no transformation)"
-    manner = "each pixel in the context of its neighbours"
-    if isinstance(m.likelihood, PhasesConfig):
-        manner = f"{m.likelihood.phases} phase{'s' if m.likelihood.phases > 1 else ''} a pixel variable"
-    plain = isinstance(m.network, ResidualConfig)
-    blocks = f"{m.network.blocks} blocks of width {m.network.width}" if plain else "DenseNet blocks"
     yield f"# {name}"
     yield (
         f"A self-supervised variational auto-encoder with {what}, exported to integer networks for coding images."
         f" Latents: {m.u.channels} channels of u"
         + (f", {m.z.channels} of every z" if m.levels else "")
-        + f"; posterior {m.posterior.kind}, prior {m.prior.kind}. Likelihoods: {m.network.kind} networks, {blocks};"
-        f" mixtures of {m.likelihood.mixtures} discretized logistics, {manner}."
+        + f"; posterior {m.posterior.kind}, prior {m.prior.kind}. {_likelihoods(m)}"
         f" The complete recipe is in `{MANIFEST}`."
     )
     largest, weights = manifest["largest_sum"], manifest["measured"]["weights"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Context(PixelLikelihood[ContextConfig]):
 
     @classmethod
     def networks(cls, step: Step, own: ContextConfig, model: ModelConfig) -> dict[str, FloatGraph]:
-        c, target = model.network, step.target
+        c, target = model.blocks, step.target
         style = Style.of(c, c.width, c.blocks, c.finest)
         graph = trunk(style, step.parents, target.halvings + CONTEXT_FOLD - 1, c.width)
         features = FloatGraph(graph, weight_norm=c.weight_norm, output_scale=1.0)
@@ -92,5 +93,5 @@ class Context(PixelLikelihood[ContextConfig]):
         hidden = torch.ones(shape[0], dtype=torch.bool, device=device)
         return self.parameters(values, torch.zeros(shape, device=device), hidden)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, errors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
         return {"kind": self.kind, "mixtures": self.layout.mixtures, "block": self.tile}

@@ -7,12 +7,14 @@ parameters of its own. So a copy of a model, made by `copy.deepcopy`, has famili
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from selfcodec.errors import InputError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.models.config import ModelConfig
@@ -27,7 +29,9 @@ have fewer edges."""
 
 Values = dict[str, Tensor]
 """Each variable's values (B, C, h, w): pixels in grey levels, latents as they are. What is true of a pixel variable,
-whatever is generated in its place, has the key `true NAME`."""
+whatever is generated in its place, has the key `true NAME`; the quality, where networks see it, the key QUALITY."""
+QUALITY = "quality"
+"""Under this key are planes of the quality, (B, 1, 1, 1), see `selfcodec.models.likelihoods.quality`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ def pixel_input(x: Tensor) -> Tensor:
 def parent_inputs(step: Step, values: Values) -> list[Tensor]:
     """A factor's parents as inputs of its network."""
     return [pixel_input(values[p.name]) if p.kind == "pixels" else values[p.name] for p in step.parents]
+
+
+def quality_planes(net: FloatGraph, values: Values) -> list[Tensor]:
+    """The planes of the quality that a network takes after its other inputs: one or none."""
+    return [values[QUALITY] for node in net.graph.inputs if node.op == "plane"]
 
 
 def network(nets: nn.ModuleDict, name: str) -> FloatGraph:
@@ -154,10 +163,19 @@ class PixelLikelihood(Likelihood, Generic[OwnConfig]):
             are known, (B, C, h, w), right at least where the truth is withheld; None without `generate`.
         """
 
-    def exercise(self, values: Values, target: Tensor, withheld: Withheld, *, generate: bool) -> Tensor | None:
-        """Runs every network on what training would give it; the second result of `log_prob`."""
-        return self.log_prob(values, target, withheld, generate=generate)[1]
+    def picture(self, values: Values, shape: tuple[int, ...]) -> Tensor:
+        """The variable as decoders show it, (B, C, H, W) = `shape`, in grey levels, neither rounded nor clamped.
+
+        Raises:
+            InputError: the family has likelihoods instead, to train by.
+        """
+        raise InputError(f"{self.step.name} has a likelihood and no picture: train by the objective 'likelihood'")
 
     @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """What the codec's family of this kind is set by."""
+    def settings(self, errors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
+        """What the codec's family of this kind is set by.
+
+        Args:
+            errors: mean absolute errors of variables' pictures by name and channel, (C,), in grey levels; where they
+                are not there, a variable that needs its own cannot be sent.
+        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class Phases(PixelLikelihood[PhasesConfig]):
 
     @classmethod
     def networks(cls, step: Step, own: PhasesConfig, model: ModelConfig) -> dict[str, FloatGraph]:
-        c, target = model.network, step.target
+        c, target = model.blocks, step.target
         style = Style.of(c, c.width, c.blocks, c.finest)
         graph = trunk(style, step.parents, target.halvings + _cell(own.phases) - 1, c.width)
         nets = {f"p_{step.name}": FloatGraph(graph, weight_norm=c.weight_norm, output_scale=1.0)}
@@ -152,7 +153,7 @@ class Phases(PixelLikelihood[PhasesConfig]):
                 parts.append(dmol_mean(params, centre, self.layout))
         return self.join(parts)
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self, errors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "phases": len(self.offsets),

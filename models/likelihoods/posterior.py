@@ -14,7 +14,7 @@ from selfcodec.models.config import ModelConfig
 from selfcodec.models.distributions import gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood
-from selfcodec.models.likelihoods.likelihood import MOST_INPUT, Values, network, pixel_input
+from selfcodec.models.likelihoods.likelihood import MOST_INPUT, Values, network, pixel_input, quality_planes
 from selfcodec.models.networks import Style, encoder
 from selfcodec.schedule import Step, Variable
 
@@ -40,7 +40,7 @@ class Posterior(ABC):
     @classmethod
     def networks(cls, step: Step, source: Variable, model: ModelConfig) -> dict[str, FloatGraph]:
         """The network that the family needs for a latent, new, by name; `source` is what it is inferred from."""
-        c, target = model.network, step.target
+        c, target = model.blocks, step.target
         style = Style.of(c, c.encoder_width, c.encoder_blocks)
         graph = encoder(style, source, target.halvings, cls.outputs * target.channels, c.encoder_folds)
         return {f"q_{step.name}": FloatGraph(graph, weight_norm=c.weight_norm, output_scale=3.0)}
@@ -55,13 +55,19 @@ class Posterior(ABC):
         self._nets = nets
         self._log_widths = log_widths
 
-    def mean(self, source: Tensor) -> Tensor:
-        """What an encoder sends before rounding it to its grid, (B, C, h, w); source in grey levels."""
-        return self._outputs(source)[0]
+    def mean(self, source: Tensor, values: Values) -> Tensor:
+        """What an encoder sends before rounding it to its grid, (B, C, h, w).
 
-    def _outputs(self, source: Tensor) -> tuple[Tensor, ...]:
+        Args:
+            source: what the latent is inferred from, (B, C, H, W), grey levels.
+            values: the quality, where the network sees it.
+        """
+        return self._outputs(source, values)[0]
+
+    def _outputs(self, source: Tensor, values: Values) -> tuple[Tensor, ...]:
         """The network's outputs, each (B, C, h, w)."""
-        return network(self._nets, f"q_{self.step.name}")(pixel_input(source)).float().chunk(self.outputs, 1)
+        net = network(self._nets, f"q_{self.step.name}")
+        return net(pixel_input(source), *quality_planes(net, values)).float().chunk(self.outputs, 1)
 
     @abstractmethod
     def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
@@ -76,13 +82,31 @@ class Posterior(ABC):
             the draw (B, C, h, w) and its rate log q - log p (paper eq. 11), (B,), nats.
         """
 
+    def transmit(
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, *, noisy: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What decoders read of the latent, and what sending it costs.
+
+        Args:
+            source, likelihood, values: as of `sample`.
+            noisy: with noise where the codec rounds, whose rate has gradients.
+
+        Returns:
+            values (B, C, h, w), and -log p of the grid's points, (B,), nats.
+
+        Raises:
+            InputError: the family is trained by likelihood alone.
+        """
+        raise InputError(f"a posterior of kind {self.kind!r} is trained by the objective 'likelihood' alone")
+
     @abstractmethod
-    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None) -> Tensor:
-        """Widths of the grid on which the codec sends the latent, by channel, real, (C,).
+    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None, planes: tuple[int, ...]) -> Tensor:
+        """Widths of the grid on which the codec sends the latent, real, (C,); or by quality 1..100, (100, C).
 
         Args:
             likelihood: p(latent | parents).
             source: images to measure on, (B, C, H, W), grey levels.
+            planes: the qualities as networks see them, in 2**-6; none where they see none.
 
         Raises:
             InputError: images are needed and None.
@@ -105,12 +129,12 @@ class Uniform(Posterior):
         return self._log_widths[self.step.name].exp().clamp_max(MOST_WIDTH)
 
     def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
-        mean, width = self.mean(source), self.width[:, None, None]
+        mean, width = self.mean(source, values), self.width[:, None, None]
         noise = width * (torch.rand_like(mean) - 0.5)
         v = likelihood.to_grid(mean) + noise
         return likelihood.from_grid(v), -likelihood.log_mass(v, width, values)
 
-    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None) -> Tensor:
+    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None, planes: tuple[int, ...]) -> Tensor:
         return self.width
 
 
@@ -122,7 +146,7 @@ class Gaussian(Posterior):
 
     def parameters(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-scale, each (B, C, h, w); source in grey levels."""
-        mean, raw = self._outputs(source)
+        mean, raw = self._outputs(source, {})
         return mean, latent_log_scale(raw)
 
     def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
@@ -131,7 +155,7 @@ class Gaussian(Posterior):
         log_q = gaussian_log_prob(z, mean, log_scale).sum((1, 2, 3))
         return z, log_q - likelihood.log_prob(z, values)
 
-    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None) -> Tensor:
+    def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None, planes: tuple[int, ...]) -> Tensor:
         """sqrt(12) times the mean deviation where the grid lies: rounding to it adds the same noise variance."""
         if source is None:
             raise InputError("the grids of a Gaussian posterior are measured on images: give --data")

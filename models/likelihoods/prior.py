@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from selfcodec.models.likelihoods.latent import LatentLikelihood, to_integers
 from selfcodec.models.likelihoods.likelihood import Values
 from selfcodec.models.priors import Prior
 from selfcodec.schedule import Step
+
+_COMPONENTS = ("logits", "means", "log_scales")
 
 
 class TopLatent(LatentLikelihood):
@@ -66,12 +68,14 @@ class TopLatent(LatentLikelihood):
         """Of the model; a prior may have no parameters to tell it."""
         return next(self._nets.parameters()).device
 
-    def settings(self, widths: list[int]) -> dict[str, Any]:
-        names = ("logits", "means", "log_scales")
+    def take(self, settings: Mapping[str, Any], planes: tuple[int, ...]) -> None:
+        self._prior.take(*(torch.tensor(settings["density"][name]) * 2.0**-PARAM_FRACTION for name in _COMPONENTS))
+
+    def settings(self, widths: list[Any]) -> dict[str, Any]:
         components = (to_integers(values.detach(), PARAM_FRACTION) for values in self._prior.components())
         return {
             "kind": self.kind,
             "widths": widths,
-            "density": dict(zip(names, components, strict=True)),
+            "density": dict(zip(_COMPONENTS, components, strict=True)),
             "couplings": len(list(self.networks())),
         }

@@ -12,28 +12,36 @@ import pytest
 import torch
 import variants
 from recipe_changes import changed
-from tiny_selfvae import build, images
 
 from selfcodec.arrays import UInt8
 from selfcodec.likelihoods.families import FAMILIES
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.models.config import HeadConfig, LikelihoodConfig, PosteriorConfig, Recipe, XLikelihoodConfig
+from selfcodec.models.config import (
+    HeadConfig,
+    LikelihoodConfig,
+    PosteriorConfig,
+    Recipe,
+    XLikelihoodConfig,
+    ZLikelihoodConfig,
+)
 from selfcodec.models.data import with_transformations
-from selfcodec.models.likelihoods.families import PIXELS, POSTERIORS
+from selfcodec.models.likelihoods.families import LATENTS, PIXELS, POSTERIORS
 from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.models.likelihoods.prior import TopLatent
 from selfcodec.models.parsing import kinds
 from selfcodec.models.selfvae import SelfVAE
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS = {*FAMILIES, *PIXELS, *POSTERIORS, *kinds(XLikelihoodConfig)}
+WORDS = {*FAMILIES, *PIXELS, *LATENTS, *POSTERIORS, *kinds(XLikelihoodConfig)}
 """Names of the kinds."""
 CLASSES = {
     kind.__name__
     for kind in (
         *FAMILIES.values(),
         *PIXELS.values(),
+        *LATENTS.values(),
         *POSTERIORS.values(),
+        *kinds(ZLikelihoodConfig).values(),
         *kinds(XLikelihoodConfig).values(),
         *kinds(PosteriorConfig).values(),
         HeadConfig,
@@ -60,7 +68,8 @@ ALLOWED = (
 def test_every_kind_of_a_recipe_has_a_family_and_every_family_a_twin_in_the_codec() -> None:
     assert set(PIXELS) == {*kinds(LikelihoodConfig), *kinds(XLikelihoodConfig)} - {"same"}
     assert set(POSTERIORS) == set(kinds(PosteriorConfig))
-    assert set(FAMILIES) == {*PIXELS, "latent", "prior"}
+    assert set(LATENTS) == set(kinds(ZLikelihoodConfig))
+    assert set(FAMILIES) == {*PIXELS, *LATENTS, TopLatent.kind}
 
 
 @pytest.mark.parametrize("name", ["tiny", *variants.VARIANTS])
@@ -99,24 +108,6 @@ def test_a_copy_s_families_compute_with_the_copy_s_parameters(name: str, tiny_re
         assert not torch.equal(old["u"], copied["u"]) or config.prior.kind != "realnvp"
     assert not torch.equal(before[1]["u"], moved[1]["u"])
     assert not torch.equal(before[0]["x"], moved[0]["x"])
-
-
-def test_exercise_runs_every_network_as_training_does() -> None:
-    model = build(0, levels=2, u_down=0, z_down=1)
-    ys, withheld = images(model), Withheld(torch.tensor([True, False]), torch.tensor([True, False]))
-    seen = []
-    for run in (model, model.exercise):
-        for _, net in model.graphs():
-            net.observe(True)
-        torch.manual_seed(0)
-        run(ys, withheld)
-        seen.append({name: dict(net._observed) for name, net in model.graphs()})
-        for _, net in model.graphs():
-            net.observe(False)
-    assert seen[0].keys() == seen[1].keys()
-    for name, found in seen[0].items():
-        assert found
-        assert all(torch.equal(values, seen[1][name][node]) for node, values in found.items())
 
 
 # Nothing else branches on them.

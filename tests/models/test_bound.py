@@ -88,7 +88,7 @@ def test_a_uniform_posterior_s_noise_stays_inside_what_networks_take() -> None:
     ys = images(model, 32)
     values = {"u": torch.zeros(32, 2, 2, 2), "y1": ys[1]}
     posterior, likelihood = model.posteriors["z1"], model.latents["z1"]
-    mean = posterior.mean(ys[0])
+    mean = posterior.mean(ys[0], {})
     with torch.no_grad():
         for width, most in ((1.0, 0.5), (1e6, MOST_WIDTH / 2)):
             model.log_widths["z1"].fill_(math.log(width))

@@ -13,9 +13,9 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import data
-from selfcodec.models.config import TrainConfig
 from selfcodec.models.data import LUMA, ImageSet, augmented, coarse_colour, training_images
 from selfcodec.models.recipe import load_recipe
+from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
 
 CPU = torch.device("cpu")

@@ -9,9 +9,10 @@ import pytest
 import torch
 from tiny_selfvae import build, images
 
-from selfcodec.models.config import LikelihoodObjectiveConfig
 from selfcodec.models.likelihoods.likelihood import Withheld
-from selfcodec.models.objectives import LikelihoodObjective, build_objective
+from selfcodec.models.objectives.choice import build_objective
+from selfcodec.models.objectives.likelihood import LikelihoodObjective
+from selfcodec.models.training_config import LikelihoodObjectiveConfig
 
 pytest_plugins = ("training_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_random_numbers")

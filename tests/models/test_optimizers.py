@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from selfcodec.models.config import MuonConfig, Recipe
+from selfcodec.models.config import Recipe
 from selfcodec.models.optimizers import Muon, build_optimizer
 from selfcodec.models.selfvae import SelfVAE
+from selfcodec.models.training_config import MuonConfig
 
 RATE = 1e-3
 MUON = MuonConfig(learning_rate=RATE, final_rate=1.0, warmup=0)
@@ -65,4 +66,4 @@ def test_gradients_are_cleared(model: SelfVAE) -> None:
 def test_muon_needs_weights_that_are_channels_last(model: SelfVAE) -> None:
     contiguous = model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="channels last"):
-        Muon(contiguous, RATE)
+        Muon(contiguous, MUON)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -116,7 +116,7 @@ KEYS = [
     for name in NAMES
     for path, table in tables(load_recipe(name))
     for f in fields(table)
-    if f.init and not is_dataclass(getattr(table, f.name))
+    if f.init and f.default is MISSING and not is_dataclass(getattr(table, f.name))
 ]
 
 

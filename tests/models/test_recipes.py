@@ -178,9 +178,9 @@ FLAT = {
 """What the recipes in the box said in the old form; `celeba` was trained by one that was never in the box."""
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_recipes_in_the_box_say_what_they_said_in_the_old_form(path: Path) -> None:
-    assert load_recipe(path.stem) == parse_recipe_dict(FLAT[path.stem])
+@pytest.mark.parametrize("name", FLAT)
+def test_recipes_in_the_box_say_what_they_said_in_the_old_form(name: str) -> None:
+    assert load_recipe(name) == parse_recipe_dict(FLAT[name])
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.parent.name)
@@ -205,7 +205,7 @@ def test_the_oldest_flat_recipes_lack_keys() -> None:
     assert not lacking & {*FLAT_DOWNSCALE["model"], *FLAT_DOWNSCALE["train"]}
     recipe = parse_recipe_dict(FLAT_DOWNSCALE)
     assert (recipe.train.optimizer.kind, recipe.train.networks, recipe.train.start) == ("adamax", "all", "")
-    assert (recipe.model.network.finest, recipe.model.likelihood.kind) == (0, "phases")
+    assert (recipe.model.blocks.finest, recipe.model.likelihood.kind) == (0, "phases")
 
 
 def test_flat_values_of_kinds_that_do_not_read_them_are_dropped() -> None:
@@ -264,6 +264,8 @@ def test_every_recipe_in_the_box_parses_and_builds(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_fits_the_model_that_it_starts_from(path: Path) -> None:
     recipe: Recipe = load_recipe(path.stem)
+    if recipe.train.start == "photo-lossy" and not (recipe_directory().parent / "zoo/photo-lossy").exists():
+        pytest.skip("photo-lossy is not released yet")
     if recipe.train.start:
         source, model = find_model(recipe.train.start), SelfVAE(recipe.model)
         assert source.spec.shape == model.shape

@@ -1,0 +1,135 @@
+"""Training on random crops of whole images of any sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcodec.arrays import UInt8
+from selfcodec.errors import InputError
+from selfcodec.models.data import as_batch, finished
+from selfcodec.models.datasets import cut, data_root, is_image
+from selfcodec.models.training_config import CropsConfig, TrainConfig
+
+HELD_OUT = 64
+"""So many crops, at most, are evaluated on."""
+GREY_SHARE = 0.03
+"""Such a share of crops is grey, with every channel as the second."""
+
+
+def image_paths(train: TrainConfig, data: Path | None) -> list[Path]:
+    """The images of a recipe's data sets, folders below the root; or of the folder `data` in place of all of them.
+
+    Raises:
+        InputError: there are none.
+    """
+    root = data or data_root()
+    folders = [root / name for name in train.dataset.split("+")]
+    if data is not None and not any(folder.is_dir() for folder in folders):
+        folders = [data]
+    found = []
+    for folder in folders:
+        images = sorted(filter(is_image, folder.rglob("*"))) if folder.is_dir() else []
+        if not images:
+            raise InputError(f"{folder}: no images there; put whole photographs into this folder")
+        found += images
+    return found
+
+
+def split_paths(paths: list[Path], held_out: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
+    """Those to train on and those held out: by parts of their names; where none has one, the last tenth."""
+    named = [path for path in paths if any(part in path.name for part in held_out)]
+    if not named:
+        named = paths[-max(1, len(paths) // 10) :]
+    return [path for path in paths if path not in named], named
+
+
+def held_out_crops(pictures: list[UInt8], side: int) -> UInt8:
+    """Crops (N, side, side, 3) side by side, evenly chosen; InputError where no image is as large."""
+    crops = np.concatenate([cut(picture, side) for picture in pictures])
+    if not len(crops):
+        raise InputError(f"no image that is held out has {side}×{side} pixels")
+    return crops[np.linspace(0, len(crops) - 1, min(HELD_OUT, len(crops))).astype(int)]
+
+
+@dataclass
+class CropSet:
+    """Crops of whole images, the same for the same seed; see `selfcodec.models.data.Images`.
+
+    Every place of every image is as probable. Crops are at random mirrored with `flip`, and with `augment` transposed
+    and a few grey.
+
+    Attributes:
+        pictures: each (H, W, 3).
+        patch: side of a crop.
+        config: how crops grow with time.
+    """
+
+    pictures: list[UInt8]
+    patch: int
+    transformation: str
+    levels: int
+    flip: bool
+    augment: bool
+    device: torch.device
+    config: CropsConfig = field(default_factory=CropsConfig)
+
+    def __post_init__(self) -> None:
+        largest = max(side for side, _ in self.sizes)
+        self.pictures = [picture for picture in self.pictures if min(picture.shape[:2]) >= self.patch]
+        if not any(min(picture.shape[:2]) >= largest for picture in self.pictures):
+            raise InputError(f"no image to train on has {largest}×{largest} pixels")
+        areas = np.array([picture.shape[0] * picture.shape[1] for picture in self.pictures], dtype=np.float64)
+        self._shares = areas / areas.sum()
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        sides = (self.patch, self.config.larger_patch) if self.config.larger_share else (self.patch,)
+        return tuple((side, side) for side in sides)
+
+    def __len__(self) -> int:
+        """As many as lie side by side."""
+        return max(1, sum(picture.shape[0] * picture.shape[1] for picture in self.pictures) // self.patch**2)
+
+    def _crop(self, rng: np.random.Generator, side: int) -> UInt8:
+        while True:  # ends, since at least one picture is large enough
+            picture = self.pictures[rng.choice(len(self.pictures), p=self._shares)]
+            if min(picture.shape[:2]) >= side:
+                break
+        top, left = (int(rng.integers(extent - side + 1)) for extent in picture.shape[:2])
+        crop = picture[top : top + side, left : left + side]
+        mirrored, transposed, grey = rng.random(3) < (0.5, 0.5, GREY_SHARE)
+        if self.flip and mirrored:
+            crop = crop[:, ::-1]
+        if self.augment and transposed:
+            crop = crop.transpose(1, 0, 2)
+        if self.augment and grey:
+            crop = crop[:, :, 1:2].repeat(3, 2)
+        return crop
+
+    def _batch(self, crops: list[UInt8]) -> list[Tensor]:
+        return as_batch(np.stack(crops), self.transformation, self.levels, self.device)
+
+    def batch(self, index: Tensor) -> list[Tensor]:
+        """Random crops that are always the same for the same index."""
+        return self._batch([self._crop(np.random.default_rng(i), self.patch) for i in index.tolist()])
+
+    def random_batches(
+        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+    ) -> Iterator[list[Tensor]]:
+        """Endless batches of `size` crops; in the last share of the time of fewer, larger ones."""
+        c = self.config
+        while True:
+            larger = fraction() > 1 - c.larger_share
+            count, side = (c.larger_batch, c.larger_patch) if larger else (size, self.patch)
+            rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+            yield self._batch([self._crop(rng, side) for _ in range(count)])
+
+    def batches(self, size: int) -> Iterator[list[Tensor]]:
+        for start in range(0, len(self), size):
+            yield self.batch(torch.arange(start, min(start + size, len(self))))

@@ -1,0 +1,74 @@
+"""The images that a recipe trains on, and those held out, as its `[train.images]` has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from selfcodec.errors import InputError
+from selfcodec.models.config import Recipe
+from selfcodec.models.crops import CropSet, held_out_crops, image_paths, split_paths
+from selfcodec.models.data import Images, ImageSet, training_images
+from selfcodec.models.datasets import read_image
+from selfcodec.models.training_config import CropsConfig
+
+CALIBRATION_IMAGES = 2048
+MEASURED_IMAGES = 200
+"""Exported models are calibrated and measured on so many images."""
+CPU = torch.device("cpu")
+
+
+def _crops(recipe: Recipe, config: CropsConfig, data: Path | None, device: torch.device) -> tuple[CropSet, ImageSet]:
+    t, m = recipe.train, recipe.model
+    paths, held_out = split_paths(image_paths(t, data), config.held_out)
+    crops = CropSet(
+        list(map(read_image, paths)), t.patch, m.transformation, m.levels, t.flip, t.augment, device, config
+    )
+    shown = held_out_crops(list(map(read_image, held_out)), t.patch)
+    return crops, ImageSet.build(shown, m.transformation, m.levels, flip=False, device=device)
+
+
+def training_sets(recipe: Recipe, data: Path | None, device: torch.device) -> tuple[Images, ImageSet]:
+    """Images to train on and those held out.
+
+    Args:
+        recipe: names the data sets.
+        data: root of the data sets, or a folder of images; `data_root()` by default.
+        device: where batches are served.
+
+    Raises:
+        InputError: nothing is there, or not enough.
+    """
+    t, m = recipe.train, recipe.model
+    if isinstance(t.images, CropsConfig):
+        return _crops(recipe, t.images, data, device)
+    images, held_out = training_images(t, data)
+    return (
+        ImageSet.build(images, m.transformation, m.levels, flip=t.flip, device=device, augment=t.augment),
+        ImageSet.build(held_out, m.transformation, m.levels, flip=False, device=device),
+    )
+
+
+def calibration_sets(recipe: Recipe, data: Path | None) -> tuple[Images | None, ImageSet | None]:
+    """Images to calibrate on, from all over the training set, and held-out ones; None where there is no data set.
+
+    Raises:
+        InputError: `data` is given and has no images.
+    """
+    t, m = recipe.train, recipe.model
+    try:
+        if isinstance(t.images, CropsConfig):
+            return _crops(recipe, t.images, data, CPU)
+        images, held_out = training_images(t, data)
+    except InputError:
+        if data is not None:
+            raise
+        return None, None
+    some = np.linspace(0, len(images) - 1, min(len(images), CALIBRATION_IMAGES)).astype(int)
+    calibration, measured = (
+        ImageSet.build(chosen, m.transformation, m.levels, flip=False, device=CPU)
+        for chosen in (images[some], held_out[:: max(1, len(held_out) // MEASURED_IMAGES)])
+    )
+    return calibration, measured

@@ -1,0 +1,1 @@
+"""What training minimises, as objects that recipes name."""
