@@ -17,6 +17,7 @@ from selfcodec.models.likelihoods.likelihood import (
     QUALITY,
     Likelihood,
     PixelLikelihood,
+    Rounding,
     Values,
     Withheld,
     network,
@@ -147,13 +148,13 @@ class SelfVAE(nn.Module):
             values[step.name], rates[step.name] = withheld.replaced(target, generated), -log_prob
         return rates
 
-    def transmit(self, ys: list[Tensor], quality: Tensor, *, noisy: bool) -> Transmission:
+    def transmit(self, ys: list[Tensor], quality: Tensor, rounding: Rounding) -> Transmission:
         """What a lossy decoder of all latents shows, and their rates.
 
         Args:
             ys: as of `forward`.
             quality: planes (B, 1, 1, 1), see `selfcodec.models.likelihoods.quality`.
-            noisy: with noise where the codec rounds, whose rates have gradients: to train by.
+            rounding: what stands for the encoder's.
         """
         values = self._true(ys) | {QUALITY: quality}
         rates, pictures = {}, {}
@@ -161,7 +162,7 @@ class SelfVAE(nn.Module):
             if step.inferred_from is not None:
                 source, likelihood = values[f"true {step.inferred_from}"], self.latents[step.name]
                 values[step.name], rates[step.name] = self.posteriors[step.name].transmit(
-                    source, likelihood, values, noisy=noisy
+                    source, likelihood, values, rounding
                 )
                 continue
             picture = self.pixels[step.name].picture(values, values[f"true {step.name}"].shape)

@@ -99,6 +99,7 @@ class RateDistortionObjectiveConfig:
         weight: of z's rate and x's distortion in the loss.
         top_weight: of u's rate, whatever lambda.
         thumbnail_weight: of the y's distortion, whatever lambda.
+        thrifty_share: last share of the time, in which z is rounded as encoders do, and only decoders' networks learn.
     """
 
     kind: Literal["rate_distortion"] = field(default="rate_distortion", init=False)
@@ -110,12 +111,13 @@ class RateDistortionObjectiveConfig:
     weight: Positive
     top_weight: Weight
     thumbnail_weight: Weight
+    thrifty_share: Share = 0.0
 
     def __post_init__(self) -> None:
         if not self.lambda_low < self.lambda_high:
             raise InputError("lambda_low must be below lambda_high")
-        if not self.lambda_low <= self.first_lambda < self.last_lambda <= self.lambda_high:
-            raise InputError("first_lambda must be below last_lambda, and both between lambda_low and lambda_high")
+        if not self.first_lambda < self.last_lambda:
+            raise InputError("first_lambda must be below last_lambda")
 
 
 @dataclass(frozen=True, kw_only=True)

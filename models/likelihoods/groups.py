@@ -5,6 +5,7 @@ The codec's twin is `selfcodec.likelihoods.groups`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate, pairwise
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from selfcodec.coding.tables import GRID_HIGHEST, GRID_STEPS
 from selfcodec.errors import InputError
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
-from selfcodec.likelihoods.groups import LOG_SCALE_UNIT, MOST
+from selfcodec.likelihoods.groups import LOG_SCALE_UNIT, MOST, WEIGHT
 from selfcodec.models.config import GroupsConfig, ModelConfig
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import GivenLatent, to_integers
@@ -25,6 +27,8 @@ from selfcodec.schedule import Step
 
 LOG_SCALES = (-3.0, 3.96)
 """Log-scales, in widths of the grid, are clamped to these in training."""
+FINE_SCALE = 2 ** (GRID_HIGHEST / GRID_STEPS)
+"""Encoders choose where deviations are at most so many widths."""
 LEAST_MASS = 1e-6
 """The mass of a grid point counts as at least this, so that gradients stay bounded."""
 
@@ -100,11 +104,24 @@ class Groups(GivenLatent):
         z, total = v.clamp(-MOST_INPUT, MOST_INPUT), v.new_zeros(len(v))
         for group, own, odd, even, half in self._halves(v):
             mean, log_scale = self._parameters(values, z, even, group, odd=odd)
-            scale = (log_scale - width[:, own].log()).clamp(*LOG_SCALES).exp()
-            distance = (v[:, own] / width[:, own] - mean / width[:, own]).abs()
-            mass = torch.special.ndtr((0.5 - distance) / scale) - torch.special.ndtr((-0.5 - distance) / scale)
-            total = total + (mass.clamp_min(LEAST_MASS).log() * half).sum((1, 2, 3))
+            scale = _in_widths(log_scale, width[:, own])
+            total = total + (_log_mass((v[:, own] - mean) / width[:, own], scale) * half).sum((1, 2, 3))
         return total
+
+    def thrifty(self, mean: Tensor, width: Tensor, values: Values) -> tuple[Tensor, Tensor]:
+        """Half by half the nearest points, or those next to them towards the means where that saves enough bits.
+
+        As `selfcodec.coding.grid.Gaussians.nearest` does with its tables.
+        """
+        z, total = torch.zeros_like(mean), mean.new_zeros(len(mean))
+        for group, own, odd, even, half in self._halves(mean):
+            centre, log_scale = self._parameters(values, z, even, group, odd=odd)
+            scale, points = _in_widths(log_scale, width[:, own]), mean[:, own] / width[:, own]
+            centre = centre / width[:, own]
+            index = _thrifty(points, centre.detach(), scale.detach())
+            total = total + (_log_mass(index - centre, scale) * half).sum((1, 2, 3))
+            z[:, own] += half * (index * width[:, own]).clamp(-MOST_INPUT, MOST_INPUT)
+        return z, total
 
     def _filled(self, values: Values, shape: tuple[int, ...], value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """A latent whose values, half by half, are made of means and deviations."""
@@ -147,6 +164,27 @@ class Groups(GivenLatent):
         self.grid("log_width").copy_(log_widths.mean(0) - slope * log_lambda.mean())
         log_scales = torch.tensor(settings["log_scales"]) * 2.0**-PARAM_FRACTION
         self.grid("log_scale").copy_((log_scales + log_widths).mean(0))
+
+
+def _in_widths(log_scale: Tensor, width: Tensor) -> Tensor:
+    """Deviations in widths of the grid."""
+    return (log_scale - width.log()).clamp(*LOG_SCALES).exp()
+
+
+def _log_mass(distance: Tensor, scale: Tensor) -> Tensor:
+    """Of grid points at a distance from Gaussians' means, all in widths."""
+    away = distance.abs()
+    mass = torch.special.ndtr((0.5 - away) / scale) - torch.special.ndtr((-0.5 - away) / scale)
+    return mass.clamp_min(LEAST_MASS).log()
+
+
+def _thrifty(points: Tensor, centre: Tensor, scale: Tensor) -> Tensor:
+    """Indices of the points' best representatives; see `Groups.thrifty`."""
+    index = points.round()
+    closer = index - (index - centre.round()).sign()
+    saved = (_log_mass(closer - centre, scale) - _log_mass(index - centre, scale)) / math.log(2)
+    more = (points - closer).square() - (points - index).square()
+    return torch.where((saved > WEIGHT * more) & (scale <= FINE_SCALE), closer, index)
 
 
 def _edges(model: ModelConfig) -> list[slice]:

@@ -49,6 +49,20 @@ class LatentLikelihood(Likelihood):
     def log_mass(self, v: Tensor, width: Tensor, values: Values) -> Tensor:
         """Log-mass of the bins of a width, (C, 1, 1), around points of the grid's space, (B,), nats."""
 
+    def thrifty(self, mean: Tensor, width: Tensor, values: Values) -> tuple[Tensor, Tensor]:
+        """What encoders send of means of the grid's space, and its log-mass; by default the nearest points.
+
+        Args:
+            mean: (B, C, h, w), without gradient.
+            width: of the grid, (C, 1, 1) or (B, C, 1, 1), without gradient.
+            values: of the parents.
+
+        Returns:
+            points (B, C, h, w), and (B,), nats.
+        """
+        points = (mean / width).round() * width
+        return points, self.log_mass(points, width, values)
+
     @abstractmethod
     def settings(self, widths: list[Any]) -> dict[str, Any]:
         """What the codec's family of this kind is set by; `widths` are the grid's, by channel, in 2**-12.

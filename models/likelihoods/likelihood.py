@@ -6,6 +6,7 @@ parameters of its own. So a copy of a model, made by `copy.deepcopy`, has famili
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +33,14 @@ Values = dict[str, Tensor]
 whatever is generated in its place, has the key `true NAME`; the quality, where networks see it, the key QUALITY."""
 QUALITY = "quality"
 """Under this key are planes of the quality, (B, 1, 1, 1), see `selfcodec.models.likelihoods.quality`."""
+
+
+class Rounding(enum.Enum):
+    """What stands for an encoder's rounding of latents."""
+
+    NOISY = "noise of a width of the grid, whose rates have gradients"
+    NEAREST = "the nearest points of the grid"
+    THRIFTY = "the points that the encoder takes, which cost fewer bits; only what decoders need has gradients"
 
 
 @dataclass(frozen=True)

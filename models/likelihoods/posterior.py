@@ -14,7 +14,7 @@ from selfcodec.models.config import ModelConfig
 from selfcodec.models.distributions import gaussian_log_prob, latent_log_scale
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood
-from selfcodec.models.likelihoods.likelihood import MOST_INPUT, Values, network, pixel_input, quality_planes
+from selfcodec.models.likelihoods.likelihood import MOST_INPUT, Rounding, Values, network, pixel_input, quality_planes
 from selfcodec.models.networks import Style, encoder
 from selfcodec.schedule import Step, Variable
 
@@ -83,13 +83,13 @@ class Posterior(ABC):
         """
 
     def transmit(
-        self, source: Tensor, likelihood: LatentLikelihood, values: Values, *, noisy: bool
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, rounding: Rounding
     ) -> tuple[Tensor, Tensor]:
         """What decoders read of the latent, and what sending it costs.
 
         Args:
             source, likelihood, values: as of `sample`.
-            noisy: with noise where the codec rounds, whose rate has gradients.
+            rounding: what stands for the codec's.
 
         Returns:
             values (B, C, h, w), and -log p of the grid's points, (B,), nats.

@@ -9,7 +9,7 @@ from selfcodec.models import transform_coding
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood
-from selfcodec.models.likelihoods.likelihood import MOST_INPUT, QUALITY, Values
+from selfcodec.models.likelihoods.likelihood import MOST_INPUT, QUALITY, Rounding, Values
 from selfcodec.models.likelihoods.posterior import Uniform
 from selfcodec.models.likelihoods.quality import PLANE_FRACTION
 from selfcodec.schedule import Step, Variable
@@ -36,16 +36,20 @@ class Transform(Uniform):
         return {} if step.parents else Uniform.log_widths(step)
 
     def transmit(
-        self, source: Tensor, likelihood: LatentLikelihood, values: Values, *, noisy: bool
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, rounding: Rounding
     ) -> tuple[Tensor, Tensor]:
         """See `Posterior`. Pictures are made of rounded latents, as in the codec; the gradient passes straight through.
 
         Only u is read with its noise in training, since that is how its learned widths get to know what they cost.
         """
-        mean, log_width = self.mean(source, values), likelihood.log_width(values)
-        width = self.width[:, None, None] if log_width is None else log_width.exp()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and rounding is not Rounding.THRIFTY):
+            mean, log_width = self.mean(source, values), likelihood.log_width(values)
+            width = self.width[:, None, None] if log_width is None else log_width.exp()
+        if rounding is Rounding.THRIFTY:
+            sent, log_mass = likelihood.thrifty(mean, width, values)
+            return sent.clamp(-MOST_INPUT, MOST_INPUT), -log_mass
         rounded = mean + width * ((mean / width).round() - mean / width).detach()
-        sent = mean + width * (torch.rand_like(mean) - 0.5) if noisy else rounded
+        sent = mean + width * (torch.rand_like(mean) - 0.5) if rounding is Rounding.NOISY else rounded
         read = rounded if self.step.parents else sent
         return read.clamp(-MOST_INPUT, MOST_INPUT), -likelihood.log_mass(sent, width, values)
 

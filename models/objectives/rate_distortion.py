@@ -11,6 +11,7 @@ from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.models.block_transform import start_as_block_transform
 from selfcodec.models.data import Images
+from selfcodec.models.likelihoods.likelihood import Rounding
 from selfcodec.models.likelihoods.quality import PLANE_FRACTION, planes_of
 from selfcodec.models.objectives.objective import Evaluation, Terms
 from selfcodec.models.selfvae import SelfVAE, Transmission
@@ -29,9 +30,10 @@ class RateDistortionObjective:
     """R_z + lambda D_x for every image, weighted by lambda**-exponent; and R_u and the D_y, whatever lambda.
 
     Rates R are of noisy latents, in bits for each pixel of x (bpp); distortions D of pictures that are made of rounded
-    ones, mean squared errors of grey levels. One model serves all rates (Duan et al. 2023,
-    https://arxiv.org/abs/2302.08899, draw lambda for each image). Its terms are, for each image, latents' rates in bpp
-    and pictures' squared errors, by variable.
+    ones, mean squared errors of grey levels. In a last share of the time latents are those that encoders send, who
+    weigh bits against errors, and what decoders need alone gets used to them. One model serves all rates (Duan et al.
+    2023, https://arxiv.org/abs/2302.08899, draw lambda for each image). Its terms are, for each image, latents' rates
+    in bpp and pictures' squared errors, by variable.
     """
 
     unit = "J"
@@ -79,7 +81,8 @@ class RateDistortionObjective:
 
     def loss(self, model: SelfVAE, ys: list[Tensor], fraction: float) -> tuple[Tensor, Terms]:
         log_lambda = self.log_lambdas(len(ys[0]), ys[0].device)
-        terms = self.terms(model.transmit(ys, planes_of(log_lambda), noisy=True), ys)
+        rounding = Rounding.THRIFTY if fraction > 1 - self.config.thrifty_share else Rounding.NOISY
+        terms = self.terms(model.transmit(ys, planes_of(log_lambda), rounding), ys)
         return self.weighted(terms, log_lambda).mean(), {name: term.detach() for name, term in terms.items()}
 
     def figures(self, terms: Terms, ys: list[Tensor]) -> dict[str, float]:
@@ -106,7 +109,7 @@ class RateDistortionObjective:
             found: list[Terms] = []
             for ys in images.batches(8):
                 of_each = torch.full((len(ys[0]),), log_lambda, device=ys[0].device)
-                sent = model.transmit(ys, planes_of(of_each), noisy=False)
+                sent = model.transmit(ys, planes_of(of_each), Rounding.THRIFTY)
                 shown = {name: picture.round().clamp(0, 255) for name, picture in sent.pictures.items()}
                 terms = self.terms(Transmission(sent.rates, shown), ys)
                 found.append(terms | {"J": self.weighted(terms, of_each)})
@@ -126,7 +129,7 @@ class RateDistortionObjective:
 
     @torch.no_grad()
     def exercise(self, model: SelfVAE, ys: list[Tensor]) -> None:
-        model.transmit(ys, planes_of(self.log_lambdas(len(ys[0]), ys[0].device)), noisy=False)
+        model.transmit(ys, planes_of(self.log_lambdas(len(ys[0]), ys[0].device)), Rounding.THRIFTY)
 
     @torch.no_grad()
     def errors(self, model: SelfVAE, images: Images | None, batch: int) -> dict[str, Tensor]:
@@ -137,7 +140,7 @@ class RateDistortionObjective:
         for _ in range(MEASURED_BATCHES):
             ys = next(batches)
             truths = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
-            sent = model.transmit(ys, planes_of(self.log_lambdas(len(ys[0]), ys[0].device)), noisy=False)
+            sent = model.transmit(ys, planes_of(self.log_lambdas(len(ys[0]), ys[0].device)), Rounding.THRIFTY)
             for name, picture in sent.pictures.items():
                 found.setdefault(name, []).append((truths[name] - picture).abs().mean((0, 2, 3)))
         return {name: torch.stack(errors).mean(0) for name, errors in found.items()}
@@ -148,5 +151,5 @@ class RateDistortionObjective:
         out = {}
         for quality in SHOWN:
             log_lambda = self._log_lambdas_by_quality[quality - 1].expand(len(ys[0])).to(ys[0].device)
-            out[f"-q {quality}"] = model.transmit(ys, planes_of(log_lambda), noisy=False).pictures["x"]
+            out[f"-q {quality}"] = model.transmit(ys, planes_of(log_lambda), Rounding.THRIFTY).pictures["x"]
         return out

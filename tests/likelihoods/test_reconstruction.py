@@ -23,7 +23,7 @@ from selfcodec.likelihoods.layout import LOG_SCALE_OFFSET
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
 from selfcodec.models.likelihoods.groups import checkerboard
-from selfcodec.models.likelihoods.likelihood import QUALITY, Values
+from selfcodec.models.likelihoods.likelihood import QUALITY, Rounding, Values
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
@@ -129,7 +129,7 @@ def test_a_file_shows_what_training_showed(both: Pair, patches: UInt8, quality: 
     network, model = both
     ys = true_values(patches[:3])
     with torch.no_grad():
-        shown = network.transmit(ys, quality_of(model, quality, 3), noisy=False).pictures["x"]
+        shown = network.transmit(ys, quality_of(model, quality, 3), Rounding.THRIFTY).pictures["x"]
     expected = torch.floor(shown + 0.5).clamp(0, 255).numpy()
     decoded = coded(model, patches[:3], quality)["x"]
     assert np.abs(decoded - expected).mean() < 0.5
@@ -167,7 +167,7 @@ def test_files_cost_what_training_says(both: Pair, patches: UInt8) -> None:
     network, model = both
     for quality in (20, 90):
         with torch.no_grad():
-            rates = network.transmit(true_values(patches[:4]), quality_of(model, quality, 4), noisy=False).rates
+            rates = network.transmit(true_values(patches[:4]), quality_of(model, quality, 4), Rounding.THRIFTY).rates
         bits = []
         for patch in patches[:4]:
             picture = from_image(variants.make_image(patch, "RGB", 32, 32))
@@ -195,7 +195,7 @@ def test_grids_are_finer_at_higher_quality(both: Pair) -> None:
 def test_y_is_as_uncertain_as_its_pictures_are_wrong(both: Pair, patches: UInt8) -> None:
     network, model = both
     xs, ys = true_values(patches[:16])
-    shown = network.transmit([xs, ys], quality_of(model, 50, 16), noisy=False).pictures["y1"]
+    shown = network.transmit([xs, ys], quality_of(model, 50, 16), Rounding.THRIFTY).pictures["y1"]
     error = (ys - shown).abs().mean((0, 2, 3)).detach().numpy()
     scales = np.exp(np.array(model.spec.variables["y1"]["log_scales"]) / 1024 + LOG_SCALE_OFFSET)
     assert scales * 2 * np.log(2) == pytest.approx(error, rel=0.05)
@@ -237,7 +237,7 @@ def test_it_has_no_likelihood_and_says_so(recipe: Recipe, patches: UInt8) -> Non
 def test_a_likelihood_has_no_picture_and_says_so(tiny_recipe: Recipe, patches: UInt8) -> None:
     network = SelfVAE(tiny_recipe.model)
     with pytest.raises(InputError, match="is trained by the objective 'likelihood' alone"):
-        network.transmit(true_values(patches[:2]), torch.zeros(2, 1, 1, 1), noisy=True)
+        network.transmit(true_values(patches[:2]), torch.zeros(2, 1, 1, 1), Rounding.NOISY)
 
 
 def test_x_in_context_of_a_y_in_phases(tiny_recipe: Recipe, patches: UInt8, photo: UInt8, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from selfcodec.models.crops import CropSet, split_paths
 from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.image_sets import training_sets
-from selfcodec.models.likelihoods.likelihood import QUALITY
+from selfcodec.models.likelihoods.likelihood import QUALITY, Rounding
 from selfcodec.models.likelihoods.quality import log_lambda_of, planes_of
 from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.optimizers import inner_convolutions
@@ -194,7 +194,7 @@ def test_it_starts_as_a_block_transform(lossy: Recipe, images: ImageSet, patches
         with torch.no_grad():
             z = model.infer(ys, quality)["z1"]
             shown = model.pixels["x"].picture({"z1": z, "y1": ys[1].flip(0), QUALITY: quality}, tuple(ys[0].shape))
-            rounded = model.transmit(ys, quality, noisy=False).pictures["x"]
+            rounded = model.transmit(ys, quality, Rounding.NEAREST).pictures["x"]
         assert torch.allclose(blocks_of(shown, 2), 32 * z.flatten(2).transpose(1, 2) @ matrix.T, atol=1e-2)
         truncation, error = ((ys[0] - picture).square().mean() for picture in (shown, rounded))
         width = math.sqrt(18 / (weight * math.log(2)))
