@@ -37,6 +37,7 @@ class Plan:
         models: names or folders; none for those that suit the data set, `("all",)` for all installed ones.
         modes: of the models; none for all that they offer.
         qualities: of the lossy modes.
+        efforts: of the lossy modes of models whose encoders have something to look for.
         peers: as for `choose_peers`.
         limit: images; None for all.
         seed: None takes the first ones, a number draws them with it.
@@ -47,6 +48,7 @@ class Plan:
     models: tuple[str, ...]
     modes: tuple[Mode, ...]
     qualities: tuple[int, ...]
+    efforts: tuple[int, ...]
     peers: str
     limit: int | None
     seed: int | None
@@ -74,7 +76,7 @@ def choose_coders(plan: Plan, sizes: Iterable[tuple[int, int]]) -> dict[str, Cod
     if len({Path(name).name for name in models}) < len(models):
         raise InputError("two of the models have one name")
     for name in models:
-        coders |= own_coders(name, plan.modes, plan.qualities)
+        coders |= own_coders(name, plan.modes, plan.qualities, plan.efforts)
     coders |= choose_peers(plan.peers)
     if not coders:
         raise InputError("nothing to measure: the models offer none of these modes, and there are no peers")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
-from selfcodec.modes import Mode, has_level
+from selfcodec.modes import Mode, default_level, has_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
+from selfcodec.refining import can_refine
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model, default_model, find_model
 
@@ -76,23 +77,39 @@ def own_coder(
     return Own(info=info, settings=settings or {"": {}}, model=model, mode=mode)
 
 
-def own_settings(model: Model, mode: Mode, qualities: tuple[int, ...]) -> dict[str, Options]:
-    """Return a model's settings in one mode: every level with every quality."""
+def own_settings(model: Model, mode: Mode, qualities: tuple[int, ...], effort: int = 0) -> dict[str, Options]:
+    """Return a model's settings in one mode: every level with every quality, with one effort."""
     if mode is Mode.LOSSLESS:
         return {"": {}}
     levels = range(1, model.levels + 1) if has_level(mode) else (None,)
     points = [(level, quality) for level in levels for quality in qualities]
     named = model.levels > 1 and has_level(mode)
     return {
-        f"level={level} q={quality}" if named else f"q={quality}": {"level": level, "quality": quality}
+        f"level={level} q={quality}" if named else f"q={quality}": {
+            "level": level,
+            "quality": quality,
+            "effort": effort,
+        }
         for level, quality in points
     }
 
 
 @cache
-def own_coders(name: str, modes: tuple[Mode, ...] = (), qualities: tuple[int, ...] = QUALITIES) -> dict[str, Coder]:
-    """Return a model's coders by key, one for each of `modes` that it offers; for all of them where none is given."""
-    model = find_model(name)
-    offered = [mode for mode in model.modes if not modes or mode in modes]
-    coders = (own_coder(name, mode, own_settings(model, mode, qualities)) for mode in offered)
-    return {coder.info.title: coder for coder in coders}
+def own_coders(
+    name: str,
+    modes: tuple[Mode, ...] = (),
+    qualities: tuple[int, ...] = QUALITIES,
+    efforts: tuple[int, ...] = (0,),
+) -> dict[str, Coder]:
+    """Return a model's coders by key, one for each of `modes` that it offers; for all of them where none is given.
+
+    Where encoders have something to look for, there is one for each effort, which stands in its key if it is not 0.
+    """
+    model, coders = find_model(name), dict[str, Coder]()
+    for mode in (mode for mode in model.modes if not modes or mode in modes):
+        refines = can_refine(model) and "z1" in sent_variables(mode, model.levels, default_level(mode, model.levels))
+        for effort in efforts if refines else (0,):
+            coder = own_coder(name, mode, own_settings(model, mode, qualities, effort))
+            title = f"{coder.info.title} effort {effort}" if effort else coder.info.title
+            coders[title] = replace(coder, info=replace(coder.info, title=title))
+    return coders

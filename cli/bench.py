@@ -12,7 +12,7 @@ from selfcodec.cli.group import command_line
 from selfcodec.cli.options import MODES, folder_option, force_option
 from selfcodec.cli.output import complain, finish, progress
 from selfcodec.errors import InputError
-from selfcodec.modes import MAX_QUALITY, MIN_QUALITY, Mode
+from selfcodec.modes import MAX_EFFORT, MAX_QUALITY, MIN_QUALITY, Mode
 
 T = TypeVar("T")
 COMPARE_HELP = "Instead, show what changed from results A to B."
@@ -37,6 +37,14 @@ def parse_qualities(context: click.Context, parameter: click.Parameter, value: s
     if not qualities or not all(MIN_QUALITY <= quality <= MAX_QUALITY for quality in qualities):
         raise click.BadParameter(f"{value!r}: qualities go from {MIN_QUALITY} to {MAX_QUALITY}.")
     return qualities
+
+
+def parse_efforts(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """Efforts with commas between them, each 0..9."""
+    efforts = parsed(value, int, "efforts are whole numbers")
+    if not efforts or not all(0 <= effort <= MAX_EFFORT for effort in efforts):
+        raise click.BadParameter(f"{value!r}: efforts go from 0 to {MAX_EFFORT}.")
+    return efforts
 
 
 def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -76,6 +84,14 @@ def compare_results(before: Path, after: Path) -> None:
     callback=parse_qualities,
     help="Of the lossy modes.",
 )
+@click.option(
+    "--efforts",
+    metavar="E,...",
+    default="0",
+    show_default=True,
+    callback=parse_efforts,
+    help="Of lossy photographs.",
+)
 @click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or none.")
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
@@ -88,6 +104,7 @@ def bench(
     models: tuple[str, ...],
     modes: tuple[Mode, ...],
     qualities: tuple[int, ...],
+    efforts: tuple[int, ...],
     peers: str,
     limit: int | None,
     seed: int | None,
@@ -118,7 +135,7 @@ def bench(
     from selfcodec.benchmarks.reports.summary import SUMMARY, summary
 
     output = output or Path(f"bench-{Path(dataset).name}")
-    plan = Plan(dataset, models, modes, qualities, peers, limit, seed, jobs)
+    plan = Plan(dataset, models, modes, qualities, efforts, peers, limit, seed, jobs)
     run = run_plan(plan, output, command_line(), force=force, progress=lambda total: progress(total, "images"))
     click.echo(summary(run))
     click.echo(f"written to {output}")

@@ -46,9 +46,7 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 @click.option(
     "--effort",
     type=click.IntRange(0, MAX_EFFORT),
-    default=0,
-    show_default=True,
-    help="How long to look for better latents of a lossy photograph.",
+    help="How long to look for better latents of a lossy photograph.  [default: 2]",
 )
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
 @click.option("--no-verify", is_flag=True, help="Do not decode the result to check it.")
@@ -68,7 +66,7 @@ def encode(
     bpp: float | None,
     size: int | None,
     psnr: float | None,
-    effort: int,
+    effort: int | None,
     strip: bool,
     no_verify: bool,
     jobs: int,
@@ -96,17 +94,17 @@ def encode(
 
     try:
         target = Target(bpp, size, psnr)
-        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
+        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
     except InputError as error:
         raise click.UsageError(str(error)) from error
-    options = Options(settings, target, model, strip, not no_verify, force)
+    options = Options(settings, target, model, strip, not no_verify, force, usual_effort=effort is None)
     planned = plan(inputs, output, IMAGE_SUFFIXES, SUFFIX)
     if as_json and planned[0].target == STDIO:
         raise click.UsageError("--json and the coded file cannot both go to standard output")
     _check_settings(options, quiet=quiet)
 
     reports, failures = [], 0
-    with progress(len(planned), "encoding", quiet=quiet, parts=bool(effort)) as advance:
+    with progress(len(planned), "encoding", quiet=quiet, parts=effort != 0) as advance:
         if jobs == 1:
             options = replace(options, report=advance.part)
         for outcome in _outcomes(planned, options, jobs):

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from selfcodec.cli.files import STDIO, Job, check_target, read_input, shown, write_output
@@ -30,6 +30,7 @@ class Options:
         strip: leave metadata out.
         verify: decode and compare.
         force: replace existing files.
+        usual_effort: take the effort that is usual for a picture's size.
         report: is told the share of one file's refining that is done; None where nobody wants to know.
     """
 
@@ -39,6 +40,7 @@ class Options:
     strip: bool
     verify: bool
     force: bool
+    usual_effort: bool = False
     report: Callable[[float], None] | None = None
 
 
@@ -54,6 +56,7 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     """Encodes and writes one file; returns its report. Raises SelfcodecError or OSError."""
     from selfcodec.images import load_picture
     from selfcodec.rate_control import encode_to_target
+    from selfcodec.settings import usual_effort
     from selfcodec.zoo import find_model
 
     check_target(job, force=options.force)
@@ -61,9 +64,10 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     source = read_input(STDIO) if job.source == STDIO else job.source
     picture = load_picture(source, strip=options.strip)
     model = find_model(options.model, options.settings.mode, picture.size)
-    reached = encode_to_target(
-        picture, options.settings, options.target, model, verify=options.verify, report=options.report
-    )
+    wanted = options.settings
+    if options.usual_effort:
+        wanted = replace(wanted, effort=usual_effort(picture.size))
+    reached = encode_to_target(picture, wanted, options.target, model, verify=options.verify, report=options.report)
     encoded, settings = reached.encoded, reached.settings
     write_output(job, encoded.data)
     stored, size = encoded.mode is Mode.STORED, len(encoded.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from selfcodec.errors import InputError
 from selfcodec.images import from_image, load_picture
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
+from selfcodec.settings import usual_effort
 from selfcodec.zoo import find_model
 
 
@@ -28,7 +30,7 @@ def encode(
     bpp: float | None = None,
     bytes: int | None = None,
     psnr: float | None = None,
-    effort: int = 0,
+    effort: int | None = None,
     strip: bool = False,
     verify: bool = True,
 ) -> bytes:
@@ -51,7 +53,8 @@ def encode(
         bpp: the highest quality at which the whole file takes at most so many bits per pixel.
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
-        effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever.
+        effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
+            2, which takes less than half a second for 768 x 512; for more than 16 megapixels 0.
         strip: leave ICC profile, EXIF and XMP out.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
             with what the encoder expects.
@@ -62,7 +65,7 @@ def encode(
         SelfcodecError: verification failed.
     """
     target = Target(bpp, bytes, psnr)
-    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
+    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
             raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
@@ -72,6 +75,8 @@ def encode(
     else:
         picture = load_picture(Path(image), strip=strip)
     chosen = find_model(model, settings.mode, picture.size)
+    if effort is None:
+        settings = replace(settings, effort=usual_effort(picture.size))
     reached = encode_to_target(picture, settings, target, chosen, verify=verify)
     return reached.encoded.data
 

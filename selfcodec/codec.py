@@ -118,7 +118,7 @@ def _encode_tiles(
             inferred[boxes[0].index] = truth
     if inferred is not None:  # coding may overwrite it
         truth = {name: values.copy() for name, values in truth.items()}
-    sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.rounding), [box.index for box in boxes])
+    sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.thrift), [box.index for box in boxes])
     if expected is None:  # nothing after the last variable sent is needed
         order = list(sources)
         sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}

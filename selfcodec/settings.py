@@ -14,6 +14,8 @@ from selfcodec.modes import (
     MAX_SEED,
     MAX_TRANSFORMS,
     MIN_QUALITY,
+    USUAL_EFFORT,
+    USUAL_PIXELS,
     Mode,
     default_level,
     sent_variables,
@@ -34,6 +36,11 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
         limits = f"of at least {low}" if high is None else f"from {low} to {high}"
         raise InputError(f"{name} is a whole number {limits}, not {value!r}")
     return number
+
+
+def usual_effort(size: tuple[int, int]) -> int:
+    """The effort for a picture of a width and height where none is asked for."""
+    return USUAL_EFFORT if size[0] * size[1] <= USUAL_PIXELS else 0
 
 
 @dataclass(frozen=True)

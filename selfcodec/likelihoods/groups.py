@@ -81,15 +81,15 @@ class Groups(Likelihood):
         return tuple(f"p_{step.name}_{i}" for i in range(len(settings["groups"])))
 
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
-        self.widths = _table(settings, "widths", step.target.channels, 1, 2 * MOST)
-        self.log_scales = _table(settings, "log_scales", step.target.channels, -(1 << 20), 1 << 20)
+        self._widths = _table(settings, "widths", step.target.channels, 1, 2 * MOST)
+        self._log_scales = _table(settings, "log_scales", step.target.channels, -(1 << 20), 1 << 20)
         edges = np.cumsum([0, *settings["groups"]]).tolist()
         if edges[-1] != step.target.channels or np.diff(edges).min(initial=1) < 1:
             raise ModelError(f"groups of {settings['groups']!r:.40} channels are not {step.target.channels} in all")
-        self.slices = [slice(*pair) for pair in pairwise(edges)]
+        self._slices = [slice(*pair) for pair in pairwise(edges)]
         names = self.networks(step, settings)
-        self.nets = [
-            giving(nets[name], 2 * (own.stop - own.start)) for name, own in zip(names, self.slices, strict=True)
+        self._nets = [
+            giving(nets[name], 2 * (own.stop - own.start)) for name, own in zip(names, self._slices, strict=True)
         ]
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int32:
@@ -115,6 +115,9 @@ class Groups(Likelihood):
 
         return self._run(at, taken, np.zeros(at.shape, dtype=np.int32))
 
+    def grid(self, quality: int) -> Int64:
+        return self._widths[quality - 1]
+
     @staticmethod
     def _values(numbers: Int64, widths: Int64) -> Int64:
         """Values (B, c, n) of grid indices (B, c n)."""
@@ -123,9 +126,9 @@ class Groups(Likelihood):
 
     def _run(self, at: Condition, take: Take, z: Int32) -> Int32:
         """All values, (B, C, h, w), in 2**-12, put into `z`; what is there before is seen by `take` alone."""
-        widths = self.widths[at.quality - 1][None, :, None]
-        offsets = self.log_scales[at.quality - 1][None, :, None]
-        for i, own in enumerate(self.slices):
+        widths = self._widths[at.quality - 1][None, :, None]
+        offsets = self._log_scales[at.quality - 1][None, :, None]
+        for i, own in enumerate(self._slices):
             for odd in (False, True):
                 for where, params in self._parameters(at, z, i, odd):
                     means, raw = np.split(params, 2, axis=1)
@@ -138,7 +141,7 @@ class Groups(Likelihood):
     ) -> Iterator[tuple[tuple[Int64, Int64], Int64]]:
         """Band by band rows and columns of a half's positions, (n,), and the network's outputs there, (B, 2 c, n)."""
         _, _, h, w = at.shape
-        own, net = self.slices[group], self.nets[group]
+        own, net = self._slices[group], self._nets[group]
         shown = z if odd else np.broadcast_to(np.int32(0), z.shape)
         flag = np.broadcast_to(np.int32((1 << LATENT_FRACTION) * odd), (at.count, 1, *at.extent))
         before = [Field(z[:, : own.start], at.extent, latent_input)] if group else []

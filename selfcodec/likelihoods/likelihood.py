@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from selfcodec.arrays import Integers
+from selfcodec.arrays import Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import ModelError
 from selfcodec.networks.fields import Field
@@ -104,6 +104,10 @@ class Likelihood(ABC):
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
         """Reads several batches' values, each (B, C, h, w); `coder` has all their images, in order."""
         return [self._decode(at, part) for at, part in zip(ats, coder.split([at.count for at in ats]), strict=True)]
+
+    def grid(self, quality: int) -> Int64 | None:
+        """Widths, (C,), in 2**-12, of a grid from which encoders may choose, at a quality; None where there is none."""
+        return None
 
     @abstractmethod
     def _decode(self, at: Condition, coder: Decoder) -> Integers:

@@ -128,7 +128,7 @@ def test_a_model_is_known_by_its_name_wherever_it_lies(folder: Path, tiny_model_
 
 
 def plan_of(*models: str) -> bench.Plan:
-    return bench.Plan("here", models, (), (50,), "none", None, None, 1)
+    return bench.Plan("here", models, (), (50,), (0,), "none", None, None, 1)
 
 
 @pytest.mark.parametrize(

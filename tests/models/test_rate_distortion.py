@@ -96,8 +96,8 @@ def test_an_objective_goes_with_its_kind_of_network(lossy: Recipe, tiny_recipe: 
         changed(lossy, train={"objective": {"kind": "likelihood", **likelihood}})
     with pytest.raises(InputError, match="lambda_low must be below lambda_high"):
         changed(lossy, train={"objective": {"lambda_low": 1.0}})
-    with pytest.raises(InputError, match="both between"):
-        changed(lossy, train={"objective": {"last_lambda": 0.2}})
+    with pytest.raises(InputError, match="first_lambda must be below last_lambda"):
+        changed(lossy, train={"objective": {"first_lambda": 1.0}})
     with pytest.raises(InputError, match="larger_share needs"):
         changed(lossy, train={"images": {"kind": "crops", "larger_share": 0.5}})
 
