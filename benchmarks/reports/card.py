@@ -33,6 +33,11 @@ DATA = {
         "photographs of CLIC 2025, <https://clic2025.compression.cc>, and of the GB82 set",
         "Unsplash License, and CC0",
     ),
+    "photos512": (
+        "photographs of CID22, the Cloudinary Image Dataset, <https://cloudinary.com/labs/cid22>; of CLIC 2025,"
+        " <https://clic2025.compression.cc>, at two thirds of their size; and of BSDS500 (Arbelaez et al. 2011)",
+        "CC BY-SA 4.0; Unsplash License; and for non-commercial research and education only",
+    ),
 }
 """Of every training set this tells what it is, and on what terms its images may be used."""
 LADDER_FIGURES = ("bytes", "bits_per_dim", "ratio", "psnr")
