@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from selfcodec.benchmarks.reports.lossy_card import bench_figures, lossy_commands, lossy_limitations, lossy_sections
 from selfcodec.benchmarks.reports.rates import rate_rows
 from selfcodec.benchmarks.reports.tables import markdown_table
+from selfcodec.benchmarks.results import Run
 from selfcodec.errors import InputError
 from selfcodec.models.config import ModelConfig, PhasesConfig, ReconstructionConfig, ResidualConfig, TransformConfig
 from selfcodec.models.recipe import parse_recipe_dict
@@ -33,6 +35,11 @@ DATA = {
         "photographs of CLIC 2025, <https://clic2025.compression.cc>, and of the GB82 set",
         "Unsplash License, and CC0",
     ),
+    "photos512": (
+        "photographs of CID22, the Cloudinary Image Dataset, <https://cloudinary.com/labs/cid22>; of CLIC 2025,"
+        " <https://clic2025.compression.cc>, at two thirds of their size; and of BSDS500 (Arbelaez et al. 2011)",
+        "CC BY-SA 4.0; Unsplash License; and for non-commercial research and education only",
+    ),
 }
 """Of every training set this tells what it is, and on what terms its images may be used."""
 LADDER_FIGURES = ("bytes", "bits_per_dim", "ratio", "psnr")
@@ -43,13 +50,36 @@ REQUIRED = {
 }
 
 
+def _of_another_model(manifest: Json, where: Path) -> InputError:
+    return InputError(f"{where}: measured on another model than {manifest['name']!r}; measure again")
+
+
 def add_measured(manifest: Json, name: str, report: Json, where: Path) -> None:
     """Put a report under `measured`; raise InputError where it is of another kind or of another model."""
     if missing := [key for key in REQUIRED[name] if key not in report]:
         raise InputError(f"{where}: not a report of benchmarks {name}: {missing[0]!r} is missing")
     if report["model"].get("sha256") != manifest["sha256"]:
-        raise InputError(f"{where}: measured on another model than {manifest['name']!r}; measure again")
+        raise _of_another_model(manifest, where)
     manifest.setdefault("measured", {})[name] = report
+
+
+def add_bench(manifest: Json, runs: Mapping[Path, Run]) -> None:
+    """Put the figures of runs of `selfcodec bench`, given by path, under `measured`.
+
+    Raises:
+        InputError: a run is of another model, or has no lossy mode of this one, or two are of one data set.
+    """
+    bench: list[Json] = []
+    for where, run in runs.items():
+        if manifest["sha256"] not in run.provenance["models"].values():
+            raise _of_another_model(manifest, where)
+        figures = bench_figures(run, manifest["sha256"])
+        if not figures["coders"]:
+            raise InputError(f"{where}: no lossy mode of {manifest['name']!r} was measured")
+        if any(figures["dataset"] == other["dataset"] for other in bench):
+            raise InputError(f"{where}: two runs are of one data set")
+        bench.append(figures)
+    manifest.setdefault("measured", {})["bench"] = bench
 
 
 def _likelihoods(m: ModelConfig) -> str:
@@ -180,6 +210,12 @@ def _commands(manifest: Json) -> Iterator[str]:
 def card(manifest: Json) -> str:
     """Return the card's text in Markdown; every number in it stands in the manifest or follows from numbers there."""
     measured = manifest["measured"]
-    parts = [*_about(manifest), *_training(manifest), *_rates(measured["rates"]), *_ladder(measured["ladder"])]
-    parts += [*_limitations(manifest), *_commands(manifest)]
+    parts = [*_about(manifest), *_training(manifest)]
+    if "bench" in measured:
+        parts += lossy_sections(measured["bench"])
+        parts += lossy_limitations(measured["bench"], manifest["recipe"]["train"]["dataset"])
+        parts += lossy_commands(measured)
+    else:
+        parts += [*_rates(measured["rates"]), *_ladder(measured["ladder"])]
+        parts += [*_limitations(manifest), *_commands(manifest)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
