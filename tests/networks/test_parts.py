@@ -1,4 +1,4 @@
-"""Networks' outputs part by part: each position once, with the whole's bits, of fields as of tensors, and of some rows."""
+"""Networks' outputs part by part: each position once, with the whole's bits; of fields, and of some rows."""
 
 from __future__ import annotations
 
