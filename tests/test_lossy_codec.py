@@ -26,7 +26,6 @@ from selfcodec.zoo import Model
 MODES = (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR)
 SIZES = [(1, 1), (2, 1), (16, 16), (31, 33), (70, 50), (20, 560)]
 """(width, height): the last one has bands of rows."""
-WIDE = 540
 RUNTIMES = (
     Runtime(batch=1, window=512),
     Runtime(batch=64, channels_last=False, window=16),
@@ -217,11 +216,10 @@ def test_a_file_that_claims_to_send_x_is_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kind", ["RGB", "L"])
-@pytest.mark.parametrize("size", [(130, 77), (40, 560)])
-def test_no_setting_of_execution_changes_a_byte_or_a_pixel(mode: Mode, kind: str, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(130, 77), (30, 540)])
+def test_no_setting_of_execution_changes_a_byte_or_a_pixel(mode: Mode, size: tuple[int, int]) -> None:
     """There are no seams: in windows of one position of u and in whole images networks give the same."""
-    model, source = tiny_lossy.model(), image(kind, *size)
+    model, source = tiny_lossy.model(), image("L" if mode is Mode.CG else "RGB", *size)
     encoded = encode(source, mode, quality=60, runtime=RUNTIMES[0])
     decoded = decode_file(encoded.data, model=model, runtime=RUNTIMES[0]).tobytes()
     threads = torch.get_num_threads()
