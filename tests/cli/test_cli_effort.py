@@ -13,6 +13,7 @@ from PIL import Image
 
 from selfcodec.cli import output
 from selfcodec.cli.output import Bar, progress
+from selfcodec.modes import USUAL_EFFORT
 
 pytest_plugins = ("command_line", "model_fixtures")
 
@@ -36,11 +37,11 @@ def with_effort(path: Path, *arguments: object) -> bytes:
 
 
 def test_effort_changes_the_file_and_not_how_it_is_decoded(lossy: Path) -> None:
-    plain, better = with_effort(lossy), with_effort(lossy, "--effort", 1)
+    plain, better = (with_effort(lossy, "--effort", effort) for effort in (0, 4))
     assert plain != better
-    assert with_effort(lossy, "--effort", 0) == plain
+    assert with_effort(lossy) == with_effort(lossy, "--effort", USUAL_EFFORT)
     run("decode", lossy.with_suffix(".sv"), "-o", lossy.with_name("b.png"))
-    assert with_effort(lossy, "--effort", 1, "-j", 2) == better
+    assert with_effort(lossy, "--effort", 4, "-j", 2) == better
 
 
 @pytest.mark.parametrize("effort", [10, -1, 1.5, "much"])

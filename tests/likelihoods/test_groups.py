@@ -122,7 +122,7 @@ def test_numbers_of_every_kind_occur() -> None:
     for quality in (1, 50):
         at = batch((96, 128), quality)
         truth = encoded(at, images((96, 128)))[0]["z1"]
-        likelihood()._run(at.condition(step(), quality), take)
+        likelihood()._run(at.condition(step(), quality), take, np.zeros_like(truth))
     assert min(seen.values()) > 5, seen
 
 
@@ -232,11 +232,11 @@ def parameters(at: Batch, z: Integers) -> Parameters:
 
     def take(means: Int64, log_scales: Int64, widths: Int64, where: tuple[slice, Int64, Int64]) -> Int64:
         own, rows, columns = where
-        key = likelihood().slices.index(own), bool((rows[0] + columns[0]) % 2)
+        key = likelihood()._slices.index(own), bool((rows[0] + columns[0]) % 2)
         found[key] = means, log_scales
         return z[:, own][:, :, rows, columns].astype(np.int64)
 
-    likelihood()._run(at.condition(step(), at.quality), take)
+    likelihood()._run(at.condition(step(), at.quality), take, np.zeros(z.shape, np.int32))
     return found
 
 
@@ -247,7 +247,7 @@ def test_what_a_half_sees_comes_before_it(group: int, odd: bool) -> None:
     at = batch((64, 96), 50)
     z = encoded(at, images((64, 96)))[0]["z1"]
     rows, columns = np.mgrid[: z.shape[2], : z.shape[3]]
-    own = likelihood().slices[group]
+    own = likelihood()._slices[group]
     changed = z.copy()
     changed[:, own] += 9000 * ((rows + columns) % 2 == odd).astype(z.dtype)
     before, after = parameters(at, z), parameters(at, changed)
@@ -276,7 +276,7 @@ def test_what_is_not_sent_is_what_is_expected() -> None:
     rows, columns = np.mgrid[:3, :4]
     for (group, odd), (means, _) in expected.items():
         half = (rows + columns) % 2 == odd
-        assert (at.values["z1"][:, likelihood().slices[group]][:, :, half] == 4 * means).all()
+        assert (at.values["z1"][:, likelihood()._slices[group]][:, :, half] == 4 * means).all()
 
 
 # What encoders choose.
