@@ -86,6 +86,11 @@ class _Plan:
         grey = header.image_mode in _GREY_MODES
         return _Plan(model, sent, quality, grey, header.seed, runtime, work or USUAL)
 
+    @property
+    def refines(self) -> bool:
+        """Whether latents are refined before they are coded."""
+        return bool(self.work.effort) and "z1" in self.sent and can_refine(self.model)
+
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
         size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
@@ -112,7 +117,7 @@ def _encode_tiles(
     if truth is None:
         images = np.stack([box.of(planes) for box in boxes]) if len(boxes) > 1 else boxes[0].of(planes)[None]
         truth = batch.infer(images, plan.sent)
-        if plan.work.effort and "z1" in plan.sent and can_refine(plan.model):
+        if plan.refines:
             truth["z1"] = refined(batch, images, truth, plan.sent, plan.work)
         if inferred is not None:
             inferred[boxes[0].index] = truth
@@ -196,7 +201,7 @@ def encode_picture(
     boxes = tile_boxes(width, height, model.spec.tile)
     streams: list[list[Words]] = [[] for _ in boxes]
     bits: dict[str, float] = dict.fromkeys(sent, 0.0)
-    for batch in by_size(boxes, runtime.batch):
+    for batch in by_size(boxes, 1 if plan.refines else runtime.batch):  # images are refined one by one
         coded, batch_bits = _encode_tiles(plan, batch, planes, expected, inferred)
         for box, stream in zip(batch, coded, strict=True):
             streams[box.index] = stream

@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 from selfcodec import fixed_point, spec
-from selfcodec.coding import coder, mixture, tables
+from selfcodec.coding import coder, grid, mixture, tables
 from selfcodec.coding.tables import load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
-from selfcodec.likelihoods import latent, layout, phases, reconstruction
+from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.context import neighbours
 from selfcodec.likelihoods.families import FAMILIES
-from selfcodec.modes import DEFAULT_QUALITY, MAX_SEED
+from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MAX_SEED, MIN_QUALITY
 from selfcodec.networks import flow
 from selfcodec.schedule import Shape, build_schedule
 
@@ -59,6 +60,8 @@ COUPLING_HALF = len(load_tables().coupling) // 2
 REACH, (LOW, HIGH) = layout.CONTEXT_REACH, layout.ACTIVITY_RANGE
 FOLD, CELL = layout.CONTEXT_FOLD, len(layout.phase_offsets(4))
 REFILL = f"{coder._RandomSource.REFILL:,}"
+MEAN_STEPS = 1 << grid.MEAN_BITS
+COARSEST = tables.GRID_HIGHEST + grid.MOST_SHIFT * tables.GRID_STEPS
 SCALES = same(len(load_tables().pixel_inverse_scale), len(load_tables().latent_inverse_scale)) - 1
 
 
@@ -78,15 +81,18 @@ PHRASES = (
     f"| latent u, v, z and width of a grid | 2{up(-LATENT_FRACTION)} |",
     f"| pixel mean and edge | 2{up(-layout.PIXEL_BITS)} grey levels |",
     f"| latent mean and edge | 2{up(-latent.LATENT_BITS)} |",
+    f"| mean of a group's number | 2{up(-grid.MEAN_BITS)} widths of its grid |",
     f"| inverse scale, mixture weight, exp(s), scale of widths | 2{SIXTEENTHS} |",
     f"| CDF | 2{up(-tables.CDF_BITS)} |",
     # Networks.
     f"Σ|w| · (largest |input|) + |b| < 2{up(log2(fixed_point.EXACT_LIMIT))}.",
     f"(leaky ReLU: max(x, x/{round(1 / fixed_point.LEAKY_SLOPE)}))",
+    f"`planes`, the quality {MIN_QUALITY} to {MAX_QUALITY} as networks see it, in 2{INPUT};",
+    f"which is {DEFAULT_QUALITY} where the quality tunes nothing.",
     # Families.
     f"A model's specification, version {spec.SPEC_VERSION}, names",
     f"rhu(a / 2{up(PARAM_FRACTION - INPUT_FRACTION)}) clamped to ±{ACTIVATION_MAX}.",
-    f"it as version {spec.SPEC_VERSION}.",
+    f"reads both as version {spec.SPEC_VERSION}.",
     f"the phases before, value − {NEUTRAL}, and the flag.",
     # A number's distribution.
     f"F(0) = 0, F({LAST + 1}) = 2{CDF} · Σ_m w_m C is",
@@ -138,8 +144,9 @@ PHRASES = (
     f"the largest has {joint.MIXTURE_BITS + 1} binary digits, and are at least 1.",
     f"below 2{up(joint.FREQUENCY_BITS)}, then min(d, 2{up(joint.FREQUENCY_BITS)} −"
     f" {(1 << joint.FREQUENCY_BITS) - joint._FREQUENCY_MOST}) + 1.",
-    # Pixels that are never sent, and latents.
-    f"base + rhu(output / 2{up(reconstruction._DROP)}), clamped to 0..{LAST}",
+    # Pixels that are a network's, and latents.
+    f"{NEUTRAL} + rhu(output / 2{up(reconstruction._DROP)}), clamped to 0..{LAST};",
+    f"μ = {GREY} · {NEUTRAL} + output,",
     f"Δ = max(1, rhu(width · `quality`[q] / 2{up(tables.QUALITY_BITS)})), or of the width itself where"
     f" that is at least {latent.IDLE_WIDTH}.",
     f"μ̄ in 2{up(-latent.LATENT_BITS)}, rounded down, and D = {1 << (latent.LATENT_BITS - LATENT_FRACTION)}Δ,",
@@ -147,7 +154,28 @@ PHRASES = (
     f"edge(b) = (c + b − {latent.CENTRE}) D − ⌊D/2⌋.",
     f"⌊(raw + {scale_offset(tables.LATENT_LOG_SCALES)} + {UNIT // 2}) / {UNIT}⌋ clamped to 0..{SCALES},"
     " into `latent_inverse_scale`.",
-    f"It is {DEFAULT_QUALITY} for all others",
+    f"in bands of {groups.BAND} rows,",
+    f"a flag of {1 << INPUT_FRACTION} at every even position,",
+    f"Latents are rhu(a / 2{up(LATENT_FRACTION - INPUT_FRACTION)}), clamped to ±{ACTIVATION_MAX}, and 0 beyond",
+    f"m = ⌊(2{up(LATENT_FRACTION - PARAM_FRACTION + grid.MEAN_BITS + 1)} · mean + Δ) / 2Δ⌋"
+    f" is the mean in 2{up(-grid.MEAN_BITS)} widths",
+    f"ℓ = {groups.LOG_SCALE_UNIT} raw + `log_scales` the logarithm of the deviation in widths, in"
+    f" 2{up(-PARAM_FRACTION)}.",
+    f"s = clamp(({grid._OCTAVES} ℓ + 2{up(2 * PARAM_FRACTION - 1)}) >> {2 * PARAM_FRACTION},"
+    f" −{-tables.GRID_LOWEST}, {COARSEST})",
+    f"k = max(0, ⌈(s − {tables.GRID_HIGHEST}) / {tables.GRID_STEPS}⌉), at most {grid.MOST_SHIFT},",
+    f"c = (m + {grid._HALF}) >> {grid.MEAN_BITS}, and the place p = (m − {MEAN_STEPS} c + {grid._HALF}) >> k.",
+    f"clamped to ±{groups.MOST},",
+    f"t = s − {tables.GRID_STEPS} k from −{-tables.GRID_LOWEST} to {tables.GRID_HIGHEST} and place p,",
+    f"T_0 = 0, T_{SYMBOLS} = 2{CDF},",
+    f"({MEAN_STEPS} (i − {grid._CENTRE}) − {grid._HALF} − (p − {grid._HALF})) ·"
+    f" `grid_inverse_scale`[t + {-tables.GRID_LOWEST}],",
+    f"shifted right by {tables.INVERSE_BITS + grid.MEAN_BITS - tables.CDF_STEP_BITS - grid._INTERPOLATION} to"
+    f" 2{up(-tables.CDF_STEP_BITS - grid._INTERPOLATION)}.",
+    f"that of symbol {grid._CENTRE}, each without its 1, sum to less than 2{up(tables.CDF_BITS - grid.CERTAIN_BITS)},",
+    f"clamp((d >> k) + {grid._CENTRE}, 0, {SYMBOLS - 1}),",
+    f"for each symbol that is 0 or {SYMBOLS - 1}, how far (d >> k) + {grid._CENTRE} lies beyond,",
+    f"q is {DEFAULT_QUALITY} for all others",
     f"s and t from rhu(a / 2{up(LATENT_FRACTION - INPUT_FRACTION)});",
     f"`coupling[clamp((s + {1 << COUPLING_DROP >> 1}) >> {COUPLING_DROP}, ±{COUPLING_HALF}) + {COUPLING_HALF}]`;",
     f"rhu(b · exp(s) / 2{up(tables.COUPLING_BITS)}) + {1 << (LATENT_FRACTION - PARAM_FRACTION)} t,",
@@ -161,7 +189,8 @@ PHRASES = (
 
 
 NOTATION = (
-    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 1 1 0 1 1 0 1 0 0 0 64 0 0 0 1 0 1 0 64 4 64 0 256"  # of names, indices, types
+    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 0 2 1 1 0 1 1 1 0 1 1 0 1 0 0 0 64 0 0 0 1 2 3 6 0 0 0 1 1 0 1 2 1 1 0 64 4 64"
+    " 0 256"  # of names, indices, types
 )
 """All other numbers on the page, in order: one that is added there belongs into a phrase, or here."""
 
@@ -195,6 +224,7 @@ def test_the_page_has_all_families_and_their_networks() -> None:
     steps = {step.name: step for step in build_schedule(Shape(1, 2, 3, 8, 2, 8, 2))}
     rows = dict(re.findall(r"\| `(\w+)` \|[^|]*\| ([^|]*) \|", PAGE.split("networks, of u, z1 or x |")[1]))
     assert list(rows) == list(FAMILIES)
-    settings, of = {"couplings": 2, "phases": 2}, {"prior": "u", "latent": "z1"}
+    settings: dict[str, Any] = {"couplings": 2, "phases": 2, "groups": [3, 5]}
+    of = {"prior": "u", "latent": "z1", "groups": "z1"}
     for kind, family in FAMILIES.items():
         assert re.findall(r"`(\w+)`", rows[kind]) == list(family.networks(steps[of.get(kind, "x")], settings))

@@ -113,9 +113,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     """Counts what `encode_to_target` has done by the codec."""
     done = Work()
 
-    def encode(picture: Picture, settings: Settings, *arguments: Any, verify: bool, expect: bool = False) -> Encoded:
+    def encode(picture: Picture, settings: Settings, *arguments: Any, verify: bool, **options: Any) -> Encoded:
         done.encoded.append((settings.quality, verify))
-        return encode_picture(picture, settings, *arguments, verify=verify, expect=expect)
+        return encode_picture(picture, settings, *arguments, verify=verify, **options)
 
     def verify(encoded: Encoded, *arguments: Any) -> None:
         done.verified.append(encoded.data)

@@ -83,9 +83,10 @@ class Groups(Likelihood):
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self._widths = _table(settings, "widths", step.target.channels, 1, 2 * MOST)
         self._log_scales = _table(settings, "log_scales", step.target.channels, -(1 << 20), 1 << 20)
-        edges = np.cumsum([0, *settings["groups"]]).tolist()
-        if edges[-1] != step.target.channels or np.diff(edges).min(initial=1) < 1:
-            raise ModelError(f"groups of {settings['groups']!r:.40} channels are not {step.target.channels} in all")
+        sizes = settings["groups"]
+        if not all(type(n) is int and n > 0 for n in sizes) or sum(sizes) != step.target.channels:
+            raise ModelError(f"groups of {sizes!r:.40} channels are not {step.target.channels} in all")
+        edges = np.cumsum([0, *sizes]).tolist()
         self._slices = [slice(*pair) for pair in pairwise(edges)]
         names = self.networks(step, settings)
         self._nets = [

@@ -19,6 +19,8 @@ from selfcodec.schedule import Step
 
 _DROP = PARAM_FRACTION - (MEAN_UNIT.bit_length() - 1)
 """An output in grey levels has so many fraction bits, which are those of pixels' means."""
+MOST_LOG_SCALE = 1 << 20
+"""A log-scale has at most this magnitude in 2**-10."""
 
 
 class Reconstruction(Likelihood):
@@ -39,9 +41,12 @@ class Reconstruction(Likelihood):
         (net,) = (nets[name] for name in self.networks(step, settings))
         self._net = giving(net, step.target.channels)
         self._name = step.name
-        self._log_scales = np.array(settings["log_scales"], dtype=np.int64)
-        if len(self._log_scales) not in (0, step.target.channels):
-            raise ModelError(f"{len(self._log_scales)} log-scales of {step.target.channels} channels")
+        scales = tuple(settings["log_scales"])
+        if len(scales) not in (0, step.target.channels):
+            raise ModelError(f"{len(scales)} log-scales of {step.target.channels} channels")
+        if not all(type(scale) is int and abs(scale) <= MOST_LOG_SCALE for scale in scales):
+            raise ModelError(f"log-scales are not whole numbers of at most {MOST_LOG_SCALE}")
+        self._log_scales = np.array(scales, dtype=np.int64)
         self.codable = bool(len(self._log_scales))
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int64:
@@ -70,7 +75,8 @@ class Reconstruction(Likelihood):
         for (top, bottom), (left, right), part in self._net.parts(
             *at.inputs, *at.plane_of(self._net), runtime=at.runtime
         ):
-            params = part[:, :, : h - top, : w - left].cpu().numpy().astype(np.int64)
+            inner = part[:, :, : max(0, h - top), : max(0, w - left)]  # of a window in the padding nothing
+            params = inner.cpu().numpy().astype(np.int64)
             values = np.clip(NEUTRAL + ((params + (1 << (_DROP - 1))) >> _DROP), 0, 255)
             if at.grey:
                 channels = at.shape[1]

@@ -1,0 +1,104 @@
+"""The option --effort, and progress within a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny_lossy
+import variants
+from command_line import encode, run
+from PIL import Image
+
+from selfcodec.cli import output
+from selfcodec.cli.output import Bar, progress
+from selfcodec.modes import USUAL_EFFORT
+
+pytest_plugins = ("command_line", "model_fixtures")
+
+
+@pytest.fixture
+def lossy(tmp_path: Path) -> Iterator[Path]:
+    """A small photograph, beside an installed model of lossy ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path / "models"
+        variants.install(folder, tiny_lossy.NAME, tiny_lossy.weights())
+        patch.setenv("SELFCODEC_MODELS", str(folder))
+        path = tmp_path / "a.png"
+        Image.fromarray(tiny_lossy.photo(96, 112)).save(path)
+        yield path
+
+
+def with_effort(path: Path, *arguments: object) -> bytes:
+    result = run("encode", "--model", tiny_lossy.NAME, "-m", "rs2", path, "--force", *arguments)
+    assert not result.stderr
+    return path.with_suffix(".sv").read_bytes()
+
+
+def test_effort_changes_the_file_and_not_how_it_is_decoded(lossy: Path) -> None:
+    plain, better = (with_effort(lossy, "--effort", effort) for effort in (0, 4))
+    assert plain != better
+    assert with_effort(lossy) == with_effort(lossy, "--effort", USUAL_EFFORT)
+    run("decode", lossy.with_suffix(".sv"), "-o", lossy.with_name("b.png"))
+    assert with_effort(lossy, "--effort", 4, "-j", 2) == better
+
+
+@pytest.mark.parametrize("effort", [10, -1, 1.5, "much"])
+def test_efforts_out_of_range_are_usage_errors(png: Path, effort: object) -> None:
+    result = encode(png, "-m", "rs2", "--effort", effort, code=2)
+    assert "--effort" in result.stderr
+    assert not png.with_suffix(".sv").exists()
+
+
+def test_an_effort_that_changes_nothing_is_told(png: Path) -> None:
+    result = encode(png, "-m", "rs1", "--effort", 3)
+    assert "warning: the effort changes nothing with tiny" in result.stderr
+    data = png.with_suffix(".sv").read_bytes()
+    assert not encode(png, "-m", "rs1", "--force").stderr
+    assert png.with_suffix(".sv").read_bytes() == data
+    assert not encode(png, "-m", "rs1", "--effort", 3, "--quiet", "--force").stderr
+
+
+# Progress.
+
+
+def test_a_bar_counts_files_and_parts_of_the_next_one() -> None:
+    seen: list[float] = []
+    bar = Bar(seen.append)
+    bar.part(0.25)
+    bar.part(1.0)
+    bar()
+    bar.part(0.5)
+    bar()
+    assert seen == [0.25, 1.0, 1, 1.5, 2]
+
+
+@pytest.mark.parametrize(
+    ("total", "options", "shown"),
+    [
+        (1, {}, False),
+        (1, {"parts": True}, True),
+        (2, {}, True),
+        (2, {"parts": True, "quiet": True}, False),
+    ],
+)
+def test_bars_are_shown_where_there_is_something_to_tell(
+    total: int, options: dict[str, bool], shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rich.progress
+
+    totals: list[float | None] = []
+    add_task = rich.progress.Progress.add_task
+
+    def counted(self: rich.progress.Progress, label: str, total: float | None) -> rich.progress.TaskID:
+        totals.append(total)
+        return add_task(self, label, total=total)
+
+    monkeypatch.setattr(rich.progress.Progress, "add_task", counted)
+    for terminal in (False, True):
+        monkeypatch.setattr(output.sys.stderr, "isatty", lambda on=terminal: on)
+        with progress(total, "encoding", **options) as advance:
+            advance.part(0.5)
+            advance()
+    assert totals == ([total] if shown else [])
