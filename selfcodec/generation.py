@@ -51,7 +51,7 @@ def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> Va
     names = [step.name for step in model.steps]
     batches = _parts(len(images), (images.shape[1], images.shape[2]), model, runtime)
     found = [batch.infer(images[part], names) for part, batch in batches]
-    return {name: np.concatenate([values[name] for values in found]) for name in names}
+    return {name: np.concatenate([values[name] for values in found]).astype(np.int64) for name in names}
 
 
 def render(
