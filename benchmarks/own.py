@@ -84,12 +84,9 @@ def own_settings(model: Model, mode: Mode, qualities: tuple[int, ...], effort: i
     levels = range(1, model.levels + 1) if has_level(mode) else (None,)
     points = [(level, quality) for level in levels for quality in qualities]
     named = model.levels > 1 and has_level(mode)
+    more = {"effort": effort} if effort else {}
     return {
-        f"level={level} q={quality}" if named else f"q={quality}": {
-            "level": level,
-            "quality": quality,
-            "effort": effort,
-        }
+        f"level={level} q={quality}" if named else f"q={quality}": {"level": level, "quality": quality, **more}
         for level, quality in points
     }
 

@@ -195,7 +195,8 @@ def encode_picture(
         seed=None if lossless else settings.seed,
     )
     plan = _Plan.of(header, model, sent, runtime, work or Work(settings.effort))
-    planes = picture.planes if lossless else picture.shown
+    # What full transparency hides must stay where a lossless file cut short is to be this one.
+    planes = picture.planes if Mode.LOSSLESS in model.modes else picture.shown
     planes = np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
     expected = np.empty_like(planes) if (verify or expect) and not lossless else None
     boxes = tile_boxes(width, height, model.spec.tile)

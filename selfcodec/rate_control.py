@@ -119,11 +119,15 @@ def choose_settings(
 def psnr(picture: Picture, encoded: Encoded) -> float:
     """Peak signal-to-noise ratio in dB of a file's colours against the picture's; infinite where they are equal.
 
+    Colours that full transparency hides do not count.
+
     The file must have been made with `expect`, or hold the picture itself.
     """
     if encoded.expected is None:
         return math.inf
-    return decibels(float(np.square(encoded.expected.astype(np.int32) - picture.shown).mean()))
+    squares = np.square(encoded.expected.astype(np.int32) - picture.planes)
+    visible = squares if picture.alpha is None else squares[picture.alpha > 0]
+    return decibels(float(visible.mean()) if visible.size else 0.0)
 
 
 def search(attempt: Callable[[int], T], excess: Callable[[T], float], *, highest: bool) -> tuple[T, bool]:

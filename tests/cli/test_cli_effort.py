@@ -53,7 +53,7 @@ def test_efforts_out_of_range_are_usage_errors(png: Path, effort: object) -> Non
 
 def test_an_effort_that_changes_nothing_is_told(png: Path) -> None:
     result = encode(png, "-m", "rs1", "--effort", 3)
-    assert "warning: the effort changes nothing in mode tiny" in result.stderr
+    assert "warning: the effort changes nothing in mode rs1 of tiny" in result.stderr
     data = png.with_suffix(".sv").read_bytes()
     assert not encode(png, "-m", "rs1", "--force").stderr
     assert png.with_suffix(".sv").read_bytes() == data

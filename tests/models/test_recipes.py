@@ -193,9 +193,11 @@ def test_manifests_of_the_zoo_are_lifted(path: Path) -> None:
     assert parse_recipe_dict(asdict(recipe)) == recipe
     spec, model = find_model(str(path.parent)).spec, SelfVAE(recipe.model)
     assert spec.shape == model.shape
-    assert {name: likelihood.settings() for name, likelihood in model.pixels.items()} == {
-        name: spec.variables[name] for name in model.pixels
-    }
+    measured = {"log_scales"}  # how wrong pictures are is no matter of the recipe
+    for name, likelihood in model.pixels.items():
+        own, theirs = likelihood.settings(), spec.variables[name]
+        assert set(own) == set(theirs)
+        assert all(own[key] == theirs[key] for key in set(own) - measured)
     source = find_model(str(path.parent))
     assert all(net.graph == source.nets[name].graph for name, net in model.graphs())
 
