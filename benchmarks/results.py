@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -18,6 +19,16 @@ FORMAT = 2
 """In version 1 every record named its fields, which made files three times as large."""
 LATER: dict[str, Any] = {"ssimulacra2": None}
 """Results that were written before records had these fields are read with these values."""
+
+
+_EFFORT = re.compile(r" effort \d+$")
+
+
+def parts_of_key(key: str) -> tuple[str, str, str]:
+    """Return model, mode and effort of one of our coders' keys, "MODEL MODE" or "MODEL MODE effort N"."""
+    found = _EFFORT.search(key)
+    model, _, mode = _EFFORT.sub("", key).rpartition(" ")
+    return model, mode, found[0].strip() if found else ""
 
 
 @dataclass(frozen=True)

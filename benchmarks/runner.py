@@ -21,7 +21,7 @@ import torch
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coder, picture_of
 from selfcodec.benchmarks.measure import measure
-from selfcodec.benchmarks.results import Record
+from selfcodec.benchmarks.results import Record, parts_of_key
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.images import Picture
@@ -118,7 +118,7 @@ class Journal:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error
         changed = {name for name, digest in what["models"].items() if models.get(name, digest) != digest}
-        kept = [record for record in records if record.coder.rpartition(" ")[0] not in changed]
+        kept = [record for record in records if parts_of_key(record.coder)[0] not in changed]
         self.records = {record.key: record for record in kept}
         header = json.dumps({**what, "models": models | what["models"]})
         rest = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())

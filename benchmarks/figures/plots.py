@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from selfcodec.benchmarks.coders import OWN
 from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.qualities import QUALITIES, Quality
-from selfcodec.benchmarks.results import Run, curves
+from selfcodec.benchmarks.results import Run, curves, parts_of_key
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -55,7 +55,8 @@ def rate_distortion(run: Run, quality: Quality) -> Figure | None:
     for key, rates, qualities in found:
         title = run.coders[key].title
         if run.coders[key].family == OWN:
-            model, _, mode = key.rpartition(" ")
+            name, mode, effort = parts_of_key(key)
+            model = f"{name} {effort}"
             models += [] if model in models else [model]
             colour = OWN_COLOURS[models.index(model) % len(OWN_COLOURS)]
             axes.plot(rates, qualities, color=colour, marker=MARKERS[mode], markersize=4.5, label=title, zorder=3)

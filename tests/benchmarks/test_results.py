@@ -14,7 +14,7 @@ from selfcodec.benchmarks.qualities import PSNR, SSIMULACRA2, in_decibels
 from selfcodec.benchmarks.reports.collected import has_plot
 from selfcodec.benchmarks.reports.html import html
 from selfcodec.benchmarks.reports.summary import image_table, summary
-from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves
+from selfcodec.benchmarks.results import CoderInfo, Point, Record, Run, curves, parts_of_key
 from selfcodec.errors import InputError
 
 
@@ -163,3 +163,16 @@ def test_results_of_other_images_are_not_compared(tmp_path: Path) -> None:
     assert "different images" in run("--compare", a, b, code=1).stderr
     assert "in common" in run("--compare", a, c, code=1).stderr
     assert "--dataset" in run(code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("photo rs2", ("photo", "rs2", "")),
+        ("photo-lossy rs2 effort 9", ("photo-lossy", "rs2", "effort 9")),
+        ("a b cr", ("a b", "cr", "")),
+        ("best effort 3 lossless", ("best effort 3", "lossless", "")),
+    ],
+)
+def test_keys_have_a_model_a_mode_and_perhaps_an_effort(key: str, parts: tuple[str, str, str]) -> None:
+    assert parts_of_key(key) == parts
