@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from selfcodec.benchmarks.runner import Journal
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.errors import InputError
 from selfcodec.modes import Mode
-from selfcodec.zoo import DEFAULT_MODELS, available_models, default_model, find_model
+from selfcodec.zoo import DEFAULT_MODELS, available_models, find_model
 
 ALL = "all"
 
@@ -55,21 +55,15 @@ class Plan:
     jobs: int
 
 
-def suitable_models(dataset: str, sizes: Iterable[tuple[int, int]]) -> tuple[str, ...]:
-    """Return models whose names begin with the data set's, and the default ones of images of some (width, height)."""
-    named = (name for name in available_models() if name.split("-")[0] == dataset)
-    defaults = (default_model(mode, size) for size in dict.fromkeys(sizes) for mode in DEFAULT_MODELS)
-    return tuple(dict.fromkeys([*named, *defaults]))
+def suitable_models(dataset: str) -> tuple[str, ...]:
+    """Return the default models, and those whose names begin with the data set's."""
+    defaults = dict.fromkeys(DEFAULT_MODELS.values())
+    return tuple(dict.fromkeys([*(n for n in available_models() if n.split("-")[0] == dataset), *defaults]))
 
 
-def choose_coders(plan: Plan, sizes: Iterable[tuple[int, int]]) -> dict[str, Coder]:
-    """Return the models' coders, then the peers'; InputError where a model or a peer does not exist.
-
-    Args:
-        plan: names models, or leaves them to be chosen.
-        sizes: (width, height) of the images.
-    """
-    models = plan.models or suitable_models(plan.dataset, sizes)
+def choose_coders(plan: Plan) -> dict[str, Coder]:
+    """Return the models' coders, then the peers'; InputError where a model or a peer does not exist."""
+    models = plan.models or suitable_models(plan.dataset)
     if models == (ALL,):
         models = tuple(available_models())
     coders: dict[str, Coder] = {}
@@ -119,8 +113,8 @@ def run_plan(
     Raises:
         InputError: images, models or peers do not exist, or the folder holds something else.
     """
+    coders = choose_coders(plan)
     pictures = choose_pictures(plan.dataset, plan.limit, plan.seed)
-    coders = choose_coders(plan, [(image.shape[1], image.shape[0]) for image in pictures.values()])
     about = environment() | {"models": models_of(coders)}
     dataset = Path(plan.dataset).name or plan.dataset
     what = {"dataset": dataset, "models": about["models"], "versions": about["versions"]}

@@ -16,7 +16,7 @@ from selfcodec.modes import Mode, default_level, has_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.refining import can_refine
 from selfcodec.settings import Settings
-from selfcodec.zoo import Model, default_model, find_model
+from selfcodec.zoo import DEFAULT_MODELS, Model, find_model
 
 QUALITIES = (25, 50, 75)
 """Lossy modes are measured at these qualities where none are asked for."""
@@ -58,21 +58,9 @@ class Own(Coder):
         return same and (picture.source is None or picture.image.tobytes() == decoded.image.tobytes())
 
 
-def own_coder(
-    name: str | None,
-    mode: Mode,
-    settings: Mapping[str, Options] | None = None,
-    size: tuple[int, int] | None = None,
-) -> Own:
-    """Return a model's coder in one mode, as the user gets it if no settings are given.
-
-    Args:
-        name: of the model; None for the default of the mode and of images of a width and height.
-        mode: what is sent.
-        settings: by name.
-        size: (width, height); None for images that are not small.
-    """
-    model = name or default_model(mode, size)
+def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:
+    """Return a model's coder in one mode, as the user gets it if no settings are given; None: the mode's default."""
+    model = name or DEFAULT_MODELS[mode]
     info = CoderInfo(f"{Path(model).name} {mode}", OWN, lossless=mode is Mode.LOSSLESS)
     return Own(info=info, settings=settings or {"": {}}, model=model, mode=mode)
 

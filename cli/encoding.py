@@ -63,7 +63,7 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     start = time.perf_counter()
     source = read_input(STDIO) if job.source == STDIO else job.source
     picture = load_picture(source, strip=options.strip)
-    model = find_model(options.model, options.settings.mode, picture.size)
+    model = find_model(options.model, options.settings.mode)
     wanted = options.settings
     if options.usual_effort:
         wanted = replace(wanted, effort=usual_effort(picture.size))

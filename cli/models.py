@@ -16,12 +16,9 @@ ID_DIGITS = 8
 
 
 def _default_for(name: str) -> str:
-    from selfcodec.zoo import DEFAULT_MODELS, SMALL_MODELS, SMALL_SIDE
+    from selfcodec.zoo import DEFAULT_MODELS
 
-    always = [str(mode) for mode, default in DEFAULT_MODELS.items() if default == name]
-    small = [str(mode) for mode, default in SMALL_MODELS.items() if default == name and str(mode) not in always]
-    parts = [", ".join(always), f"{', '.join(small)} up to {SMALL_SIDE}×{SMALL_SIDE}" if small else ""]
-    return "; ".join(filter(None, parts))
+    return ", ".join(str(mode) for mode, default in DEFAULT_MODELS.items() if default == name)
 
 
 def _summary(name: str, folder: Path) -> dict[str, Any]:

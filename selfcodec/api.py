@@ -74,7 +74,7 @@ def encode(
         picture = from_image(image, strip=strip)
     else:
         picture = load_picture(Path(image), strip=strip)
-    chosen = find_model(model, settings.mode, picture.size)
+    chosen = find_model(model, settings.mode)
     if effort is None:
         settings = replace(settings, effort=usual_effort(picture.size))
     reached = encode_to_target(picture, settings, target, chosen, verify=verify)

@@ -176,7 +176,7 @@ def encode_picture(
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
-    model = model or find_model(None, settings.mode, picture.size)
+    model = model or find_model(mode=settings.mode)
     sent, level = settings.resolved(model.levels)
     if settings.mode not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")

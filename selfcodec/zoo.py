@@ -35,10 +35,6 @@ WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 LOSSY_MODES = (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR)
 DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, "photo-lossy") | {Mode.LOSSLESS: "photo"}
 """These code an image where no model is named, by mode."""
-SMALL_MODELS = DEFAULT_MODELS | dict.fromkeys(LOSSY_MODES, "cifar10-downscale")
-"""These do where it is small (docs/decisions/0008-lossy-photographs.md)."""
-SMALL_SIDE = 64
-"""An image is small if neither of its sides is longer."""
 METADATA_KEY = "selfcodec"
 """The weights file's metadata have this one entry: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -179,25 +175,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def default_model(mode: Mode, size: tuple[int, int] | None = None) -> str:
-    """The name of the model that codes an image of a width and height in a mode where none is named.
-
-    None stands for a size that is not small.
-    """
-    small = size is not None and max(size) <= SMALL_SIDE
-    return (SMALL_MODELS if small else DEFAULT_MODELS)[mode]
-
-
-def find_model(
-    name_or_path: str | None = None, mode: Mode = Mode.LOSSLESS, size: tuple[int, int] | None = None
-) -> Model:
-    """A model by name or by the path of its folder; for None the default of a mode and an image's size.
+def find_model(name_or_path: str | None = None, mode: Mode = Mode.LOSSLESS) -> Model:
+    """A model by name or by the path of its folder; the mode's default for None.
 
     Raises:
         InputError: there is no such model; lists those there are.
         ModelError: the model is damaged.
     """
-    name = name_or_path or default_model(mode, size)
+    name = name_or_path or DEFAULT_MODELS[mode]
     folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"

@@ -13,7 +13,7 @@ from test_spec import LEFT_OUT, WRONG, changed, places, spec_of, with_contents
 from selfcodec.errors import ModelError
 from selfcodec.modes import MAX_QUALITY, Mode, sent_variables
 from selfcodec.spec import PLANE_CENTRE, PLANE_UNIT, SPEC_VERSION, Spec, trade_of
-from selfcodec.zoo import Model, default_model, pack_model, read_contents
+from selfcodec.zoo import Model, pack_model, read_contents
 
 
 def old(model: Model) -> dict[str, Any]:
@@ -112,10 +112,3 @@ def test_equal_contents_give_equal_bytes() -> None:
 
     model, data = tiny_lossy.model(), tiny_lossy.weights()
     assert pack_model(model.spec, read_contents(data)["graphs"], load(data)) == data
-
-
-def test_small_images_have_another_default_model_in_lossy_modes() -> None:
-    for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR):
-        names = [default_model(mode, size) for size in (None, (64, 64), (65, 1), (1, 65), (4000, 3000))]
-        assert names == ["photo-lossy", "cifar10-downscale", "photo-lossy", "photo-lossy", "photo-lossy"]
-    assert {default_model(Mode.LOSSLESS, size) for size in (None, (9, 9), (900, 900))} == {"photo"}

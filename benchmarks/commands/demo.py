@@ -99,7 +99,7 @@ def main(image: Path | None, output: Path | None, model_name: str | None) -> Non
     own = []
     with progress(len(modes), "modes") as advance:
         for mode in modes:
-            coder = own_coder(model_name, mode, size=picture.size)
+            coder = own_coder(model_name, mode)
             own.append((coder, write_files(picture, coder, output, name)))
             advance()
     others = [(peer, measure(picture, peer)) for peer in peers.values()]

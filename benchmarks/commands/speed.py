@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Time coding of IMAGE, or of a photograph that comes with scikit-image, repeated to a size."""
     mode, picture = Mode.parse(mode_name), photograph_of_size(image, width, height)
-    coder = own_coder(model_name, mode, size=picture.size)
+    coder = own_coder(model_name, mode)
     model, (width, height) = find_model(coder.model), picture.size
     report: dict[str, Any] = provenance(command_line(), model)
     report |= {"width": width, "height": height, "mode": str(mode), "threads": torch.get_num_threads()}

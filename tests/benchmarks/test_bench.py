@@ -120,11 +120,11 @@ def test_a_model_that_changed_is_measured_again_and_nothing_else(tmp_path: Path)
 
 
 def test_a_model_is_known_by_its_name_wherever_it_lies(folder: Path, tiny_model_dir: Path, tmp_path: Path) -> None:
-    chosen = bench.choose_coders(plan_of(str(tiny_model_dir / "tiny")), [])
-    assert bench.models_of(chosen) == bench.models_of(bench.choose_coders(plan_of("tiny"), []))
+    chosen = bench.choose_coders(plan_of(str(tiny_model_dir / "tiny")))
+    assert bench.models_of(chosen) == bench.models_of(bench.choose_coders(plan_of("tiny")))
     assert list(bench.models_of(chosen)) == ["tiny"]
     with pytest.raises(InputError, match="two of the models have one name"):
-        bench.choose_coders(plan_of("tiny", str(tiny_model_dir / "tiny")), [])
+        bench.choose_coders(plan_of("tiny", str(tiny_model_dir / "tiny")))
 
 
 def plan_of(*models: str) -> bench.Plan:
@@ -154,6 +154,4 @@ def test_bad_requests_say_why(options: tuple[str, ...], text: str | None, folder
 def test_models_that_suit(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     names = dict.fromkeys(("kodak-best", "kodakish", "photo"), Path())
     monkeypatch.setattr(bench, "available_models", lambda: names)
-    assert bench.suitable_models("kodak", [(768, 512)]) == ("kodak-best", "photo-lossy", "photo")
-    assert bench.suitable_models("kodak", [(32, 64)]) == ("kodak-best", "cifar10-downscale", "photo")
-    assert bench.suitable_models("x", [(65, 1), (64, 64)]) == ("photo-lossy", "photo", "cifar10-downscale")
+    assert bench.suitable_models("kodak") == ("kodak-best", "photo-lossy", "photo")
