@@ -54,7 +54,7 @@ def encode(
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
-            2, which takes less than half a second for 768 x 512; for more than 16 megapixels 0.
+            2, two thirds of a second for 768 x 512 on two cores; for more than 16 megapixels 0.
         strip: leave ICC profile, EXIF and XMP out.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
             with what the encoder expects.
