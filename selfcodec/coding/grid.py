@@ -143,8 +143,8 @@ class Gaussians:
         inside = [np.clip(s, 0, ALPHABET - 1).astype(np.uint8) for s in symbols]
         coder.defer(partial(_notes, inside, kept))
         for k in range(1, _most(shifts) + 1):
-            low = [d[own == k] & ((1 << k) - 1) for d, own in zip(distances, shifts, strict=True)]
-            coder.note(low, [np.ones((len(part), 1 << k)) for part in low])
+            low = [(d[own == k] & ((1 << k) - 1)).astype(np.uint8) for d, own in zip(distances, shifts, strict=True)]
+            coder.defer(partial(_equally_probable, low, 1 << k))
         beyond = [np.abs(s - i)[_at_end(i)] for s, i in zip(symbols, inside, strict=True)]
         if any(map(len, beyond)):
             coder.note_escapes(beyond)
@@ -175,6 +175,11 @@ def _most(shifts: Sequence[UInt8]) -> int:
 
 def _at_end(symbols: Int64 | UInt8) -> Bool:
     return (symbols == 0) | (symbols == ALPHABET - 1)
+
+
+def _equally_probable(symbols: Sequence[UInt8], count: int) -> Notes:
+    """Symbols 0..count - 1 with equal frequencies."""
+    return [s.astype(np.int64) for s in symbols], [np.ones((len(s), count)) for s in symbols]
 
 
 def _notes(symbols: Sequence[UInt8], rows: Sequence[Int32]) -> Notes:
