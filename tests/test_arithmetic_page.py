@@ -170,8 +170,8 @@ PHRASES = (
     f"T_0 = 0, T_{SYMBOLS} = 2{CDF},",
     f"({MEAN_STEPS} (i − {grid._CENTRE}) − {grid._HALF} − (p − {grid._HALF})) ·"
     f" `grid_inverse_scale`[t + {-tables.GRID_LOWEST}],",
-    f"shifted right by {tables.INVERSE_BITS + grid.MEAN_BITS - tables.CDF_STEP_BITS - grid._INTERPOLATION} to"
-    f" 2{up(-tables.CDF_STEP_BITS - grid._INTERPOLATION)}.",
+    f"shifted right by {tables.INVERSE_BITS + grid.MEAN_BITS - tables.CDF_STEP_BITS - mixture.INTERPOLATION_BITS} to"
+    f" 2{up(-tables.CDF_STEP_BITS - mixture.INTERPOLATION_BITS)}.",
     f"that of symbol {grid._CENTRE}, each without its 1, sum to less than 2{up(tables.CDF_BITS - grid.CERTAIN_BITS)},",
     f"clamp((d >> k) + {grid._CENTRE}, 0, {SYMBOLS - 1}),",
     f"for each symbol that is 0 or {SYMBOLS - 1}, how far (d >> k) + {grid._CENTRE} lies beyond,",

@@ -20,14 +20,12 @@ import numpy as np
 
 from selfcodec.arrays import Bool, Float32, Float64, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
+from selfcodec.coding.mixture import Mixture
 from selfcodec.coding.tables import (
     CDF_BITS,
-    CDF_RANGE,
-    CDF_STEP_BITS,
     GRID_HIGHEST,
     GRID_LOWEST,
     GRID_STEPS,
-    INVERSE_BITS,
     load_tables,
 )
 from selfcodec.fixed_point import PARAM_FRACTION
@@ -44,7 +42,6 @@ CERTAIN_BITS = 16
 MOST_SHIFT = 8
 _OCTAVES = 23637
 """16 / ln 2, times 2**10: 1 in natural logarithms is so many sixteenths of an octave in 2**-10."""
-_INTERPOLATION = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +63,20 @@ class SymbolTable:
 def symbol_table() -> SymbolTable:
     """The table, computed from the shipped ones in integers."""
     tables = load_tables()
-    edges = (np.arange(1, ALPHABET) - _CENTRE << MEAN_BITS) - _HALF  # lower edges of symbols 1..15, in 2**-5
     places = np.arange(-_HALF, _HALF + 1)
-    t = (edges - places[:, None]) * tables.grid_inverse_scale[:, None, None]  # (deviations, places, edges)
-    t >>= INVERSE_BITS + MEAN_BITS - CDF_STEP_BITS - _INTERPOLATION
-    half = CDF_RANGE << (CDF_STEP_BITS + _INTERPOLATION)
-    t = np.clip(t, -half, half - 1) + half
-    index, rest = t >> _INTERPOLATION, t & ((1 << _INTERPOLATION) - 1)
-    below = tables.normal[index] + (np.diff(tables.normal)[index] * rest >> _INTERPOLATION)
-    ends = np.zeros((*below.shape[:2], 1), dtype=np.int64)
-    cumulative = np.concatenate([ends, below, ends + (1 << CDF_BITS)], 2)
+    shape = (len(tables.grid_inverse_scale), _PLACES)
+    mixture = Mixture(
+        tables.normal,
+        np.ones((*shape, 1), dtype=np.int64),
+        np.broadcast_to(places[:, None], (*shape, 1)),
+        np.broadcast_to(tables.grid_inverse_scale[:, None, None], (*shape, 1)),
+        MEAN_BITS,
+        np.full(shape, -(_CENTRE << MEAN_BITS) - _HALF),
+        np.full(shape, 1 << MEAN_BITS),
+    )
+    below = mixture.cumulative(np.broadcast_to(np.arange(1, ALPHABET), (*shape, ALPHABET - 1)))
+    ends = np.zeros((*shape, 1), dtype=np.int64)
+    cumulative = np.concatenate([ends, below, ends + (1 << CDF_BITS)], 2)  # the ends stand for all beyond
     frequencies = np.diff(cumulative, axis=2).reshape(-1, ALPHABET) + 1
     other = frequencies.sum(1) - frequencies[:, _CENTRE] - (ALPHABET - 1)
     live = other >= (1 << (CDF_BITS - CERTAIN_BITS))

@@ -266,8 +266,6 @@ def test_every_recipe_in_the_box_parses_and_builds(path: Path) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_fits_the_model_that_it_starts_from(path: Path) -> None:
     recipe: Recipe = load_recipe(path.stem)
-    if recipe.train.start == "photo-lossy" and not (recipe_directory().parent / "zoo/photo-lossy").exists():
-        pytest.skip("photo-lossy is not released yet")
     if recipe.train.start:
         source, model = find_model(recipe.train.start), SelfVAE(recipe.model)
         assert source.spec.shape == model.shape
