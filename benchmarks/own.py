@@ -12,7 +12,7 @@ from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
-from selfcodec.modes import Mode, default_level, has_level, sent_variables
+from selfcodec.modes import Mode, has_level
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.refining import can_refine
 from selfcodec.settings import Settings
@@ -92,8 +92,8 @@ def own_coders(
     """
     model, coders = find_model(name), dict[str, Coder]()
     for mode in (mode for mode in model.modes if not modes or mode in modes):
-        refines = can_refine(model) and "z1" in sent_variables(mode, model.levels, default_level(mode, model.levels))
-        for effort in efforts if refines else (0,):
+        sent, _ = Settings(mode).resolved(model.levels)
+        for effort in efforts if can_refine(model, sent) else (0,):
             coder = own_coder(name, mode, own_settings(model, mode, qualities, effort))
             title = f"{coder.info.title} effort {effort}" if effort else coder.info.title
             coders[title] = replace(coder, info=replace(coder.info, title=title))

@@ -31,20 +31,16 @@ def parse_modes(context: click.Context, parameter: click.Parameter, value: str) 
     return parsed(value, Mode.parse, "modes are " + ", ".join(MODES))
 
 
-def parse_qualities(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
-    """Qualities with commas between them, each 1..100."""
-    qualities = parsed(value, int, "qualities are whole numbers")
-    if not qualities or not all(MIN_QUALITY <= quality <= MAX_QUALITY for quality in qualities):
-        raise click.BadParameter(f"{value!r}: qualities go from {MIN_QUALITY} to {MAX_QUALITY}.")
-    return qualities
+def whole_numbers(what: str, low: int, high: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
+    """What parses whole numbers in low..high with commas between them; `what` they are stands in messages."""
 
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+        numbers = parsed(value, int, f"{what} are whole numbers")
+        if not numbers or not all(low <= number <= high for number in numbers):
+            raise click.BadParameter(f"{value!r}: {what} go from {low} to {high}.")
+        return numbers
 
-def parse_efforts(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
-    """Efforts with commas between them, each 0..9."""
-    efforts = parsed(value, int, "efforts are whole numbers")
-    if not efforts or not all(0 <= effort <= MAX_EFFORT for effort in efforts):
-        raise click.BadParameter(f"{value!r}: efforts go from 0 to {MAX_EFFORT}.")
-    return efforts
+    return parse
 
 
 def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -81,7 +77,7 @@ def compare_results(before: Path, after: Path) -> None:
     metavar="Q,...",
     default="25,50,75",
     show_default=True,
-    callback=parse_qualities,
+    callback=whole_numbers("qualities", MIN_QUALITY, MAX_QUALITY),
     help="Of the lossy modes.",
 )
 @click.option(
@@ -89,7 +85,7 @@ def compare_results(before: Path, after: Path) -> None:
     metavar="E,...",
     default="0",
     show_default=True,
-    callback=parse_efforts,
+    callback=whole_numbers("efforts", 0, MAX_EFFORT),
     help="Of lossy photographs.",
 )
 @click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or none.")

@@ -129,7 +129,7 @@ def _check_settings(options: Options, *, quiet: bool) -> None:
 
     model = find_model(options.model, options.settings.mode)
     sent, _ = options.settings.resolved(model.levels)
-    if options.settings.effort and not (can_refine(model) and "z1" in sent) and not quiet:
+    if options.settings.effort and not can_refine(model, sent) and not quiet:
         complain(f"the effort changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
         complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")

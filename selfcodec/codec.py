@@ -89,7 +89,7 @@ class _Plan:
     @property
     def refines(self) -> bool:
         """Whether latents are refined before they are coded."""
-        return bool(self.work.effort) and "z1" in self.sent and can_refine(self.model)
+        return bool(self.work.effort) and can_refine(self.model, self.sent)
 
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""

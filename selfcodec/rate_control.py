@@ -166,6 +166,10 @@ class _Attempts:
 
     Args:
         picture, settings, target, model, verify: see `encode_to_target`.
+
+    Attributes:
+        limit: bytes that a file may take; None where the target is no size.
+        chooses: whether the model leaves the encoder a choice.
     """
 
     def __init__(self, picture: Picture, settings: Settings, target: Target, model: Model, *, verify: bool) -> None:
@@ -176,11 +180,12 @@ class _Attempts:
         self._expect = verify or target.psnr is not None
         self._inferred: tuple[tuple[int, int], dict[int, Values]] | None = None
         self.limit = target.most_bytes(picture.size[0] * picture.size[1])
+        self.chooses = can_refine(model, settings.resolved(model.levels)[0])
 
     def at(self, quality: int, work: Work = USUAL) -> Reached:
         """The file of a quality; what is inferred from the picture is kept for the next one of that quality."""
         tried = replace(self._settings, quality=quality)
-        kept = self._kept(quality, work.effort) if can_refine(self._model) else None
+        kept = self._kept(quality, work.effort) if self.chooses else None
         encoded = encode_picture(
             self._picture, tried, self._model, verify=False, expect=self._expect, work=work, inferred=kept
         )
@@ -270,7 +275,7 @@ def encode_to_target(
     else:
         reached = attempts.at(DEFAULT_QUALITY, work)
         met = attempts.excess(reached) <= 0
-    if tuned and can_refine(model) and reached.encoded.mode is not Mode.STORED:
+    if tuned and attempts.chooses and reached.encoded.mode is not Mode.STORED:
         closer = _closer(attempts, reached, met, work)
         reached, met = closer or reached, closer is not None
     if not met:

@@ -59,9 +59,11 @@ USUAL = Work()
 """What an encoder does where nothing else is asked for."""
 
 
-def can_refine(model: Model) -> bool:
-    """Whether a model has what is refined: a z on a grid that encoders may choose from, and a picture made of it."""
-    return model.levels == 1 and bool(model.spec.planes) and model.likelihoods["z1"].grid(DEFAULT_QUALITY) is not None
+def can_refine(model: Model, sent: Sequence[str]) -> bool:
+    """Whether a model has, and sends, what is refined: a z on a grid that encoders may choose from."""
+    if model.levels != 1 or not model.spec.planes:
+        return False
+    return "z1" in sent and model.likelihoods["z1"].grid(DEFAULT_QUALITY) is not None
 
 
 @dataclass(frozen=True, eq=False)

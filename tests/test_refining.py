@@ -110,8 +110,9 @@ def test_tiles_are_refined_one_by_one() -> None:
 
 
 def test_models_that_cannot_be_refined_ignore_effort(tiny_model: Model, photo: UInt8) -> None:
-    assert can_refine(tiny_lossy.model())
-    assert not can_refine(tiny_model)
+    assert can_refine(tiny_lossy.model(), ("u", "z1"))
+    assert not can_refine(tiny_lossy.model(), ("u",))
+    assert not can_refine(tiny_model, ("u", "z1"))
     for mode in (Mode.RS2, Mode.LOSSLESS):
         files = {encode(photo[:24, :32], 50, effort, mode, model=tiny_model).data for effort in (0, MAX_EFFORT)}
         assert len(files) == 1

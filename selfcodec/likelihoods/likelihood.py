@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from selfcodec.arrays import Int64, Integers
@@ -51,7 +50,7 @@ class Condition:
 
     def plane_of(self, net: Network) -> tuple[Tensor, ...]:
         """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
-        return (torch.full((self.count, 1, 1, 1), float(self.plane)),) if net.planes else ()
+        return net.planes(self.plane, self.count)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

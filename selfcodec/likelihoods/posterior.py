@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 
 from selfcodec.arrays import Int32
 from selfcodec.fixed_point import LATENT_FRACTION, PARAM_FRACTION
@@ -37,8 +36,8 @@ class Posterior:
             runtime: how networks run.
         """
         count = source.shape[0]
-        planes = (torch.full((count, 1, 1, 1), float(plane)),) if self._net.planes else ()
         out = np.empty((count, self._channels, *size), dtype=np.int32)
+        planes = self._net.planes(plane, count)
         for (top, bottom), (left, right), part in self._net.parts(source, *planes, runtime=runtime):
             place = out[:, :, top:bottom, left:right]
             place[...] = part[:, : self._channels, : place.shape[2], : place.shape[3]].cpu().numpy()

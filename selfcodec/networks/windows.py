@@ -254,10 +254,10 @@ class Network:
         else:
             yield from self._in_windows(runtime.window).parts(*inputs, runtime=runtime, rows=rows)
 
-    @property
-    def planes(self) -> bool:
-        """Whether the network takes a plane."""
-        return any(node.op == "plane" for node in self.net.graph.inputs)
+    def planes(self, value: int, count: int) -> tuple[Tensor, ...]:
+        """A value in 2**-6, the same for `count` images, as the network's input (count, 1, 1, 1), if it takes one."""
+        takes = any(node.op == "plane" for node in self.net.graph.inputs)
+        return (torch.full((count, 1, 1, 1), float(value)),) if takes else ()
 
     def floats(self, *inputs: Input, runtime: Runtime) -> Tensor:
         """As of `IntegerGraph.floats`."""
