@@ -10,8 +10,9 @@ numbers, so that files made with an effort may differ between machines; what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from selfcodec.coding.coder import Encoder
 from selfcodec.fixed_point import INPUT_FRACTION, LATENT_FRACTION
 from selfcodec.likelihoods.layout import MEAN_UNIT, NEUTRAL
 from selfcodec.modes import DEFAULT_QUALITY
-from selfcodec.networks.fields import Span
+from selfcodec.networks.fields import Span, windows
 from selfcodec.networks.real import RealGraph
 from selfcodec.spec import trade_of
 from selfcodec.walk import Batch, Means, Sent, Values, walk
@@ -94,19 +95,6 @@ class _Part:
         return _Part(functional.pad(shown, pad), functional.pad(torch.ones_like(shown[:, :1]), pad), y, z)
 
 
-def _windows(height: int, width: int) -> Iterator[tuple[tuple[Span, Span], tuple[Span, Span]]]:
-    """Rows and columns of windows, and the same with their margins."""
-
-    def spans(extent: int) -> list[tuple[Span, Span]]:
-        starts = range(0, extent, WINDOW)
-        ends = [(start, min(start + WINDOW, extent)) for start in starts]
-        return [((a, b), (max(0, a - MARGIN), min(extent, b + MARGIN))) for a, b in ends]
-
-    for rows, outer_rows in spans(height):
-        for columns, outer_columns in spans(width):
-            yield (rows, columns), (outer_rows, outer_columns)
-
-
 class _Synthesis:
     """The picture that a model's decoder makes of z, on real numbers, and its error's gradient.
 
@@ -147,13 +135,14 @@ def refined(batch: Batch, image: UInt8, truth: Values, sent: Sequence[str], work
     stride = torch.from_numpy(grid[:, None, None].astype(np.float32)).square() / (2 * STIFFNESS * 2**LATENT_FRACTION)
     names, done = ["u", "y1", "z1"], 0
     _, _, height, width = points.shape
-    windows = list(_windows(*batch.padded("z1")))
+    rows_of, columns_of = (list(windows((0, extent), WINDOW, MARGIN, extent)) for extent in batch.padded("z1"))
+    boxes = list(product(rows_of, columns_of))
     for _ in range(ROUNDS[work.effort]):
         kept = truth | {"z1": points.copy()}  # coding may overwrite it
         coded = Sent(Encoder(1), kept, {"z1": batch.quality}, work.thrift)
         walk([trial], {name: coded if name in sent else Means() for name in names})
         names = ["z1"]  # the others stay
-        for (rows, columns), (outer_rows, outer_columns) in windows:
+        for (rows, outer_rows), (columns, outer_columns) in boxes:
             gradient = synthesis.gradient(_Part.cut(trial, image, outer_rows, outer_columns))
             inner = gradient[:, :, rows[0] - outer_rows[0] :, columns[0] - outer_columns[0] :]
             place = np.s_[:, :, rows[0] : min(rows[1], height), columns[0] : min(columns[1], width)]
@@ -161,5 +150,5 @@ def refined(batch: Batch, image: UInt8, truth: Values, sent: Sequence[str], work
             moved = trial.values["z1"][place] - (stride * inner).numpy()[:, :, : here.shape[2], : here.shape[3]]
             points[place] = np.rint(MOMENTUM * here + (1 - MOMENTUM) * moved)
             done += 1
-            work.report(done / (ROUNDS[work.effort] * len(windows)))
+            work.report(done / (ROUNDS[work.effort] * len(boxes)))
     return points

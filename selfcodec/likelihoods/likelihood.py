@@ -50,7 +50,7 @@ class Condition:
 
     def plane_of(self, net: Network) -> tuple[Tensor, ...]:
         """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
-        return net.planes(self.plane, self.count)
+        return net.plane_inputs(self.plane, self.count)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

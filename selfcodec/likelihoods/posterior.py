@@ -37,7 +37,7 @@ class Posterior:
         """
         count = source.shape[0]
         out = np.empty((count, self._channels, *size), dtype=np.int32)
-        planes = self._net.planes(plane, count)
+        planes = self._net.plane_inputs(plane, count)
         for (top, bottom), (left, right), part in self._net.parts(source, *planes, runtime=runtime):
             place = out[:, :, top:bottom, left:right]
             place[...] = part[:, : self._channels, : place.shape[2], : place.shape[3]].cpu().numpy()

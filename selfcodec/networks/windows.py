@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.networks.fields import Field, Input, Span, as_tensor
+from selfcodec.networks.fields import Field, Input, Span, as_tensor, windows
 from selfcodec.networks.graph import Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
@@ -206,9 +206,7 @@ class Windowed:
         side = self.side
         if high - low <= side + 2 * self.halo:  # no larger than a window with its halos is
             side = high - low
-        for start in range(low, high, side):
-            stop = min(start + side, high)
-            yield (start, stop), (max(0, start - self.halo), min(extent, stop + self.halo))
+        yield from windows(wanted, side, self.halo, extent)
 
     def _cut(self, inputs: tuple[Input, ...], rows: Span, columns: Span) -> Iterator[Tensor]:
         """The same box of every input, at its own resolution; planes as they are."""
@@ -254,10 +252,14 @@ class Network:
         else:
             yield from self._in_windows(runtime.window).parts(*inputs, runtime=runtime, rows=rows)
 
-    def planes(self, value: int, count: int) -> tuple[Tensor, ...]:
+    @property
+    def planes(self) -> bool:
+        """Whether the network takes a plane."""
+        return any(node.op == "plane" for node in self.net.graph.inputs)
+
+    def plane_inputs(self, value: int, count: int) -> tuple[Tensor, ...]:
         """A value in 2**-6, the same for `count` images, as the network's input (count, 1, 1, 1), if it takes one."""
-        takes = any(node.op == "plane" for node in self.net.graph.inputs)
-        return (torch.full((count, 1, 1, 1), float(value)),) if takes else ()
+        return (torch.full((count, 1, 1, 1), float(value)),) if self.planes else ()
 
     def floats(self, *inputs: Input, runtime: Runtime) -> Tensor:
         """As of `IntegerGraph.floats`."""
