@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -74,6 +74,11 @@ def augmented(x: Tensor, generator: torch.Generator) -> Tensor:
     values = torch.where(chance[4] < NOISY_SHARE, values + noise, values)
     values = torch.where(chance[6] < GREY_SHARE, values[:, 1:2], values)
     return torch.floor(values + 0.5).clamp(0, 255).to(torch.uint8)
+
+
+def by_name(ys: Sequence[Tensor]) -> dict[str, Tensor]:
+    """[x, y_1, ..., y_K] by their variables' names."""
+    return {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
 
 
 def with_transformations(images: np.ndarray, transformation: str, levels: int) -> list[np.ndarray]:

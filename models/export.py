@@ -16,7 +16,7 @@ from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.config import Recipe
-from selfcodec.models.data import Images
+from selfcodec.models.data import Images, by_name
 from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.likelihoods.latent import to_integers
 from selfcodec.models.objectives.choice import build_objective
@@ -70,8 +70,8 @@ def calibrated_widths(model: SelfVAE, images: Images | None, planes: tuple[int, 
         InputError: images are needed and not there.
     """
     ys = [] if images is None else images.batch(torch.arange(min(256, len(images)), device=images.device))
-    by_name = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
-    sources = {step.name: by_name.get(step.inferred_from or "") for step in model.steps}
+    pictures = by_name(ys)
+    sources = {step.name: pictures.get(step.inferred_from or "") for step in model.steps}
     return {
         name: posterior.grid_widths(model.latents[name], sources[name], planes)
         for name, posterior in model.posteriors.items()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from selfcodec.models.config import ModelConfig
+from selfcodec.models.data import by_name
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.families import LATENTS, PIXELS, POSTERIORS
 from selfcodec.models.likelihoods.latent import LatentLikelihood
@@ -172,7 +173,7 @@ class SelfVAE(nn.Module):
 
     @staticmethod
     def _true(ys: list[Tensor]) -> Values:
-        return {("true x" if k == 0 else f"true y{k}"): y for k, y in enumerate(ys)}
+        return {f"true {name}": y for name, y in by_name(ys).items()}
 
     def _latent(self, step: Step, values: Values) -> tuple[Tensor, Tensor]:
         """A posterior sample (B, C, h, w) of a latent and its rate log q - log p, (B,) nats."""
@@ -210,7 +211,7 @@ class SelfVAE(nn.Module):
             ys: as of `forward`.
             quality: as of `transmit`, for models that see it; it is among the results.
         """
-        values: Values = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
+        values: Values = by_name(ys)
         if quality is not None:
             values[QUALITY] = quality
         for step in self.steps:

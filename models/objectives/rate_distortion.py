@@ -10,7 +10,7 @@ from torch import Tensor
 from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.models.block_transform import start_as_block_transform
-from selfcodec.models.data import Images
+from selfcodec.models.data import Images, by_name
 from selfcodec.models.likelihoods.likelihood import Rounding
 from selfcodec.models.likelihoods.quality import PLANE_FRACTION, planes_of
 from selfcodec.models.objectives.objective import Evaluation, Terms
@@ -61,7 +61,7 @@ class RateDistortionObjective:
     def terms(sent: Transmission, ys: list[Tensor]) -> Terms:
         """Rates in bpp and mean squared errors, (B,), by variable."""
         pixels = ys[0].shape[2] * ys[0].shape[3]
-        truths = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
+        truths = by_name(ys)
         rates = {name: rate / (pixels * math.log(2)) for name, rate in sent.rates.items()}
         errors = {name: (truths[name] - shown).square().mean((1, 2, 3)) for name, shown in sent.pictures.items()}
         return rates | errors
@@ -139,7 +139,7 @@ class RateDistortionObjective:
         batches = images.random_batches(min(batch, len(images)), torch.Generator().manual_seed(0))
         for _ in range(MEASURED_BATCHES):
             ys = next(batches)
-            truths = {("x" if k == 0 else f"y{k}"): y for k, y in enumerate(ys)}
+            truths = by_name(ys)
             sent = model.transmit(ys, planes_of(self.log_lambdas(len(ys[0]), ys[0].device)), Rounding.THRIFTY)
             for name, picture in sent.pictures.items():
                 found.setdefault(name, []).append((truths[name] - picture).abs().mean((0, 2, 3)))
