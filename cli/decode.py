@@ -67,7 +67,8 @@ def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: boo
         raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
     if allow_truncated:
         warn_of_truncation(open_file(data, allow_truncated=True), shown(job.source), upto)
-    write_image(job, image, format)
+    for line in write_image(job, image, format):
+        complain(f"{shown(job.target)}: {line}", "warning")
 
 
 @click.command()

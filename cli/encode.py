@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from selfcodec.cli.encoding import Options, Outcome, attempt_file, start_worker
-from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, Job, plan, shown
+from selfcodec.cli.encoding import Options
+from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, plan, shown
 from selfcodec.cli.options import (
     MODES,
     QUALITY,
@@ -22,6 +20,7 @@ from selfcodec.cli.options import (
     positive_option,
 )
 from selfcodec.cli.output import complain, finish, print_json, progress
+from selfcodec.cli.workers import outcomes
 from selfcodec.errors import InputError, ModelError
 from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 
@@ -107,8 +106,10 @@ def encode(
     with progress(len(planned), "encoding", quiet=quiet, parts=effort != 0) as advance:
         if jobs == 1:
             options = replace(options, report=advance.part)
-        for outcome in _outcomes(planned, options, jobs):
+        for outcome in outcomes(planned, options, jobs):
             advance()
+            for warning in outcome.warnings:
+                complain(warning, "warning")
             if outcome.error:
                 complain(outcome.error)
                 failures += 1
@@ -138,36 +139,6 @@ def _check_settings(options: Options, *, quiet: bool) -> None:
     except ModelError:
         if not quiet:
             complain("decoding will need this model's folder below one named in $SELFCODEC_MODELS", "warning")
-
-
-def _outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[Outcome]:
-    """Results in the order of the jobs."""
-    processes = min(processes, len(jobs))
-    if processes == 1:
-        for job in jobs:
-            yield attempt_file(job, options)
-        return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
-
-    # Spawned, because a forked copy of a process that has run torch may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, start_worker, (processes,)) as pool:
-        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it until they are ready
-        try:
-            futures = [pool.submit(attempt_file, job, options) for job in jobs]
-        finally:
-            signal.signal(signal.SIGINT, interrupt)
-        try:
-            for future in futures:
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "a process ended before its file was done, perhaps for lack of memory: try -j 1"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -46,14 +44,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one file: the report, or the error as one line."""
+    """Of one file: the report, or the error as one line, and warnings of one line each."""
 
     report: dict[str, Any]
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
-def encode_file(job: Job, options: Options) -> dict[str, Any]:
-    """Encodes and writes one file; returns its report. Raises SelfcodecError or OSError."""
+def encode_file(job: Job, options: Options) -> Outcome:
+    """Encodes and writes one file. Raises SelfcodecError or OSError."""
     from selfcodec.images import load_picture
     from selfcodec.rate_control import encode_to_target
     from selfcodec.settings import usual_effort
@@ -90,22 +89,14 @@ def encode_file(job: Job, options: Options) -> dict[str, Any]:
     }
     if reached.psnr is not None:
         report["psnr"] = reached.psnr if math.isfinite(reached.psnr) else None
-    return report
+    return Outcome(report, warnings=tuple(f"{shown(job.source)}: {line}" for line in picture.warnings))
 
 
 def attempt_file(job: Job, options: Options) -> Outcome:
     """The same, with any error as a line of text, which unlike exceptions always travels between processes."""
     try:
-        return Outcome(encode_file(job, options))
+        return encode_file(job, options)
     except BrokenPipeError:
         raise
     except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
         return Outcome({}, describe(error, shown(job.source)))
-
-
-def start_worker(workers: int) -> None:
-    """Divides the processors among the workers, and lets Ctrl-C end one without a traceback."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))

@@ -188,10 +188,11 @@ def write_output(job: Job, data: bytes) -> None:
         write_atomically(job.target, data)
 
 
-def write_image(job: Job, image: Image.Image, format: str) -> None:
-    """Writes a job's output as an image."""
+def write_image(job: Job, image: Image.Image, format: str) -> tuple[str, ...]:
+    """Writes a job's output as an image; returns what the format cannot hold of it, one line each."""
     from selfcodec.images import save_image
 
     buffer = io.BytesIO()
-    save_image(image, buffer, format)
+    left_out = save_image(image, buffer, format)
     write_output(job, buffer.getvalue())
+    return left_out

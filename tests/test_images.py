@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from selfcodec import images as image_module
 from selfcodec.errors import FormatError, InputError
 from selfcodec.files import write_atomically
 from selfcodec.format.sidedata import unpack_metadata
-from selfcodec.images import from_image, load_picture, save_image, to_image
+from selfcodec.images import from_image, load_picture, loading, save_image, to_image
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -81,7 +80,7 @@ def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, 
 
 
 def test_large_images_are_split_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_module, "_STRIP_PIXELS", 100)
+    monkeypatch.setattr(loading, "_STRIP_PIXELS", 100)
     picture = from_image(noise("RGBA"))
     assert picture.alpha is not None
     assert np.array_equal(np.dstack((picture.planes, picture.alpha)), np.asarray(noise("RGBA")))
@@ -279,7 +278,7 @@ def test_large_images_are_taken_up_to_pillows_error_limit(monkeypatch: pytest.Mo
 
 
 def test_our_own_pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_module, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(loading, "MAX_PIXELS", 1000)
     with pytest.raises(InputError, match="31×33 pixels are too many"):
         from_image(noise("L"))
 

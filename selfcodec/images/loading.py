@@ -1,8 +1,4 @@
-"""Between Pillow images and the samples that the codec codes: loading, refusing, saving, writing files.
-
-file -> load -> Picture: planes (H, W, C) for the model, alpha (H, W), metadata -> encode
-decode -> to_image(mode, planes, alpha, metadata) -> save_image -> write_atomically
-"""
+"""Reading images: from files and Pillow's to pictures, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,25 +7,20 @@ import os
 import re
 import threading
 import warnings
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import FormatError, InputError
-from selfcodec.files import write_atomically
+from selfcodec.errors import InputError
 from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
-from selfcodec.format.sidedata import apply_metadata, pack_metadata
-from selfcodec.format.stored import pack_stored, stored_size
-from selfcodec.transparency import hidden_filled
+from selfcodec.format.sidedata import pack_metadata
+from selfcodec.images.picture import Picture
 
 Path = str | os.PathLike[str]
 
 _STRIP_PIXELS = 2**20
-_MODE_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _REMEDIES = {
     "PA": "convert it to RGBA first",
     "La": "convert it to LA first",
@@ -44,57 +35,6 @@ _HEAD_BYTES = 2**16
 """A codestream's header must begin in so many first bytes of a file."""
 
 _warning_filters = threading.Lock()
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """An image taken apart for coding."""
-
-    mode: str
-    """Of the source: 1, L, LA, P, RGB or RGBA."""
-    planes: UInt8
-    """(H, W, C), C = 1 or 3: the samples for the model; for modes 1 and P, what they look like."""
-    alpha: UInt8 | None
-    """(H, W), where the image has an alpha channel, a transparent palette entry or a transparent colour."""
-    metadata: bytes
-    """Of `pack_metadata`."""
-    source: Image.Image | None = None
-    """The image itself where planes and alpha do not bring it back: of mode 1 or P, or with a transparent colour."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.planes.shape[1], self.planes.shape[0]
-
-    @cached_property
-    def shown(self) -> UInt8:
-        """(H, W, C): the samples, but for those that full transparency hides, which are smooth continuations."""
-        return self.planes if self.alpha is None else hidden_filled(self.planes, self.alpha)
-
-    @property
-    def image(self) -> Image.Image:
-        """The image itself; made from planes and alpha, which takes long, where those bring it back."""
-        return self.source or to_image(self.mode, self.planes, self.alpha, self.metadata)
-
-    @property
-    def exact_only(self) -> bool:
-        """Planes and alpha do not bring the image back: lossless means `pack_stored`."""
-        return self.source is not None
-
-    @cached_property
-    def stored_size(self) -> int:
-        """Bytes of `stored`; measured when first asked for, since it takes long."""
-        return stored_size(self.image)
-
-    @cached_property
-    def stored(self) -> bytes:
-        """The image as a stored one, without model."""
-        return pack_stored(self.image)
-
-    @property
-    def rendering(self) -> str:
-        """Mode of the image that planes and alpha make: L, LA, RGB or RGBA."""
-        return _MODE_NAMES[self.planes.shape[2] + (self.alpha is not None)]
 
 
 def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
@@ -258,56 +198,3 @@ def _render_palette(image: Image.Image, name: str) -> tuple[UInt8, UInt8 | None]
     planes = np.take(palette[:, : 1 if grey else 3], indices, axis=0)
     alpha = np.take(palette[:, 3], indices) if (used[:, 3] < 255).any() else None
     return planes, alpha
-
-
-def to_image(mode: str, planes: UInt8, alpha: UInt8 | None, metadata: bytes = b"") -> Image.Image:
-    """Put decoded samples together again.
-
-    Args:
-        mode: L, LA, RGB or RGBA; of sources of mode 1 or P the rendering's.
-        planes: (H, W, C), C = 1 for L and LA, 3 for RGB and RGBA.
-        alpha: (H, W) for LA and RGBA, else None.
-        metadata: of `pack_metadata`; it ends up in `image.info`.
-
-    Raises:
-        FormatError: the file's mode, samples and alpha do not fit together, or the metadata are damaged.
-    """
-    samples = planes if alpha is None or alpha.shape != planes.shape[:2] else np.dstack((planes, alpha))
-    if mode != _MODE_NAMES.get(samples.shape[2]) or (alpha is None) == (mode in ("LA", "RGBA")):
-        shape = None if alpha is None else alpha.shape
-        raise FormatError(f"samples {planes.shape} and alpha {shape} do not make a {mode} image")
-    image = Image.fromarray(samples[..., 0] if mode == "L" else samples)
-    apply_metadata(image, metadata)
-    return image
-
-
-def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG") -> None:
-    """Write an image with its ICC profile, EXIF and XMP; a path appears only once it is whole.
-
-    Args:
-        image: as from `to_image`.
-        target: path or open binary file.
-        format: Pillow's name of a format. WEBP is written lossless; JPEG loses what it always loses.
-
-    Raises:
-        InputError: the format cannot hold the image, or the file cannot be written.
-    """
-    options: dict[str, Any] = {key: image.info[key] for key in ("icc_profile", "exif") if key in image.info}
-    xmp = image.info.get("xmp")
-    if format == "PNG" and isinstance(xmp, bytes):
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        # keyword, no compression, no language, no translated keyword; not add_itxt, which wants valid UTF-8
-        options["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
-    elif xmp is not None:
-        options["xmp"] = xmp
-    if format == "WEBP":
-        options |= {"lossless": True, "exact": True}
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, format, **options)
-    except Exception as error:  # Pillow's writers raise nearly every type for what they do not support
-        raise InputError(f"cannot write this image as {format}: choose PNG ({error})") from error
-    if isinstance(target, str | os.PathLike):
-        write_atomically(target, buffer.getvalue())
-    else:
-        target.write(buffer.getvalue())
