@@ -1,8 +1,8 @@
 """The `.sv` file, version 1: everything around the entropy-coded words. `docs/format.md` is normative.
 
     93 53 56 | version, flags | mode, image mode | width | height | model id
-             | settings? | side size? | metadata size? | CRC-32 | section table     <- header_bytes
-             | side? | metadata? | words, section-major, or the stored blob         <- section_bytes
+             | settings? | side size? | metadata size? | CRC-32 | side? | metadata?
+             | section table | words, section-major, or the stored blob
 
 A section is one variable of the schedule; a stream is one run of tiles. Words stand section by section, so a
 file cut after a section is a shallower file of the same image. Writers raise InputError for what the format
@@ -175,6 +175,15 @@ def peek(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Header:
     return _read_header(ByteReader(data), max_pixels)[0]
 
 
+def peek_metadata(data: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """Return the packed metadata of a file, unverified and without its model; raise FormatError."""
+    reader = ByteReader(data)
+    _, side_size, metadata_size = _read_header(reader, max_pixels)
+    reader.take(_CRC_BYTES, "checksum")
+    reader.take(side_size, "side data")
+    return reader.take(metadata_size, "metadata")
+
+
 def unpack(
     data: bytes, sections_for: SectionsFor, *, allow_truncated: bool = False, max_pixels: int = MAX_PIXELS
 ) -> Container:
@@ -198,8 +207,8 @@ def unpack(
     intact = _read_checksum(reader)
     if not intact and not allow_truncated:
         raise FormatError("the checksum does not match: the file is damaged or cut short", reader.position - _CRC_BYTES)
+    side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
     if header.mode is Mode.STORED:
-        side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
         if not intact or not reader.remaining:
             raise TruncatedError("a stored image cannot be read in part", len(data))
         return Container(header, side=side, metadata=metadata, stored=reader.take(reader.remaining, "payload"))
@@ -211,7 +220,6 @@ def unpack(
     if not variables:
         raise FormatError(f"mode {header.mode} sends nothing with this model", _MODE_OFFSET)
     streams, counts = _read_table(reader, len(variables))
-    side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
     if intact:
         last, rest = divmod(reader.remaining - _WORD_BYTES * sum(counts), _WORD_BYTES)
         if last < 0 or rest:
@@ -271,7 +279,7 @@ def _check_body(container: Container) -> None:
 
 
 def _pack_header(container: Container) -> bytes:
-    """Return every byte before the checksum; the section table stands after it."""
+    """Return every byte before the checksum."""
     header = container.header
     plain = replace(header, level=_default_level(header.mode), quality=DEFAULT_QUALITY, seed=None)
     flags = _SETTINGS * (header != plain) | _SIDE * bool(container.side) | _METADATA * bool(container.metadata)
@@ -299,7 +307,7 @@ def pack(container: Container, *, max_pixels: int = MAX_PIXELS) -> bytes:
     _check_body(container)
     head = _pack_header(container)
     words = (words.astype("<u4").tobytes() for section in container.streams for words in section)
-    rest = b"".join((_pack_table(container), container.side, container.metadata, *words, container.stored))
+    rest = b"".join((container.side, container.metadata, _pack_table(container), *words, container.stored))
     return b"".join((head, zlib.crc32(rest, zlib.crc32(head)).to_bytes(_CRC_BYTES, "little"), rest))
 
 
@@ -328,12 +336,12 @@ def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level
 
 
 def header_bytes(container: Container) -> int:
-    """Return the bytes before the payload, checksum and section table included."""
+    """Return the bytes of the header, the checksum and the section table."""
     return len(_pack_header(container)) + _CRC_BYTES + len(_pack_table(container))
 
 
 def section_bytes(container: Container) -> dict[str, int]:
-    """Return the payload's bytes by part, in file order: `side`, `metadata`, the variables, `stored`.
+    """Return the other bytes by part, in file order: `side`, `metadata`, the variables, `stored`.
 
     Parts other than variables are left out where absent; with `header_bytes` the sizes add up to the file's.
     """

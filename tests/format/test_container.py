@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sv_files import MODEL, K, assert_same, example, sections, streams
 
 from selfcodec.errors import FormatError
-from selfcodec.format.container import IMAGE_MODES, Container, Header, header_bytes, pack, peek, section_bytes, unpack
+from selfcodec.format.container import IMAGE_MODES, Container, Header, header_bytes, pack, peek, peek_metadata, section_bytes, unpack
 from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
 GOLDEN = "93 5356100c 201f5e1f c0dec374 85180101 01010101 01000000 ffffffff 03000000 04000000 05000000 06000000"
@@ -74,6 +74,7 @@ def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], i
     metadata_size = number(1, 2**32) if flags & 4 else 0
     crc_at = position
     octets(4)
+    side, metadata = octets(side_size), octets(metadata_size)
     order = ["u"] + [f"{v}{k}" for k in range(transforms, 0, -1) for v in "yz"] + ["x"]
     names: list[str] = []
     counts: list[int] = []
@@ -91,8 +92,8 @@ def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], i
         counts = [number(0, 2**32) for _ in range(tiles * len(names) - 1)]
     fields: dict[str, object] = {
         "header": (mode, IMAGE_MODES[image_mode], width, height, model, *chosen),
-        "side": octets(side_size),
-        "metadata": octets(metadata_size),
+        "side": side,
+        "metadata": metadata,
     }
     if mode == 5:
         require(position < len(data))
@@ -151,6 +152,7 @@ def test_round_trip_and_the_second_reader_agrees(container: Container) -> None:
     back = unpack(data, sections)
     assert_same(back, container)
     assert peek(data[:64]) == container.header
+    assert peek_metadata(data) == container.metadata
     fields, crc_at = read_by_the_page(data, K)
     assert fields == fields_of(container)
     rest = data[:crc_at] + data[crc_at + 4 :]
@@ -164,7 +166,7 @@ def test_both_readers_take_the_same_files(container: Container, changes: list[tu
     """Change header bytes and put the checksum right, so that only the other rules decide."""
     data = bytearray(pack(container))
     for place, value in changes:
-        data[place % header_bytes(container)] = value
+        data[place % (header_bytes(container) + len(container.side) + len(container.metadata))] = value
     try:
         expected, crc_at = read_by_the_page(bytes(data), K)
     except (ValueError, IndexError):
