@@ -1,10 +1,12 @@
-"""The library's two functions."""
+"""The library's functions."""
 
 from __future__ import annotations
 
+import builtins
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -12,17 +14,23 @@ from PIL import Image
 
 from selfcodec.codec import decode_file
 from selfcodec.errors import InputError
-from selfcodec.images import from_image, load_picture
+from selfcodec.images import Picture, from_image, load_picture
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.settings import usual_effort
 from selfcodec.zoo import find_model
 
+Samples = npt.NDArray[np.uint8]
+Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+"""A path, a file's bytes, or an open binary file."""
+_BYTES = (bytes, bytearray, memoryview)
+_SHAPES = "(H, W) or (H, W, 1..4)"
+
 
 def encode(
-    image: Image.Image | npt.NDArray[np.uint8] | str | os.PathLike[str],
+    image: Image.Image | Samples | Source,
     mode: str = "lossless",
-    model: str | None = None,
+    model: str | os.PathLike[str] | None = None,
     quality: int | None = None,
     *,
     level: int | None = None,
@@ -33,7 +41,7 @@ def encode(
     effort: int | None = None,
     strip: bool = False,
     verify: bool = True,
-) -> bytes:
+) -> builtins.bytes:
     """Codes an image as a `.sv` file.
 
     data = selfcodec.encode("photo.png")                             # lossless
@@ -44,7 +52,8 @@ def encode(
     attempts; a target that no quality reaches in this mode is an InputError that names the nearest one.
 
     Args:
-        image: a Pillow image, an array (H, W), (H, W, 3) or (H, W, 4) of uint8, or the path of an image.
+        image: a Pillow image, an array (H, W), or (H, W, C) of grey, grey and alpha, RGB or RGBA, of uint8, or an image
+            file: its path, its bytes, or an open binary file.
         mode: `rs1`, `rs2`, `cg`, `cr` or `lossless`.
         model: name or folder of a model; None for the default.
         quality: 1..100, finer latents with higher values; None for the model's own.
@@ -66,14 +75,7 @@ def encode(
     """
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,), (4,)):
-            raise InputError(f"an array {image.shape} of {image.dtype}: give uint8, (H, W), (H, W, 3) or (H, W, 4)")
-        image = Image.fromarray(image)
-    if isinstance(image, Image.Image):
-        picture = from_image(image, strip=strip)
-    else:
-        picture = load_picture(Path(image), strip=strip)
+    picture = _picture(image, strip=strip)
     chosen = find_model(model, settings.mode)
     if effort is None:
         settings = replace(settings, effort=usual_effort(picture.size))
@@ -81,16 +83,46 @@ def encode(
     return reached.encoded.data
 
 
-def decode(data: bytes, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:
+def _picture(image: Image.Image | Samples | Source, *, strip: bool) -> Picture:
+    """What was given to `encode`, taken apart."""
+    if isinstance(image, Image.Image):
+        return from_image(image, strip=strip)
+    if not isinstance(image, np.ndarray):
+        _check_source(image, "an image is a Pillow image, an array")
+        return load_picture(bytes(image) if isinstance(image, _BYTES) else image, strip=strip)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (2,), (3,), (4,)):
+        raise InputError(f"an array {image.shape} of {image.dtype}: give {_SHAPES} of uint8")
+    return from_image(Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image), strip=strip)
+
+
+def _check_source(source: object, beginning: str) -> None:
+    """InputError for what is no `Source`; `beginning` of the message tells what else it might have been."""
+    if not (isinstance(source, (str, os.PathLike, *_BYTES)) or hasattr(source, "read")):
+        raise InputError(f"{beginning}, a path, a file's bytes or an open binary file, not {type(source).__name__}")
+
+
+def _bytes_of(source: Source) -> bytes:
+    _check_source(source, "an .sv file is given as its bytes")
+    if isinstance(source, str | os.PathLike):
+        try:
+            return Path(source).read_bytes()
+        except OSError as error:
+            raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+    return bytes(source) if isinstance(source, _BYTES) else source.read()
+
+
+def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:
     """The image of a `.sv` file.
 
     Args:
-        data: the file's bytes.
+        data: the file's bytes, its path, or the file, open for reading bytes.
         upto: decode only as far as this mode's variables.
         allow_truncated: take the deepest complete level of a file that was cut short.
 
     Raises:
+        InputError: the file cannot be read.
         FormatError: the bytes are no intact `.sv` file.
         ModelError: the model that the file names is missing.
     """
-    return decode_file(data, upto=None if upto is None else Mode.parse(upto), allow_truncated=allow_truncated)
+    mode = None if upto is None else Mode.parse(upto)
+    return decode_file(_bytes_of(data), upto=mode, allow_truncated=allow_truncated)

@@ -1,7 +1,8 @@
 """Lets Pillow open and save `.sv` files; `import selfcodec` is enough.
 
-Image.open("a.sv")                  # reads the header; the model runs when pixels are asked for
-image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, verify, as for `selfcodec.encode`; and
+Image.open("a.sv")                  # reads header and metadata; the model runs when pixels are asked for
+image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, strip, verify, as for
+                                    # `selfcodec.encode`; exif, icc_profile, xmp in place of the image's own; and
 image.save("a.sv", mode="rs1", bpp=1.0)     # bpp in bits per pixel, bytes, or psnr in dB, in place of a quality
 """
 
@@ -14,28 +15,47 @@ from PIL import Image, ImageFile
 FORMAT = "SV"
 _MAGIC = b"\x93SV"
 _HEADER_BYTES = 64
-"""No header up to the section table is longer."""
-_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "verify")
+"""No header up to the checksum is longer."""
+_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "strip", "verify")
+_METADATA = ("exif", "icc_profile", "xmp")
 
 
 class SelfcodecImageFile(ImageFile.ImageFile):
-    """A `.sv` file. Metadata appear in `info` with the pixels, after `load`."""
+    """A `.sv` file."""
 
     format = FORMAT
     format_description = "selfcodec image"
     _decoded = False
 
     def _open(self) -> None:
-        from selfcodec.errors import FormatError
-        from selfcodec.format.container import peek
+        from selfcodec.errors import FormatError, TruncatedError
+        from selfcodec.format.container import peek, peek_metadata
+        from selfcodec.format.sidedata import apply_metadata
 
-        assert self.fp is not None
+        file = self._file()
+        beginning = file.read(_HEADER_BYTES)
         try:
-            header = peek(self.fp.read(_HEADER_BYTES))
+            header = peek(beginning)
+            try:
+                metadata = peek_metadata(beginning)
+            except TruncatedError:
+                metadata = peek_metadata(beginning + file.read())
+            apply_metadata(self, metadata)
         except FormatError as error:
             raise OSError(str(error)) from error
         self._mode = header.image_mode
         self._size = (header.width, header.height)
+
+    def _file(self) -> IO[bytes]:
+        """The open file; ValueError, as of Pillow's own, where the image was closed."""
+        if self.fp is None:
+            raise ValueError("the image was closed before its pixels were read: open it again")
+        return self.fp
+
+    def _close_own(self) -> None:
+        if self._exclusive_fp:
+            self._file().close()
+        self.fp = None
 
     def load(self) -> Any:
         """Decodes the pixels; OSError where the file is damaged or its model is missing."""
@@ -43,31 +63,55 @@ class SelfcodecImageFile(ImageFile.ImageFile):
             from selfcodec.codec import decode_file
             from selfcodec.errors import SelfcodecError
 
-            assert self.fp is not None
-            self.fp.seek(0)
+            file = self._file()
+            file.seek(0)
             try:
-                image = decode_file(self.fp.read())
+                image = decode_file(file.read())
             except SelfcodecError as error:
                 raise OSError(str(error)) from error
             image.load()
             self.im, self.palette = image.im, image.palette
             self.info.update(image.info)
-            if self._exclusive_fp:
-                self.fp.close()
-            self.fp = None
+            self._close_own()
             self.readonly = 0
             self._decoded = True
         return Image.Image.load(self)
+
+    def verify(self) -> None:
+        """OSError where the file is not whole; decodes nothing. The image must be opened again to be used."""
+        from selfcodec.errors import FormatError
+        from selfcodec.format.container import verify_checksum
+
+        file = self._file()
+        file.seek(0)
+        try:
+            verify_checksum(file.read())
+        except FormatError as error:
+            raise OSError(str(error)) from error
+        finally:
+            self._close_own()
 
 
 def _accept(prefix: bytes) -> bool:
     return prefix.startswith(_MAGIC)
 
 
+def _with_metadata(image: Image.Image, given: dict[str, Any]) -> Image.Image:
+    """The image, with these metadata in place of its own; one that holds several pictures as it is."""
+    if not given or getattr(image, "n_frames", 1) > 1:
+        return image
+    image = image.copy()
+    for name, value in given.items():
+        data = value.tobytes() if isinstance(value, Image.Exif) else value or b""
+        image.info[name] = data.encode() if isinstance(data, str) else data
+    return image
+
+
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     from selfcodec.api import encode
 
     options: dict[str, Any] = image.encoderinfo
+    image = _with_metadata(image, {name: options[name] for name in _METADATA if name in options})
     file.write(encode(image, **{name: options[name] for name in _OPTIONS if name in options}))
 
 

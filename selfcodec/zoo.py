@@ -175,14 +175,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def find_model(name_or_path: str | None = None, mode: Mode = Mode.LOSSLESS) -> Model:
+def find_model(name_or_path: str | os.PathLike[str] | None = None, mode: Mode = Mode.LOSSLESS) -> Model:
     """A model by name or by the path of its folder; the mode's default for None.
 
     Raises:
-        InputError: there is no such model; lists those there are.
+        InputError: there is no such model; lists those there are. Or that is no name at all.
         ModelError: the model is damaged.
     """
-    name = name_or_path or DEFAULT_MODELS[mode]
+    if not isinstance(name_or_path, str | os.PathLike | None):
+        raise InputError(f"a model is named by a text or a path, not by {name_or_path!r}")
+    name = os.fspath(name_or_path or DEFAULT_MODELS[mode])
     folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"

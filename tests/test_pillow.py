@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 import selfcodec
+from selfcodec import codec
 from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
 
@@ -52,15 +53,51 @@ def test_modes_come_back(mode: str, photo: UInt8, tiny_model: Model) -> None:
         assert image.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
 
 
-def test_metadata_come_with_the_pixels(photo: UInt8, tiny_model: Model) -> None:
-    source, buffer = Image.fromarray(photo), io.BytesIO()
-    exif = source.getexif()
+def with_metadata(photo: UInt8) -> Image.Image:
+    image = Image.fromarray(photo)
+    exif = image.getexif()
     exif[0x0131] = "a camera"
-    source.info["exif"] = exif.tobytes()
-    source.save(buffer, "SV", model="tiny")
+    image.info |= {"exif": exif.tobytes(), "icc_profile": bytes(range(200)), "xmp": b"<x/>"}
+    return image
+
+
+def test_metadata_are_there_before_the_pixels(photo: UInt8, tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = io.BytesIO()
+    with_metadata(photo).save(buffer, "SV", model="tiny")
+    monkeypatch.setattr(codec, "decode_file", lambda data: pytest.fail("decodes"))
     with Image.open(buffer) as image:
-        image.load()
         assert image.getexif()[0x0131] == "a camera"
+        assert (image.info["icc_profile"], image.info["xmp"]) == (bytes(range(200)), b"<x/>")
+
+
+def test_metadata_given_to_save_replace_the_image_s_own(photo: UInt8, tiny_model: Model) -> None:
+    source, buffer, exif = with_metadata(photo), io.BytesIO(), Image.Exif()
+    exif[0x0131] = "another"
+    source.save(buffer, "SV", model="tiny", exif=exif, xmp="<y/>", icc_profile=None)
+    with Image.open(buffer) as image:
+        assert image.getexif()[0x0131] == "another"
+        assert image.info["xmp"] == b"<y/>"
+        assert "icc_profile" not in image.info
+    assert source.info["xmp"] == b"<x/>"
+    source.save(buffer := io.BytesIO(), "SV", model="tiny", strip=True)
+    with Image.open(buffer) as image:
+        assert not image.info
+        assert not image.getexif()
+
+
+def test_a_closed_image_is_a_value_error(sv: Path) -> None:
+    image = Image.open(sv)
+    image.close()
+    with pytest.raises(ValueError, match="open it again"):
+        image.load()
+
+
+def test_whole_files_are_verified(sv: Path) -> None:
+    data = sv.read_bytes()
+    Image.open(sv).verify()
+    damaged = io.BytesIO(data[:-1] + bytes((data[-1] ^ 1,)))
+    with pytest.raises(OSError, match="checksum"):
+        Image.open(damaged).verify()
 
 
 def test_a_file_may_be_saved_over_itself(sv: Path, photo: UInt8) -> None:

@@ -32,6 +32,7 @@ MODEL_ID_BYTES = 4
 
 _SETTINGS, _SIDE, _METADATA, _RESERVED = 1, 2, 4, 8
 _CRC_BYTES = 4
+_BAD_CHECKSUM = "the checksum does not match: the file is damaged or cut short"
 _MODE_OFFSET = len(MAGIC) + 1
 _WORD_BYTES = 4
 
@@ -184,6 +185,14 @@ def peek_metadata(data: bytes, *, max_pixels: int = MAX_PIXELS) -> bytes:
     return reader.take(metadata_size, "metadata")
 
 
+def verify_checksum(data: bytes, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise FormatError unless a file is whole, as far as that can be told without its model."""
+    reader = ByteReader(data)
+    _read_header(reader, max_pixels)
+    if not _read_checksum(reader):
+        raise FormatError(_BAD_CHECKSUM, reader.position - _CRC_BYTES)
+
+
 def unpack(
     data: bytes, sections_for: SectionsFor, *, allow_truncated: bool = False, max_pixels: int = MAX_PIXELS
 ) -> Container:
@@ -206,7 +215,7 @@ def unpack(
     header, side_size, metadata_size = _read_header(reader, max_pixels)
     intact = _read_checksum(reader)
     if not intact and not allow_truncated:
-        raise FormatError("the checksum does not match: the file is damaged or cut short", reader.position - _CRC_BYTES)
+        raise FormatError(_BAD_CHECKSUM, reader.position - _CRC_BYTES)
     side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
     if header.mode is Mode.STORED:
         if not intact or not reader.remaining:
