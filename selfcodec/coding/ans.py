@@ -1,7 +1,7 @@
 """The entropy coder where constriction is not installed: asymmetric numeral systems on a stack of 32-bit words.
 
 It writes and reads the very words of constriction's `AnsCoder` under its `Categorical(perfect=False)`, and has as much
-of their interface as `coder` uses, so that one can stand for the other. It has no wheel for Linux on Arm.
+of their interface as `coder` uses, so that one can stand for the other. PyPI has no wheel of it for Linux on Arm.
 
 The state is a number of 64 bits. A symbol with the interval [start, start + size) of 2**24 takes it to one whose low 24
 bits lie in the interval, which tells the symbol, and whose others are the old state divided by `size`. Words go from
