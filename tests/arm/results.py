@@ -24,7 +24,7 @@ ZOO = ROOT / "models" / "zoo"
 
 
 def pictures() -> Iterator[tuple[str, Image.Image]]:
-    """The photograph of the golden files, from the one that decodes fastest, and small ones of other modes and shapes."""
+    """The photograph of the golden files, from one that decodes fast, and small ones of other modes and shapes."""
     yield "golden", decode_file((DATA / "cifar10-downscale.lossless.sv").read_bytes())
     rng = np.random.default_rng(0)
     for mode, bands, (height, width) in ("L", 1, (33, 20)), ("RGBA", 4, (19, 41)), ("RGB", 3, (1, 1)):
