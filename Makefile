@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all venv demo test check clean
+# These models stand for all released ones, each for a way of coding: ARM_MODELS= takes every one.
+ARM_MODELS ?= cifar10-downscale photo photo-lossy
+
+.PHONY: all venv demo test test-arm check clean
 
 all: check test
 
@@ -20,12 +23,20 @@ demo: venv
 test: venv
 	$(BIN)/python -m pytest -q
 
+test-arm: venv .arm/.stamp
+	$(BIN)/python tests/arm/check.py .arm/python $(ARM_MODELS)
+
+.arm/.stamp: tests/arm/make.sh constraints.txt
+	rm -rf .arm
+	PYTHON="$(abspath $(BIN)/python)" tests/arm/make.sh .arm
+	touch $@
+
 check: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# .venv stays: it takes minutes to make, and a change of its inputs makes it anew.
+# .venv and .arm stay: they take minutes to make, and a change of their inputs makes them anew.
 clean:
 	rm -rf build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find selfcodec cli models benchmarks tests -name __pycache__ -type d -exec rm -rf {} +

@@ -48,6 +48,7 @@ CORE_LAYERS = {
     "selfcodec.transforms": 1,
     "selfcodec.transparency": 1,
     "selfcodec.coding": 2,
+    "selfcodec.coding.ans": 2,
     "selfcodec.coding.tables": 2,
     "selfcodec.coding.mixture": 3,
     "selfcodec.coding.coder": 4,

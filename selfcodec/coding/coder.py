@@ -18,14 +18,22 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
-import constriction
 import numpy as np
 
 from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, Words
+from selfcodec.coding import ans
+from selfcodec.coding.ans import PRECISION, STATE_WORDS, interval
 from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.compiled import compiled
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
+
+try:
+    from constriction import stream
+except ModuleNotFoundError:  # it has no wheel for every platform
+    AnsCoder, _MODEL = ans.AnsCoder, ans.Categorical(perfect=False)
+else:
+    AnsCoder, _MODEL = stream.stack.AnsCoder, stream.model.Categorical(perfect=False)
 
 Symbols = Sequence[Int64] | Int64 | UInt8
 """Each image has (n,) of them; an array has as many of each, (B, n)."""
@@ -37,17 +45,11 @@ ALPHABET = 16
 CHUNK = 8192
 """So many numbers of an image are coded together: all high symbols, then all low ones, then escapes. This is part of
 the format."""
-PRECISION = 24
-"""Probabilities are multiples of 2**-24, at least 1: constriction's default."""
-STATE_WORDS = 2
-"""An ANS coder's state has so many 32-bit words."""
 ESCAPE_DIGITS = 7
 """An escape has at most so many hexadecimal digits."""
 _LENGTHS = np.ldexp(1.0, np.arange(ESCAPE_DIGITS)[::-1])
 """An escape's number of digits less one has these frequencies: each is half as frequent as the one before."""
 _UNIFORM = np.ones(ALPHABET)
-
-_MODEL = constriction.stream.model.Categorical(perfect=False)
 
 
 def _frequencies(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
@@ -63,21 +65,10 @@ def _repeated(frequencies: Float64, count: int) -> Float64:
 
 @compiled
 def _bits(frequencies: Float64, symbols: Int64) -> float:
-    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
-
-    Constriction gives a symbol what lies between two rounded sums of frequencies, and one more unit.
-    """
-    total, (_, count) = 0.0, frequencies.shape
-    free = 2.0**PRECISION - count
+    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count)."""
+    total = 0.0
     for i in range(len(frequencies)):
-        below, whole = 0.0, 0.0
-        for d in range(count):
-            if d < symbols[i]:
-                below += frequencies[i, d]
-            whole += frequencies[i, d]
-        scale = free / whole
-        above = free if symbols[i] == count - 1 else np.floor((below + frequencies[i, symbols[i]]) * scale)
-        total += PRECISION - np.log2(above - np.floor(below * scale) + 1)
+        total += PRECISION - np.log2(interval(frequencies[i], symbols[i])[1])
     return total
 
 
@@ -152,7 +143,7 @@ class Encoder:
 
     def finish(self) -> list[Stream]:
         """Every image's stream."""
-        coders, marks = [constriction.stream.stack.AnsCoder() for _ in range(self._batch)], self._marks
+        coders, marks = [AnsCoder() for _ in range(self._batch)], self._marks
         unread = np.zeros((len(marks), self._batch), dtype=np.int64)  # words not read when the decoder gets to a mark
         bits = np.zeros((len(marks) + 1, self._batch))
         position = len(self._pending)
@@ -176,7 +167,7 @@ class _Source:
 
     def __init__(self, words: Words) -> None:
         try:
-            self.coder = constriction.stream.stack.AnsCoder(np.ascontiguousarray(words[::-1], dtype=np.uint32))
+            self.coder = AnsCoder(np.ascontiguousarray(words[::-1], dtype=np.uint32))
         except ValueError as error:
             raise FormatError(f"an entropy-coded stream is damaged: {error}") from error
 

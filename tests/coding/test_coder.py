@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-import constriction
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcodec.arrays import Int64, Words
+from selfcodec.coding import ans
 from selfcodec.coding import coder as coder_module
 from selfcodec.coding.coder import ALPHABET, PRECISION, Decoder, Encoder, Sampler
 from selfcodec.coding.mixture import WINDOW, Mixture
@@ -22,6 +23,14 @@ from selfcodec.likelihoods.phases import pixel_mixture
 
 GOLDEN = "0000001a 502f2695 27887fa3 013e4b8a be745b76 b4ee4419 82ea1add"
 """The words of `golden_mixture` for the bytes 0, 11, 22, ... 253; any change of them is a change of the format."""
+
+
+@pytest.fixture(scope="module", autouse=True, params=[coder_module.AnsCoder, ans.AnsCoder], ids=["installed", "own"])
+def _each_coder(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything holds of the installed coder and of the one that takes its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coder_module, "AnsCoder", request.param)
+        yield
 
 
 def random_mixture(seed: int, batch: int, count: int, components: int = 3) -> Mixture:
@@ -105,10 +114,9 @@ def test_probabilities_are_those_of_the_arithmetic_page(seed: int, count: int, m
     for symbol in range(count):
         start, size = edges[symbol] + symbol, edges[symbol + 1] - edges[symbol] + 1
         state = (1 << 32) + int(rng.integers(0, 2**32))
-        ans = constriction.stream.stack.AnsCoder(np.array([state % 2**32, state >> 32], np.uint32))
-        model = constriction.stream.model.Categorical(perfect=False)
-        ans.encode_reverse(np.array([symbol], np.int32), model, weights[None].astype(np.float64))
-        found = sum(int(word) << (32 * i) for i, word in enumerate(ans.get_compressed()))
+        stack = coder_module.AnsCoder(np.array([state % 2**32, state >> 32], np.uint32))
+        stack.encode_reverse(np.array([symbol], np.int32), coder_module._MODEL, weights[None].astype(np.float64))
+        found = sum(int(word) << (32 * i) for i, word in enumerate(stack.get_compressed()))
         assert found == (state // size << PRECISION) + state % size + start
 
 

@@ -1,0 +1,148 @@
+"""The entropy coder where constriction is not installed: asymmetric numeral systems on a stack of 32-bit words.
+
+It writes and reads the very words of constriction's `AnsCoder` under its `Categorical(perfect=False)`, and has as much
+of their interface as `coder` uses, so that one can stand for the other. PyPI has no wheel of it for Linux on Arm.
+
+The state is a number of 64 bits. A symbol with the interval [start, start + size) of 2**24 takes it to one whose low 24
+bits lie in the interval, which tells the symbol, and whose others are the old state divided by `size`. Words go from
+the state to the stack before it would overflow, and come back once it is below 2**32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from selfcodec.arrays import Float64, Int32, Words
+from selfcodec.compiled import compiled
+
+PRECISION = 24
+"""Probabilities are multiples of 2**-24, at least 1: constriction's default."""
+STATE_WORDS = 2
+"""An ANS coder's state has so many 32-bit words."""
+
+# Numbers of the state's type: numba makes a float of an unsigned and a signed integer's sum.
+_PRECISION, _WORD = np.uint64(PRECISION), np.uint64(32)
+_QUANTILE_MASK, _WORD_MASK = np.uint64(2**PRECISION - 1), np.uint64(2**32 - 1)
+_ROOM = np.uint64(64 - PRECISION)
+_STATE, _COUNT = 0, 1
+
+
+@compiled
+def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
+    """A symbol's start and size in units of 2**-24, from the frequencies (count,) of its alphabet, positive integers.
+
+    A symbol has what lies between two rounded sums of frequencies, and one more unit.
+    """
+    count, below, whole = len(frequencies), 0.0, 0.0
+    for d in range(count):
+        if d == symbol:
+            below = whole
+        whole += frequencies[d]
+    free = 2.0**PRECISION - count
+    scale = free / whole
+    start = int(np.floor(below * scale))
+    end = int(free if symbol == count - 1 else np.floor((below + frequencies[symbol]) * scale))
+    return start + symbol, end - start + 1
+
+
+@compiled
+def _symbol_at(frequencies: Float64, quantile: np.int64) -> int:
+    """The symbol whose interval holds `quantile`, 0..2**24 - 1."""
+    last, whole, below = len(frequencies) - 1, 0.0, 0.0
+    for frequency in frequencies:
+        whole += frequency
+    scale = (2.0**PRECISION - len(frequencies)) / whole
+    for symbol in range(last):
+        below += frequencies[symbol]
+        if below * scale >= quantile - symbol:  # its rounded sum and the units of the symbols so far are beyond it
+            return symbol
+    return last
+
+
+@compiled
+def _push(registers: npt.NDArray[np.uint64], stack: Words, symbols: Int32, frequencies: Float64) -> None:
+    """Encodes symbols (n,) from the last to the first, with frequencies (n, count), on a stack of enough room."""
+    state, size_of_stack = registers[_STATE], np.int64(registers[_COUNT])
+    for i in range(len(symbols) - 1, -1, -1):
+        if not 0 <= symbols[i] < frequencies.shape[1]:
+            raise KeyError("a symbol has no frequency")
+        first, width = interval(frequencies[i], symbols[i])
+        start, size = np.uint64(first), np.uint64(width)
+        if state >> _ROOM >= size:
+            stack[size_of_stack] = state & _WORD_MASK
+            size_of_stack += 1
+            state >>= _WORD
+        state = (state // size << _PRECISION) + state % size + start
+    registers[_STATE], registers[_COUNT] = state, size_of_stack
+
+
+@compiled
+def _pop(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64, symbols: Int32) -> None:
+    """Decodes symbols (n,) with frequencies (n, count); where there are no more words, the state runs low."""
+    state, size_of_stack = registers[_STATE], np.int64(registers[_COUNT])
+    for i in range(len(frequencies)):
+        quantile = state & _QUANTILE_MASK
+        symbols[i] = _symbol_at(frequencies[i], np.int64(quantile))
+        start, size = interval(frequencies[i], symbols[i])
+        state = np.uint64(size) * (state >> _PRECISION) + quantile - np.uint64(start)
+        if state <= _WORD_MASK and size_of_stack:
+            size_of_stack -= 1
+            state = state << _WORD | np.uint64(stack[size_of_stack])
+    registers[_STATE], registers[_COUNT] = state, size_of_stack
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """The one family of distributions: `interval` tells which part of 2**24 a symbol has."""
+
+    perfect: Literal[False]
+
+
+class AnsCoder:
+    """A stack of symbols, held as words: what is encoded last is decoded first."""
+
+    def __init__(self, compressed: Words | None = None) -> None:
+        """Of no words, or of those that `get_compressed` gave; ValueError where the last one is 0."""
+        words = np.zeros(0, np.uint32) if compressed is None else compressed
+        if len(words) and words[-1] == 0:
+            raise ValueError("the top word of an entropy coder's stack is 0")
+        state = sum(int(word) << (32 * i) for i, word in enumerate(words[-STATE_WORDS:]))
+        self._stack: Words = words[:-STATE_WORDS].copy()
+        self._registers = np.array([state, len(self._stack)], np.uint64)
+
+    def encode_reverse(self, symbols: Int32, _: Categorical, frequencies: Float64) -> None:
+        """Encodes symbols (n,), the last one first, with their frequencies (n, count); KeyError if one is not below."""
+        used = int(self._registers[_COUNT])
+        if used + len(symbols) > len(self._stack):  # a symbol takes 24 bits at most
+            self._stack = np.concatenate([self._stack[:used], np.empty(used + len(symbols), np.uint32)])
+        _push(self._registers, self._stack, symbols, frequencies)
+
+    def decode(self, _: Categorical, frequencies: Float64) -> Int32:
+        """As many symbols as frequencies (n, count)."""
+        symbols = np.empty(len(frequencies), np.int32)
+        _pop(self._registers, self._stack, frequencies, symbols)
+        return symbols
+
+    def _state(self) -> list[int]:
+        """The state's words, low ones first, without zeros above."""
+        words, state = [], int(self._registers[_STATE])
+        while state:
+            words.append(state & 0xFFFFFFFF)
+            state >>= 32
+        return words
+
+    def num_words(self) -> int:
+        """As many words as `get_compressed` has."""
+        return int(self._registers[_COUNT]) + len(self._state())
+
+    def get_compressed(self) -> Words:
+        """All words, from the bottom of the stack to the top."""
+        return np.concatenate([self._stack[: int(self._registers[_COUNT])], np.array(self._state(), np.uint32)])
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing left."""
+        return not self._registers[_STATE]
