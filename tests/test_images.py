@@ -338,21 +338,6 @@ def test_to_image_refuses_bad_metadata() -> None:
         to_image("L", np.zeros((4, 3, 1), np.uint8), None, b"x")
 
 
-@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF"])
-def test_saving_is_lossless(format: str) -> None:
-    buffer = io.BytesIO()
-    save_image(noise("RGBA"), buffer, format)
-    assert not buffer.closed
-    assert Image.open(buffer).convert("RGBA").tobytes() == noise("RGBA").tobytes()
-
-
-@pytest.mark.parametrize("format", ["JPEG", "no such format"])
-def test_saving_what_a_format_cannot_hold(tmp_path: Path, format: str) -> None:
-    with pytest.raises(InputError, match="choose PNG"):
-        save_image(noise("RGBA"), tmp_path / "out", format)
-    assert not list(tmp_path.iterdir())
-
-
 def test_files_are_written_and_replaced(tmp_path: Path) -> None:
     path = tmp_path / "out"
     for data in (b"first", b""):

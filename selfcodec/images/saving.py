@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
-import io
 import os
-from typing import Any, BinaryIO
-
-from PIL import Image, PngImagePlugin
+from typing import BinaryIO
 
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
+from selfcodec.images.fitting import AnyImage, fit, upright
+from selfcodec.images.properties import Properties
+from selfcodec.images.targets import Target, target_of
 
 Path = str | os.PathLike[str]
 
 
-def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG") -> tuple[str, ...]:
-    """Write an image with its ICC profile, EXIF and XMP; a path appears only once it is whole.
+def usual_suffix(image: AnyImage) -> str:
+    """Suffix, dot included, of the format that holds an image exactly: TIFF for printing inks, else PNG."""
+    return ".tif" if image.mode == "CMYK" else ".png"
+
+
+def _beyond(image: AnyImage, target: Target) -> str:
+    """What of an image that does not fit into a format is too much for it."""
+    if image.mode == "CMYK":
+        return "printing inks (CMYK)"
+    if image.mode.endswith(";16") and "RGB;16" not in target.modes:
+        return "16 bits a sample"
+    return target.limit or "transparency"
+
+
+def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") -> tuple[str, ...]:
+    """Write an image so that it looks the same, with its metadata; a path appears only once it is whole.
+
+    Where the format has no mode like the image's, the image is changed to one that shows the same; where it holds
+    no orientation, the picture is turned upright.
 
     Args:
         image: as from `to_image`.
         target: path or open binary file.
-        format: Pillow's name of a format. WEBP is written lossless; JPEG loses what it always loses.
+        format: Pillow's name of a format, as in TARGETS; one that is not there must bring back the same pixels.
 
     Returns:
-        what of the image the format cannot hold, one line each, without the target's name.
+        what of the image the format does not hold, one line each, without the target's name.
 
     Raises:
-        InputError: the format cannot hold the image, or the file cannot be written.
+        InputError: the format cannot hold the pixels, or the file cannot be written.
     """
-    options: dict[str, Any] = {key: image.info[key] for key in ("icc_profile", "exif") if key in image.info}
-    xmp = image.info.get("xmp")
-    if format == "PNG" and isinstance(xmp, bytes):
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        # keyword, no compression, no language, no translated keyword; not add_itxt, which wants valid UTF-8
-        options["pnginfo"].add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
-    elif xmp is not None:
-        options["xmp"] = xmp
-    if format == "WEBP":
-        options |= {"lossless": True, "exact": True}
-    buffer = io.BytesIO()
+    form = target_of(format)
+    if "orientation" not in form.holds:
+        image = upright(image)
+    fitted = fit(image, form.modes, keyed=form.keyed)
+    if fitted is None:
+        raise InputError(f"{format} cannot hold {_beyond(image, form)}: choose {usual_suffix(image)}")
+    properties = Properties.of(image.info)
     try:
-        image.save(buffer, format, **options)
+        pieces = form.write(fitted, properties, form)
     except Exception as error:  # Pillow's writers raise nearly every type for what they do not support
-        raise InputError(f"cannot write this image as {format}: choose PNG ({error})") from error
+        raise InputError(f"cannot write this image as {format}: choose {usual_suffix(image)} ({error})") from error
     if isinstance(target, str | os.PathLike):
-        write_atomically(target, buffer.getvalue())
+        write_atomically(target, *pieces)
     else:
-        target.write(buffer.getvalue())
-    return ()
+        for piece in pieces:
+            target.write(piece)
+    lossy = (f"{format} does not keep pixels exactly",) if image.mode in form.inexact else ()
+    return (*lossy, *properties.left_out(form.holds))
