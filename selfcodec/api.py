@@ -12,7 +12,7 @@ from PIL import Image
 
 from selfcodec.codec import decode_file
 from selfcodec.errors import InputError
-from selfcodec.images import from_image, load_picture
+from selfcodec.images import AnyImage, from_image, load_picture
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.settings import usual_effort
@@ -81,8 +81,8 @@ def encode(
     return reached.encoded.data
 
 
-def decode(data: bytes, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:
-    """The image of a `.sv` file.
+def decode(data: bytes, *, upto: str | None = None, allow_truncated: bool = False) -> AnyImage:
+    """The image of a `.sv` file: one of Pillow's, or a `DeepImage` of several channels of 16 bits a sample.
 
     Args:
         data: the file's bytes.

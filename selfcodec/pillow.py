@@ -49,6 +49,8 @@ class SelfcodecImageFile(ImageFile.ImageFile):
                 image = decode_file(self.fp.read())
             except SelfcodecError as error:
                 raise OSError(str(error)) from error
+            if not isinstance(image, Image.Image):
+                raise OSError(f"Pillow has no mode {image.mode}: decode the file with selfcodec.decode")
             image.load()
             self.im, self.palette = image.im, image.palette
             self.info.update(image.info)

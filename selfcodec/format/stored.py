@@ -16,7 +16,7 @@ from PIL import Image, features
 from PIL.WebPImagePlugin import WebPImageFile
 
 from selfcodec.errors import FormatError
-from selfcodec.format.sidedata import check_scanlines, load_png, png_chunks
+from selfcodec.format.png import check_scanlines, load_png, png_chunks
 
 _Write = Callable[[Image.Image, Any], None]
 _RAW, _PNG, _WEBP = 0, 1, 2

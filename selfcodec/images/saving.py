@@ -6,15 +6,16 @@ import io
 import os
 from typing import Any, BinaryIO
 
-from PIL import Image, PngImagePlugin
+from PIL import PngImagePlugin
 
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
+from selfcodec.images.deep import AnyImage, DeepImage
 
 Path = str | os.PathLike[str]
 
 
-def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG") -> tuple[str, ...]:
+def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") -> tuple[str, ...]:
     """Write an image with its ICC profile, EXIF and XMP; a path appears only once it is whole.
 
     Args:
@@ -28,6 +29,8 @@ def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG")
     Raises:
         InputError: the format cannot hold the image, or the file cannot be written.
     """
+    if isinstance(image, DeepImage):
+        raise InputError(f"cannot write an image of mode {image.mode} as {format}")
     options: dict[str, Any] = {key: image.info[key] for key in ("icc_profile", "exif") if key in image.info}
     xmp = image.info.get("xmp")
     if format == "PNG" and isinstance(xmp, bytes):

@@ -29,8 +29,8 @@ BAD_FILES = {
     "no mode": ("93 53 56 10", 4, "ends in its mode"),
     "mode 6": ("93 53 56 10 26 01 01", 4, "0x26"),
     "mode 7": ("93 53 56 10 07 01 01", 4, "0x07"),
-    "image mode 6": ("93 53 56 10 34 01 01", 4, "0x34"),
-    "reserved mode bit 6": ("93 53 56 10 65 01 01", 4, "0x65"),
+    "image mode 11": ("93 53 56 10 5d 01 01", 4, "0x5d"),
+    "image mode 15": ("93 53 56 10 7d 01 01", 4, "0x7d"),
     "reserved mode bit 7": ("93 53 56 10 a5 01 01", 4, "0xa5"),
     "stored with settings": ("93 53 56 11 25 01 01 00 46 00", 4, "no settings"),
     "no width": ("93 53 56 10 25", 5, "ends in its width"),
@@ -112,7 +112,7 @@ def test_the_pixel_limit_can_be_moved() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"image_mode": "CMYK"},
+        {"image_mode": "YCbCr"},
         {"width": 0},
         {"height": 2**24 + 1},
         {"model_id": b"abc"},
