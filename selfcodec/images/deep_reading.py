@@ -121,13 +121,7 @@ def read_deep(image: Image.Image) -> UInt16:
 def _read_png(data: bytes, image: Image.Image) -> UInt16:
     import imagecodecs
 
-    samples = imagecodecs.png_decode(data)
-    key = image.info.pop("transparency", None)
-    if key is None:
-        return samples
-    samples = samples.reshape(*samples.shape[:2], -1)
-    hidden = (samples == np.asarray(key)).all(axis=2)
-    return np.dstack((samples, np.where(hidden, 0, 65535).astype(np.uint16)))
+    return imagecodecs.png_decode(data)  # a transparent colour becomes alpha
 
 
 def _read_tiff(data: bytes, image: Image.Image) -> UInt16:

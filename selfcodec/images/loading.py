@@ -171,7 +171,7 @@ def _load_deep(image: Image.Image) -> AnyImage:
     if samples.shape[1::-1] != image.size and image.format not in ("TIFF", "JXL"):
         raise InputError("damaged: get another copy of it (its sizes differ)")
     loaded = image_of(samples)
-    loaded.info.update({str(key): value for key, value in image.info.items()})
+    loaded.info.update({str(key): value for key, value in image.info.items() if key != "transparency"})
     loaded.info["png_chunks"] = gather(image)["png_chunks"]
     if image.format == "TIFF" and (exif := exif_of(image)):
         loaded.info["exif"] = EXIF_PREFIX + exif

@@ -109,7 +109,7 @@ class _PngParts:
     Attributes:
         pixels: a PNG of nothing but them.
         key: the transparent colour as Pillow has it, but scaled to 8 bits as the samples are, and with bits beyond the
-            file's depth ignored; of a PNG of 16 bits as it is. None where there is none, or a palette.
+            file's depth ignored. None where there is none, or a palette.
         info: metadata, as for `image.info`.
         pictures: how many frames there are.
         excess: there are more than MAX_METADATA bytes of metadata, of which some are not in `info`.
@@ -138,8 +138,7 @@ class _PngParts:
         header = pixels[0][1]
         depth, colour = header[8], header[9]
         self.key = _key(depth, colour, dict(pixels).get(b"tRNS", b""))
-        deep = depth == 16
-        self.pixels = make_png(*(chunk for chunk in pixels if not (deep and chunk[0] == b"tRNS")))
+        self.pixels = make_png(*pixels)
         kept = (*((name, chunks[name]) for name in CHUNK_SIZES if name in chunks), *self._sorted_texts())
         if kept:
             self.info["png_chunks"] = kept
