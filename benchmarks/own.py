@@ -55,7 +55,7 @@ class Own(Coder):
     def restores(self, picture: Picture, decoded: Picture) -> bool:
         """Return whether the image came back in its own mode, with all its samples, and its palette if it has one."""
         same = picture.mode == decoded.mode and super().restores(picture, decoded)
-        return same and (picture.source is None or picture.image.tobytes() == decoded.image.tobytes())
+        return same and (picture.source is None or picture.exact.tobytes() == decoded.exact.tobytes())
 
 
 def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:

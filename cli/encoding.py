@@ -89,7 +89,7 @@ def encode_file(job: Job, options: Options) -> Outcome:
     }
     if reached.psnr is not None:
         report["psnr"] = reached.psnr if math.isfinite(reached.psnr) else None
-    return Outcome(report, warnings=tuple(f"{shown(job.source)}: {line}" for line in picture.warnings))
+    return Outcome(report, warnings=tuple(f"{shown(job.source)}: {line}" for line in picture.warnings_in(encoded.mode)))
 
 
 def attempt_file(job: Job, options: Options) -> Outcome:

@@ -15,7 +15,7 @@ import click
 from selfcodec.errors import InputError
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from selfcodec.images import AnyImage
 
 STDIO = "-"
 SUFFIX = ".sv"
@@ -188,7 +188,7 @@ def write_output(job: Job, data: bytes) -> None:
         write_atomically(job.target, data)
 
 
-def write_image(job: Job, image: Image.Image, format: str) -> tuple[str, ...]:
+def write_image(job: Job, image: AnyImage, format: str) -> tuple[str, ...]:
     """Writes a job's output as an image; returns what the format cannot hold of it, one line each."""
     from selfcodec.images import save_image
 

@@ -6,7 +6,7 @@ import builtins
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +14,22 @@ from PIL import Image
 
 from selfcodec.codec import decode_file
 from selfcodec.errors import InputError
-from selfcodec.images import Picture, from_image, load_picture
+from selfcodec.images import AnyImage, Picture, from_image, load_picture
+from selfcodec.images.deep import DeepImage, image_of
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.settings import usual_effort
 from selfcodec.zoo import find_model
 
-Samples = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, a file's bytes, or an open binary file."""
 _BYTES = (bytes, bytearray, memoryview)
-_SHAPES = "(H, W) or (H, W, 1..4)"
+_CHANNELS = ((), (1,), (2,), (3,), (4,))
 
 
 def encode(
-    image: Image.Image | Samples | Source,
+    image: AnyImage | Samples | Source,
     mode: str = "lossless",
     model: str | os.PathLike[str] | None = None,
     quality: int | None = None,
@@ -40,6 +41,7 @@ def encode(
     psnr: float | None = None,
     effort: int | None = None,
     strip: bool = False,
+    first: bool = False,
     verify: bool = True,
 ) -> builtins.bytes:
     """Codes an image as a `.sv` file.
@@ -52,8 +54,8 @@ def encode(
     attempts; a target that no quality reaches in this mode is an InputError that names the nearest one.
 
     Args:
-        image: a Pillow image, an array (H, W), or (H, W, C) of grey, grey and alpha, RGB or RGBA, of uint8, or an image
-            file: its path, its bytes, or an open binary file.
+        image: a Pillow image or a `DeepImage`, an array (H, W), or (H, W, C) of grey, grey and alpha, RGB or RGBA, of
+            uint8 or uint16, or an image file: its path, its bytes, or an open binary file.
         mode: `rs1`, `rs2`, `cg`, `cr` or `lossless`.
         model: name or folder of a model; None for the default.
         quality: 1..100, finer latents with higher values; None for the model's own.
@@ -64,7 +66,8 @@ def encode(
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
             2, two thirds of a second for 768 x 512 on two cores; for more than 16 megapixels 0.
-        strip: leave ICC profile, EXIF and XMP out.
+        strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
+        first: of a file of several pictures take the first one.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
             with what the encoder expects.
 
@@ -75,7 +78,7 @@ def encode(
     """
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
-    picture = _picture(image, strip=strip)
+    picture = _picture(image, strip=strip, first=first)
     chosen = find_model(model, settings.mode)
     if effort is None:
         settings = replace(settings, effort=usual_effort(picture.size))
@@ -83,16 +86,20 @@ def encode(
     return reached.encoded.data
 
 
-def _picture(image: Image.Image | Samples | Source, *, strip: bool) -> Picture:
+def _picture(image: AnyImage | Samples | Source, *, strip: bool, first: bool) -> Picture:
     """What was given to `encode`, taken apart."""
-    if isinstance(image, Image.Image):
-        return from_image(image, strip=strip)
-    if not isinstance(image, np.ndarray):
-        _check_source(image, "an image is a Pillow image, an array")
-        return load_picture(bytes(image) if isinstance(image, _BYTES) else image, strip=strip)
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (2,), (3,), (4,)):
-        raise InputError(f"an array {image.shape} of {image.dtype}: give {_SHAPES} of uint8")
-    return from_image(Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image), strip=strip)
+    given = _image_of(image) if isinstance(image, np.ndarray) else image
+    if isinstance(given, Image.Image | DeepImage):
+        return from_image(given, strip=strip, first=first)
+    _check_source(given, "an image is a Pillow image, an array")
+    return load_picture(bytes(given) if isinstance(given, _BYTES) else given, strip=strip, first=first)
+
+
+def _image_of(array: npt.NDArray[Any]) -> AnyImage:
+    samples = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if samples.dtype not in (np.uint8, np.uint16) or array.ndim not in (2, 3) or array.shape[2:] not in _CHANNELS:
+        raise InputError(f"an array {array.shape} of {array.dtype}: give (H, W) or (H, W, 1..4) of uint8 or uint16")
+    return image_of(samples.reshape(*array.shape[:2], array.shape[2] if array.ndim == 3 else 1))
 
 
 def _check_source(source: object, beginning: str) -> None:
@@ -111,8 +118,8 @@ def _bytes_of(source: Source) -> bytes:
     return bytes(source) if isinstance(source, _BYTES) else source.read()
 
 
-def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = False) -> Image.Image:
-    """The image of a `.sv` file.
+def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = False) -> AnyImage:
+    """The image of a `.sv` file: one of Pillow's, or a `DeepImage` of several channels of 16 bits a sample.
 
     Args:
         data: the file's bytes, its path, or the file, open for reading bytes.

@@ -9,15 +9,16 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from PIL import Image
 
 from selfcodec.arrays import Integers, UInt8, Words
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import Container, Header, cut, pack, unpack
-from selfcodec.format.stored import unpack_stored
-from selfcodec.images import Picture, to_image
+from selfcodec.format.metadata import apply_metadata
+from selfcodec.images import AnyImage, Picture, to_image
+from selfcodec.images.deep import DeepImage
+from selfcodec.images.storing import unpack_stored
 from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.parallel import mapped
@@ -30,6 +31,8 @@ from selfcodec.zoo import Model, find_model, model_by_id
 MOST_SHARES = 4
 """At most so many shares of an image's tiles are decoded at the same time, which bounds memory."""
 _GREY_MODES = ("L", "LA")
+_SHOWN_MODES = ("1", "L", "P", "RGB")
+"""How images of these modes look does not follow from their samples alone."""
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
 
@@ -172,7 +175,7 @@ def encode_picture(
             an earlier call at the same quality and effort was given.
 
     Raises:
-        InputError: the settings do not fit the model.
+        InputError: the settings do not fit the model, or the mode the picture.
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
@@ -181,7 +184,9 @@ def encode_picture(
     if settings.mode not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")
     lossless = settings.mode is Mode.LOSSLESS
-    if lossless and picture.exact_only:
+    if not lossless and picture.lossy_refusal:
+        raise InputError(picture.lossy_refusal)
+    if lossless and picture.stored_reason:
         return _encoded_stored(_stored(picture), picture, verify=verify)
     height, width = picture.planes.shape[:2]
     header = Header(
@@ -227,10 +232,18 @@ def _stored(picture: Picture) -> bytes:
 
 def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
     if verify:
-        image, source = decode_file(data), picture.image
-        if image.mode != source.mode or image.tobytes() != source.tobytes():
+        image, source = decode_file(data), picture.exact
+        same = image.mode == source.mode and image.tobytes() == source.tobytes()
+        if not same or not _shown_alike(image, source):
             raise SelfcodecError(_UNFAITHFUL)
     return Encoded(data, Mode.STORED)
+
+
+def _shown_alike(image: AnyImage, source: AnyImage) -> bool:
+    """Whether images of the same samples have the same palette and transparent colour."""
+    if isinstance(image, DeepImage) or isinstance(source, DeepImage) or image.mode not in _SHOWN_MODES:
+        return True
+    return image.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
 
 
 def verify_encoded(encoded: Encoded, picture: Picture, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> None:
@@ -298,8 +311,8 @@ def decode_file(
     allow_truncated: bool = False,
     model: Model | None = None,
     runtime: Runtime = DEFAULT_RUNTIME,
-) -> Image.Image:
-    """Decodes a file.
+) -> AnyImage:
+    """Decodes a file; a deep image where it has several channels of 16 bits a sample, else one of Pillow's.
 
     Args:
         data: the file.
@@ -319,7 +332,7 @@ def decode_file(
     header = container.header
     if header.mode is Mode.STORED:
         image = unpack_stored(container.stored, header.image_mode, header.width, header.height)
-        sidedata.apply_metadata(image, container.metadata)
+        apply_metadata(image, container.metadata)
         return image
     model = _model_of(header.model_id, model)
     if upto is not None and upto is not header.mode:

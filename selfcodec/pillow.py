@@ -30,7 +30,7 @@ class SelfcodecImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         from selfcodec.errors import FormatError, TruncatedError
         from selfcodec.format.container import peek, peek_metadata
-        from selfcodec.format.sidedata import apply_metadata
+        from selfcodec.format.metadata import apply_metadata
 
         file = self._file()
         beginning = file.read(_HEADER_BYTES)
@@ -69,6 +69,8 @@ class SelfcodecImageFile(ImageFile.ImageFile):
                 image = decode_file(file.read())
             except SelfcodecError as error:
                 raise OSError(str(error)) from error
+            if not isinstance(image, Image.Image):
+                raise OSError(f"Pillow has no mode {image.mode}: decode the file with selfcodec.decode")
             image.load()
             self.im, self.palette = image.im, image.palette
             self.info.update(image.info)

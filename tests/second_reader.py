@@ -38,7 +38,7 @@ def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], i
     version, flags = divmod(octets(1)[0], 16)
     kind = octets(1)[0]
     mode, image_mode = kind % 8, kind // 8
-    require(version == 1 and flags < 8 and mode < 6 and image_mode < 6)
+    require(version == 1 and flags < 8 and mode < 6 and image_mode < 11)
     width, height = number(1, 2**24), number(1, 2**24)
     require(width * height <= 2**28)
     model = octets(4) if mode != 5 else b""

@@ -6,7 +6,6 @@ import gc
 import io
 import os
 import struct
-import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -16,8 +15,8 @@ from PIL import Image
 
 from selfcodec.errors import FormatError, InputError
 from selfcodec.files import write_atomically
-from selfcodec.format.sidedata import unpack_metadata
-from selfcodec.images import from_image, load_picture, loading, save_image, to_image
+from selfcodec.format.metadata import unpack_metadata
+from selfcodec.images import apart, from_image, load_picture, loading, save_image, to_image
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -44,23 +43,6 @@ def file_of(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     return buffer.getvalue()
 
 
-def png16(colour_type: int, channels: int) -> bytes:
-    """Return a 2×1 PNG of 16 bits a sample, which Pillow cannot write."""
-    data = b"\x89PNG\r\n\x1a\n"
-    header = struct.pack(">IIBBBBB", 2, 1, 16, colour_type, 0, 0, 0)
-    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1 + 4 * channels))), (b"IEND", b"")):
-        data += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return data
-
-
-def tiff16() -> bytes:
-    """Return a 2×1 RGB TIFF of 16 bits a sample, which Pillow cannot write."""
-    tags = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)]
-    tags += [(273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12), (284, 3, 1, 1)]
-    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
-    return b"II*\0\x08\0\0\0" + directory + struct.pack("<3H", 16, 16, 16) + bytes(12)
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, int]) -> None:
@@ -70,17 +52,17 @@ def test_every_mode_is_taken_apart_and_put_together(mode: str, size: tuple[int, 
     assert picture.planes.dtype == np.uint8
     assert picture.planes.shape[:2] == (size[1], size[0])
     assert picture.image.tobytes() == source.tobytes()
-    assert picture.exact_only == (mode in ("1", "P"))
+    assert (picture.stored_reason is not None) == (mode in ("1", "P"))
     assert picture.metadata == b""
     assert len(picture.rendering) == picture.planes.shape[2] + (picture.alpha is not None)
     back = to_image(picture.rendering, picture.planes, picture.alpha)
-    assert back.mode == picture.rendering == (mode if not picture.exact_only else back.mode)
+    assert back.mode == picture.rendering == (back.mode if picture.stored_reason else mode)
     assert back.tobytes() == source.convert(picture.rendering).tobytes()
     assert back.convert("RGBA").tobytes() == source.convert("RGBA").tobytes()
 
 
 def test_large_images_are_split_strip_by_strip(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_STRIP_PIXELS", 100)
+    monkeypatch.setattr(apart, "_STRIP_PIXELS", 100)
     picture = from_image(noise("RGBA"))
     assert picture.alpha is not None
     assert np.array_equal(np.dstack((picture.planes, picture.alpha)), np.asarray(noise("RGBA")))
@@ -105,7 +87,7 @@ def test_palettes_are_rendered(grey: bool, transparency: int | bytes | None, ren
         image.info["transparency"] = transparency
     picture = from_image(image)
     assert picture.rendering == rendering
-    assert picture.exact_only
+    assert picture.stored_reason
     back = to_image(rendering, picture.planes, picture.alpha)
     assert back.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
 
@@ -134,7 +116,7 @@ def test_a_transparent_colour_becomes_alpha(mode: str, transparency: object, ren
         image.putpixel((3, 4), (1, 2, 3))
     image.info["transparency"] = transparency
     picture = load_picture(file_of(image))
-    assert picture.exact_only
+    assert picture.stored_reason
     assert picture.rendering == rendering
     assert picture.alpha is not None
     key = 255 * bool(transparency) if mode == "1" else transparency
@@ -176,43 +158,21 @@ def test_no_file_stays_open(tmp_path: Path, format: str) -> None:
     gc.collect()
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I", "F", "CMYK", "YCbCr", "LAB", "HSV", "PA", "La", "RGBa", "RGBX"])
+@pytest.mark.parametrize("mode", ["I", "F", "YCbCr", "LAB", "HSV", "PA", "La", "RGBa", "RGBX"])
 def test_other_modes_are_refused(mode: str) -> None:
     with pytest.raises(InputError) as caught:
         from_image(Image.new(mode, (3, 2)), "in.tif")
     text = str(caught.value)
     assert text.startswith("in.tif: ")
     assert "\n" not in text
-    assert ("8 bits" if mode[0] in "IF" else f"colour mode {mode} ") in text
+    assert ("16 bits" if mode[0] in "IF" else f"colour mode {mode} ") in text
     assert "convert it to " in text
 
 
-DEEP = {
-    "PNG L": png16(0, 1),
-    "PNG LA": png16(4, 2),
-    "PNG RGB": png16(2, 3),
-    "PNG RGBA": png16(6, 4),
-    "PPM": b"P6 1 1 65535\n" + bytes(6),
-    "PPM text": b"P3 1 1 1023\n 1 2 3\n",
-    "PGM": b"P5 1 1 4095\n" + bytes(2),
-    "TIFF": tiff16(),
-    "SGI": (struct.pack(">HBBHHHH", 474, 0, 2, 3, 2, 1, 3)).ljust(512, b"\0") + bytes(12),
-    "JPEG 2000": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 40000, np.uint16), level=0),
-    "JPEG 2000 codestream": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 4000, np.uint16), codecformat="j2k"),
-    "AVIF": imagecodecs.avif_encode(np.full((8, 8, 3), 1000, np.uint16), bitspersample=10),
-}
 SHALLOW = {
     "JPEG 2000": imagecodecs.jpeg2k_encode(np.full((8, 8, 3), 40, np.uint8), level=0),
     "AVIF": imagecodecs.avif_encode(np.full((8, 8, 3), 40, np.uint8), level=100),
 }
-
-
-@pytest.mark.parametrize("name", DEEP)
-def test_files_of_more_than_8_bits_are_refused(name: str) -> None:
-    with Image.open(io.BytesIO(DEEP[name])) as image:
-        image.load()
-    with pytest.raises(InputError, match="convert it to 8 bits first"):
-        load_picture(DEEP[name])
 
 
 @pytest.mark.parametrize("name", SHALLOW)
@@ -231,16 +191,18 @@ def test_fewer_than_8_bits_are_taken() -> None:
 def test_animations_and_pages_are_refused(format: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
     data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
-    with pytest.raises(InputError, match="holds 3 images"):
+    with pytest.raises(InputError, match=r"holds 3 images .*--first"):
         load_picture(data)
     assert load_picture(file_of(frames[0], format)).planes.shape == (8, 8, 3)
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("not an image")
-    for source in (b"", b"not an image", tmp_path / "a.txt"):
+    for source in (b"not an image", tmp_path / "a.txt"):
         with pytest.raises(InputError, match="not an image"):
             load_picture(source)
+    with pytest.raises(InputError, match="the file is empty"):
+        load_picture(b"")
     with pytest.raises(InputError, match=r"none\.png: cannot be read: No such file"):
         load_picture(tmp_path / "none.png")
     with pytest.raises(InputError, match="cannot be read: Is a directory"):

@@ -24,7 +24,7 @@ from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, has_level
 
 MAGIC = b"\x93SV"
 VERSION = 1
-IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK")
 MAX_SIDE = 2**24
 MAX_PIXELS = 2**28
 MAX_STREAMS = 2**16
@@ -99,8 +99,8 @@ def _read_header(reader: ByteReader, max_pixels: int) -> tuple[Header, int, int]
 
     start = reader.position
     byte = reader.byte("mode")
-    number, index = byte & 0x07, byte >> 3 & 0x07
-    if number > Mode.STORED or index >= len(IMAGE_MODES) or byte >> 6:
+    number, index = byte & 0x07, byte >> 3 & 0x0F
+    if number > Mode.STORED or index >= len(IMAGE_MODES) or byte >> 7:
         raise FormatError(f"0x{byte:02x} names no mode and image mode", start)
     mode = Mode(number)
     if mode is Mode.STORED and flags & _SETTINGS:

@@ -16,7 +16,7 @@ from PIL import Image, features
 from PIL.WebPImagePlugin import WebPImageFile
 
 from selfcodec.errors import FormatError
-from selfcodec.format.sidedata import check_scanlines, load_png, png_chunks
+from selfcodec.format.png import check_scanlines, load_png, png_chunks
 
 _Write = Callable[[Image.Image, Any], None]
 _RAW, _PNG, _WEBP = 0, 1, 2
@@ -66,7 +66,9 @@ def _write_png(image: Image.Image, file: Any) -> None:
         if missing > 0:
             source = image.copy()
             source.putpalette(palette + [0, 0, 0, 255][: len(palette_mode)] * missing, palette_mode)
-    source.save(file, "PNG", optimize=True, icc_profile=None)
+    # Pillow's 255 for the white of one bit a pixel is more than that bit.
+    key = {"transparency": int(bool(image.info["transparency"]))} if image.mode == "1" and _has_key(image) else {}
+    source.save(file, "PNG", optimize=True, icc_profile=None, **key)
 
 
 def _write_webp(image: Image.Image, file: Any) -> None:
@@ -75,13 +77,17 @@ def _write_webp(image: Image.Image, file: Any) -> None:
     bare.save(file, "WEBP", lossless=True, exact=True, quality=75, method=4)
 
 
+def _has_key(image: Image.Image) -> bool:
+    return "transparency" in image.info
+
+
 def _has_webp(image: Image.Image) -> bool:
     size_fits = max(image.size) <= _WEBP_SIDE and image.width * image.height <= _WEBP_PIXELS
-    return size_fits and image.mode in _WEBP_MODES and "transparency" not in image.info and bool(features.check("webp"))
+    return size_fits and image.mode in _WEBP_MODES and not _has_key(image) and bool(features.check("webp"))
 
 
 def _has_raw(image: Image.Image) -> bool:
-    return _raw_size(image.mode, *image.size) is not None and "transparency" not in image.info
+    return _raw_size(image.mode, *image.size) is not None and not _has_key(image)
 
 
 def _size(image: Image.Image, write: _Write) -> int:

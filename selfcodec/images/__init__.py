@@ -4,8 +4,18 @@ file -> load_picture -> Picture: planes (H, W, C) for the model, alpha (H, W), m
 decode -> to_image(mode, planes, alpha, metadata) -> save_image -> write_atomically
 """
 
+from selfcodec.images.deep import AnyImage, DeepImage
 from selfcodec.images.loading import from_image, load_picture
 from selfcodec.images.picture import Picture, to_image
 from selfcodec.images.saving import save_image, usual_suffix
 
-__all__ = ["Picture", "from_image", "load_picture", "save_image", "to_image", "usual_suffix"]
+__all__ = [
+    "AnyImage",
+    "DeepImage",
+    "Picture",
+    "from_image",
+    "load_picture",
+    "save_image",
+    "to_image",
+    "usual_suffix",
+]

@@ -4,197 +4,188 @@ from __future__ import annotations
 
 import io
 import os
-import re
-import threading
-import warnings
 from typing import BinaryIO
 
-import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
-from selfcodec.format.sidedata import pack_metadata
+from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
+from selfcodec.images.apart import take_apart
+from selfcodec.images.deep import AnyImage, DeepImage, image_of
+from selfcodec.images.deep_reading import is_deep, read_deep, turned
+from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours
+from selfcodec.images.opening import Opened, open_image, unreadable
 from selfcodec.images.picture import Picture
 
 Path = str | os.PathLike[str]
 
-_STRIP_PIXELS = 2**20
 _REMEDIES = {
     "PA": "convert it to RGBA first",
     "La": "convert it to LA first",
     "RGBa": "convert it to RGBA first",
     "RGBX": "convert it to RGB first",
 }
-_DEEP = "it has more than 8 bits a sample; convert it to 8 bits first, for example with `magick IN -depth 8 OUT`"
-# Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
-_DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
-_PALETTE_ENTRIES = 256
-_HEAD_BYTES = 2**16
-"""A codestream's header must begin in so many first bytes of a file."""
-
-_warning_filters = threading.Lock()
+_NATIVE = {"I;16B": "I;16", "I;16L": "I;16", "I;16N": "I;16"}
+"""Modes that hold the same samples as others in another order of bytes."""
+_UNUSUAL = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
 
 
-def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
+def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False) -> Picture:
     """Read an image from a path, a file's bytes, or an open binary file, which stays open.
 
     Args:
         source: what to read.
-        strip: leave ICC, EXIF and XMP out.
+        strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
+        first: of a file of several pictures take the first one.
 
     Raises:
         InputError: one line naming the file and the remedy.
     """
     if isinstance(source, bytes):
-        return _load_file(io.BytesIO(source), "image data", strip)
+        return _load_file(io.BytesIO(source), "image data", strip, first)
     if not isinstance(source, str | os.PathLike):
-        return _load_file(source, str(getattr(source, "name", "image data")), strip)
+        return _load_file(source, str(getattr(source, "name", "image data")), strip, first)
     try:
         with open(source, "rb") as file:
-            return _load_file(file, os.fspath(source), strip)
+            return _load_file(file, os.fspath(source), strip, first)
     except OSError as error:
         raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
 
 
-def _load_file(file: BinaryIO, name: str, strip: bool) -> Picture:
+def _load_file(file: BinaryIO, name: str, strip: bool, first: bool) -> Picture:
     try:
-        # Pillow warns from 89 megapixels on, which are welcome here; its error from twice that on stands.
-        with _warning_filters, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name}: not an image, or of a kind that Pillow cannot read: convert it to PNG") from error
-    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
-        raise _unreadable(name, error) from error
-    return from_image(image, name, strip=strip)
-
-
-def _unreadable(name: str, error: Exception) -> InputError:
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning | MemoryError):
-        return InputError(f"{name}: too many pixels: cut it into smaller images ({error})")
-    return InputError(f"{name}: damaged or cut short: get another copy of it ({error})")
-
-
-def from_image(image: Image.Image, name: str = "image", *, strip: bool = False) -> Picture:
-    """Take a Pillow image apart; `name` stands in error messages, `strip` leaves the metadata out.
-
-    Raises:
-        InputError: the image is damaged, empty, animated, deeper than 8 bits, larger than MAX_PIXELS, or of a
-            mode that is not in IMAGE_MODES.
-    """
-    _refuse_unsupported(image, name)
-    try:
-        frames = getattr(image, "n_frames", 1)
-        if frames == 1:
-            image.load()
-    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
-        raise _unreadable(name, error) from error
-    if frames != 1:
-        kind = "as some cameras write" if image.format == "MPO" else "an animation or pages"
-        raise InputError(f"{name}: holds {frames} images ({kind}): extract one of them first")
-    try:
-        metadata = b"" if strip else pack_metadata(image)
+        return _picture(open_image(file), strip, first)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    keyed = "transparency" in image.info and image.mode in ("1", "L", "RGB")
-    exact_only = keyed or image.mode in ("1", "P")
-    if image.mode == "P":
-        planes, alpha = _render_palette(image, name)
+
+
+def from_image(image: AnyImage, name: str = "image", *, strip: bool = False, first: bool = False) -> Picture:
+    """Take a Pillow image or a deep one apart; `name` stands in error messages, the rest is as for `load_picture`.
+
+    Raises:
+        InputError: the image is damaged, empty, one of several, larger than MAX_PIXELS, or of a mode that is not in
+            IMAGE_MODES.
+    """
+    try:
+        return _picture(_opened(image), strip, first)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _opened(image: AnyImage) -> Opened | DeepImage:
+    """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
+    if isinstance(image, DeepImage):
+        return image
+    unread = isinstance(image, ImageFile.ImageFile) and image.fp is not None and bool(image.tile)
+    if image.format != "PNG" or not unread:
+        return Opened(image)
+    file: BinaryIO = image.fp  # type: ignore[attr-defined]
+    file.seek(0)
+    opened = open_image(file)
+    opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
+    return opened
+
+
+def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
+    """Raises InputError without a name."""
+    loaded: AnyImage
+    if isinstance(opened, DeepImage):
+        loaded, warnings, excess = opened, list[str](), False
+        _refuse_size(loaded)
     else:
-        planes, alpha = _split(image.convert("L") if image.mode == "1" else image)
-    if keyed:
-        alpha = _keyed_alpha(image, planes, name)
-    return Picture(image.mode, planes, alpha, metadata, image if exact_only else None)
+        image, excess = opened.image, opened.excess
+        _refuse_size(image)
+        warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
+        loaded = _load(image)
+    if loaded.mode not in IMAGE_MODES:
+        remedy = _REMEDIES.get(loaded.mode, "convert it to RGB first")
+        raise InputError(f"its colour mode {loaded.mode} is not supported; {remedy}")
+    if excess and not strip:
+        raise InputError(f"it has more than {MAX_METADATA} bytes of metadata: encode without it (--strip)")
+    metadata = b""
+    if strip:
+        loaded = _upright(loaded)
+        warnings += lost_colours(gather_colours(loaded))
+    else:
+        metadata = pack_metadata(gather(loaded))
+    return take_apart(loaded, metadata, tuple(warnings))
 
 
-def _refuse_unsupported(image: Image.Image, name: str) -> None:
-    """Raise InputError for what can be told from the image's header."""
+def gather_colours(image: AnyImage) -> dict[str, object]:
+    """Metadata that tell how an image looks; those that cannot be read say nothing of that."""
+    try:
+        return gather(image)
+    except InputError:
+        return {"png_chunks": (), "icc_profile": image.info.get("icc_profile")}
+
+
+def _refuse_size(image: AnyImage) -> None:
     width, height = image.size
     if not width or not height:
-        raise InputError(f"{name}: is empty ({width}×{height} pixels)")
+        raise InputError(f"is empty ({width}×{height} pixels)")
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise InputError(f"{name}: {width}×{height} pixels are too many: cut it into smaller images")
-    if image.mode.startswith(("I", "F")) or _reduced_depth(image):
-        raise InputError(f"{name}: {_DEEP}")
-    if image.mode not in IMAGE_MODES:
-        remedy = _REMEDIES.get(image.mode, "convert it to RGB first")
-        raise InputError(f"{name}: its colour mode {image.mode} is not supported; {remedy}")
+        raise InputError(f"{width}×{height} pixels are too many: cut it into smaller images")
 
 
-def _deep_codestream(image: Image.Image) -> bool:
-    """Return whether a not yet loaded JPEG 2000 or AVIF file has more than 8 bits a sample."""
-    fp = getattr(image, "fp", None)
-    if image.format not in ("JPEG2000", "AVIF") or fp is None:
-        return False
-    position = fp.tell()
-    fp.seek(0)
-    head: bytes = fp.read(_HEAD_BYTES)
-    fp.seek(position)
-    if image.format == "AVIF":  # av1C box: after its name version, profile and level, then tier and high_bitdepth
-        at = head.find(b"av1C")
-        return at >= 0 and len(head) > at + 6 and bool(head[at + 6] & 0x40)
-    at = head.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers; Ssiz, depth - 1, follows 36 bytes behind Lsiz
-    depths = head[at + 42 : at + 42 + 3 * len(image.getbands()) : 3] if at >= 0 else b""
-    return any((depth & 0x7F) >= 8 for depth in depths)
-
-
-def _reduced_depth(image: Image.Image) -> bool:
-    """Return whether Pillow would quietly reduce the samples of a not yet loaded file to 8 bits."""
-    if _deep_codestream(image):
-        return True
-    for tile in getattr(image, "tile", ()):
-        if tile[0] == "SGI16":
-            return True
-        parameters = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-        raw_mode = parameters[0] if parameters else None
-        if isinstance(raw_mode, str) and _DEEP_RAW_MODE.match(raw_mode):
-            return True
-        # PPM: (raw mode, largest sample value)
-        if str(tile[0]).startswith("ppm") and len(parameters) == 2 and parameters[1] > 255:
-            return True
-    return False
-
-
-def _split(image: Image.Image) -> tuple[UInt8, UInt8 | None]:
-    """Return colour (H, W, C) and alpha (H, W) of mode L, LA, RGB or RGBA; strip by strip to save memory."""
-    width, height = image.size
-    has_alpha = image.mode in ("LA", "RGBA")
-    colours = len(image.getbands()) - has_alpha
-    planes = np.empty((height, width, colours), np.uint8)
-    alpha = np.empty((height, width), np.uint8) if has_alpha else None
-    rows = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        bottom = min(top + rows, height)
-        strip = np.asarray(image.crop((0, top, width, bottom))).reshape(bottom - top, width, -1)
-        planes[top:bottom] = strip[..., :colours]
-        if alpha is not None:
-            alpha[top:bottom] = strip[..., colours]
-    return planes, alpha
-
-
-def _keyed_alpha(image: Image.Image, planes: UInt8, name: str) -> UInt8:
-    """Return the alpha (H, W) of an image with one transparent colour: 0 where it has it, else 255."""
-    key = np.asarray(image.info["transparency"])
-    if key.dtype.kind not in "iu" or key.size != planes.shape[2]:
-        raise InputError(f"{name}: its transparent colour is damaged: convert it to LA or RGBA first")
-    if image.mode == "1":
-        key = 255 * (key != 0)
-    return np.where((planes == key).all(axis=2), 0, 255).astype(np.uint8)
-
-
-def _render_palette(image: Image.Image, name: str) -> tuple[UInt8, UInt8 | None]:
-    """Return what a palette image looks like: C = 1 if it is all grey, alpha if any of it is transparent."""
-    ramp = image.crop((0, 0, _PALETTE_ENTRIES, 1))
-    ramp.putdata(range(_PALETTE_ENTRIES))
+def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list[str]:
+    """Go to the first of several pictures, and return what is to be told of the others."""
+    if pictures is None and image.format == "PSD":  # its frames are layers; what it opens with is all of them
+        return []
     try:
-        palette = np.asarray(ramp.convert("RGBA"))[0]
-    except ValueError as error:
-        raise InputError(f"{name}: its palette is damaged: convert it to RGBA first ({error})") from error
-    indices = np.asarray(image)
-    used = palette[np.bincount(indices.ravel(), minlength=_PALETTE_ENTRIES) > 0]
-    grey = bool((used[:, :1] == used[:, :3]).all())
-    planes = np.take(palette[:, : 1 if grey else 3], indices, axis=0)
-    alpha = np.take(palette[:, 3], indices) if (used[:, 3] < 255).any() else None
-    return planes, alpha
+        count = getattr(image, "n_frames", 1) if pictures is None else pictures
+        if count == 1:
+            return []
+        if not first and not has_gain_map(image):
+            kind = "as some cameras write" if image.format == "MPO" else "an animation or pages"
+            raise InputError(f"holds {count} images ({kind}): take the first with --first, or extract one of them")
+        image.seek(0)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
+        raise unreadable(error) from error
+    rest = count - 1 - has_gain_map(image)
+    return [f"it holds {count} images, of which only the first is taken"] if rest else []
+
+
+def _load(image: Image.Image) -> AnyImage:
+    """Read the pixels, all bits of them."""
+    try:
+        unread = isinstance(image, ImageFile.ImageFile) and image.fp is not None
+        if unread and image.format != "SV" and is_deep(image):
+            return _load_deep(image)
+        image.load()
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly every type on damaged files
+        raise unreadable(error) from error
+    if image.mode in ("I", "F"):
+        raise InputError(_UNUSUAL)
+    if image.mode in _NATIVE:
+        return image.convert(_NATIVE[image.mode])
+    return image
+
+
+def _load_deep(image: Image.Image) -> AnyImage:
+    samples = read_deep(image)
+    if samples.shape[1::-1] != image.size and image.format not in ("TIFF", "JXL"):
+        raise InputError("damaged: get another copy of it (its sizes differ)")
+    loaded = image_of(samples)
+    loaded.info.update({str(key): value for key, value in image.info.items() if key != "transparency"})
+    loaded.info["png_chunks"] = gather(image)["png_chunks"]
+    if image.format == "TIFF" and (exif := exif_of(image)):
+        loaded.info["exif"] = EXIF_PREFIX + exif
+    return loaded
+
+
+def _upright(image: AnyImage) -> AnyImage:
+    """Turn an image as its EXIF says."""
+    try:
+        if isinstance(image, Image.Image):
+            turned_image = ImageOps.exif_transpose(image)
+            return turned_image if turned_image is not None else image
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return DeepImage(image.mode, turned(image.samples, exif.get(ExifTags.Base.Orientation, 1)), image.info)
+    except Exception:  # Pillow raises nearly every type on damaged data, which tell of no turn
+        return image

@@ -10,8 +10,10 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError
-from selfcodec.format.sidedata import apply_metadata
-from selfcodec.format.stored import pack_stored, stored_size
+from selfcodec.format.metadata import apply_metadata
+from selfcodec.images.deep import AnyImage
+from selfcodec.images.storing import pack_stored, stored_size
+from selfcodec.modes import Mode
 from selfcodec.transparency import hidden_filled
 
 _MODE_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -22,17 +24,28 @@ class Picture:
     """An image taken apart for coding."""
 
     mode: str
-    """Of the source: 1, L, LA, P, RGB or RGBA."""
+    """Of the source, one of IMAGE_MODES."""
     planes: UInt8
-    """(H, W, C), C = 1 or 3: the samples for the model; for modes 1 and P, what they look like."""
+    """(H, W, C), C = 1 or 3: the samples for the model; what images look like that are not L, LA, RGB or RGBA."""
     alpha: UInt8 | None
     """(H, W), where the image has an alpha channel, a transparent palette entry or a transparent colour."""
     metadata: bytes
     """Of `pack_metadata`."""
-    source: Image.Image | None = None
-    """The image itself where planes and alpha do not bring it back: of mode 1 or P, or with a transparent colour."""
+    source: AnyImage | None = None
+    """The image itself where planes and alpha do not bring it back."""
     warnings: tuple[str, ...] = ()
     """What of the source is not kept, one line each, without the source's name."""
+    stored_reason: str | None = None
+    """Where they do not, what the image has that no model codes, so that lossless means `stored`."""
+    lossy_warnings: tuple[str, ...] = ()
+    """What of it planes and alpha do not keep, one line each, besides `warnings`."""
+    lossy_refusal: str | None = None
+    """Why it cannot be coded in a lossy mode, with the remedy."""
+
+    def warnings_in(self, mode: Mode) -> tuple[str, ...]:
+        """What of the source is not kept in a file that was written in this mode."""
+        exact = mode in (Mode.LOSSLESS, Mode.STORED)
+        return self.warnings if exact else self.warnings + self.lossy_warnings
 
     @property
     def size(self) -> tuple[int, int]:
@@ -45,24 +58,27 @@ class Picture:
         return self.planes if self.alpha is None else hidden_filled(self.planes, self.alpha)
 
     @property
-    def image(self) -> Image.Image:
+    def exact(self) -> AnyImage:
         """The image itself; made from planes and alpha, which takes long, where those bring it back."""
         return self.source or to_image(self.mode, self.planes, self.alpha, self.metadata)
 
     @property
-    def exact_only(self) -> bool:
-        """Planes and alpha do not bring the image back: lossless means `pack_stored`."""
-        return self.source is not None
+    def image(self) -> Image.Image:
+        """The same, but of a deep image what it looks like with 8 bits a sample."""
+        exact = self.exact
+        if isinstance(exact, Image.Image):
+            return exact
+        return to_image(self.rendering, self.planes, self.alpha, self.metadata)
 
     @cached_property
     def stored_size(self) -> int:
         """Bytes of `stored`; measured when first asked for, since it takes long."""
-        return stored_size(self.image)
+        return stored_size(self.exact)
 
     @cached_property
     def stored(self) -> bytes:
         """The image as a stored one, without model."""
-        return pack_stored(self.image)
+        return pack_stored(self.exact)
 
     @property
     def rendering(self) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import ExifTags, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from selfcodec.format.sidedata import TIFF_LAYOUT
 from selfcodec.images.deep import DeepImage
+from selfcodec.images.gathering import TIFF_LAYOUT
 from selfcodec.images.properties import Properties
 
 _INCH = 2

@@ -1,0 +1,129 @@
+"""Samples as a lossless JPEG XL codestream, whose header is read before anything is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from selfcodec.errors import FormatError
+
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+_SIGNATURE = b"\xff\x0a"
+_EFFORT = 5
+_SIDES = ((1, 9), (1, 13), (1, 18), (1, 30))
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_DEPTHS = ((8, 0), (10, 0), (12, 0), (1, 6))
+_COUNTS = ((0, 0), (1, 0), (2, 4), (1, 12))
+
+
+@dataclass(frozen=True)
+class StreamHeader:
+    """The beginning of a codestream, as far as it tells how much decoding will allocate."""
+
+    width: int
+    height: int
+    plain: bool
+    """It has no preview, no animation, no orientation and no size of its own to be shown in."""
+    depth: int
+    """Bits a sample; 0 for floating point."""
+    extra: int
+    """Channels besides those of colour."""
+
+
+class _Bits:
+    """Bits of a byte string, the least significant of each byte first; zeros follow its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "little")
+
+    def take(self, count: int) -> int:
+        value = self._value & (1 << count) - 1
+        self._value >>= count
+        return value
+
+    def choice(self, options: tuple[tuple[int, int], ...]) -> int:
+        """Read which of four (offset, bits) a number has, and the number."""
+        offset, count = options[self.take(2)]
+        return offset + self.take(count)
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bits.take(1)
+
+    def side() -> int:
+        return 8 * (1 + bits.take(5)) if small else bits.choice(_SIDES)
+
+    height = side()
+    ratio = bits.take(3)
+    if not ratio:
+        return side(), height
+    over, under = _RATIOS[ratio - 1]
+    return height * over // under, height
+
+
+def read_header(stream: bytes) -> StreamHeader:
+    """Return the header of a bare codestream; raise FormatError."""
+    if not stream.startswith(_SIGNATURE):
+        raise FormatError("it is not a JPEG XL codestream")
+    bits = _Bits(stream[len(_SIGNATURE) : 64])
+    width, height = _size(bits)
+    if bits.take(1):  # all is as usual: 8 bits of no extra channels
+        return StreamHeader(width, height, True, 8, 0)
+    if bits.take(1):
+        return StreamHeader(width, height, False, 0, 0)
+    floating = bits.take(1)
+    depth = bits.choice(_DEPTHS)
+    if floating:
+        return StreamHeader(width, height, True, 0, 0)
+    bits.take(1)  # whether 16 bits suffice for decoding
+    return StreamHeader(width, height, True, depth, bits.choice(_COUNTS))
+
+
+def codestream(data: bytes) -> bytes:
+    """Return the bare codestream of a JPEG XL file, which may have a container of boxes around it; or b""."""
+    if data.startswith(_SIGNATURE):
+        return data
+    position, parts = 0, []
+    while len(data) - position >= 8:
+        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        start = position + 8
+        if size == 1:
+            size, start = int.from_bytes(data[position + 8 : position + 16], "big"), position + 16
+        end = position + size if size else len(data)
+        if end < start:
+            break
+        if name == b"jxlc":
+            return data[start:end]
+        if name == b"jxlp":  # a part, behind its number
+            parts.append(data[start + 4 : end])
+        position = end
+    return b"".join(parts)
+
+
+def pack_jpegxl(samples: Samples) -> bytes:
+    """Return the codestream of samples (H, W, C), C = 1..4, uint8 or uint16; with C = 2 or 4 the last is extra."""
+    import imagecodecs
+
+    squeezed = samples[..., 0] if samples.shape[2] == 1 else samples
+    return codestream(bytes(imagecodecs.jpegxl_encode(squeezed, lossless=True, effort=_EFFORT)))
+
+
+def unpack_jpegxl(stream: bytes, shape: tuple[int, int, int], dtype: Any) -> Samples:
+    """Return the samples of a codestream whose header tells this shape and type; raise FormatError."""
+    import imagecodecs
+
+    height, width, channels = shape
+    expected = StreamHeader(width, height, True, 8 * np.dtype(dtype).itemsize, 1 - channels % 2)
+    if read_header(stream) != expected:
+        raise FormatError(f"the stored JPEG XL is not {width}×{height} with {channels} channels")
+    try:
+        samples = imagecodecs.jpegxl_decode(stream)
+    except Exception as error:  # what the decoder raises is not documented
+        raise FormatError(f"the stored JPEG XL cannot be decoded: {error}") from error
+    if samples.size != height * width * channels or samples.dtype != dtype:
+        raise FormatError(f"the stored JPEG XL holds {samples.shape} samples of {samples.dtype}")
+    return samples.reshape(shape)

@@ -1,0 +1,206 @@
+"""Samples of files with 16 bits a sample, which Pillow would reduce to 8, and how such files are told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from selfcodec.arrays import UInt16
+from selfcodec.errors import InputError
+from selfcodec.format.jpegxl import codestream, read_header
+from selfcodec.images.deep import scaled
+
+Read = Callable[[bytes, Image.Image], UInt16]
+"""From a file's bytes, and the image of its header, to samples (H, W), or (H, W, C) with alpha last."""
+
+MAX_DEPTH = 16
+_TOO_DEEP = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
+_UNUSUAL = "its samples of more than 8 bits are of an unusual kind ({}): convert it to a PNG of 16 bits first"
+# Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
+_DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
+_HEAD_BYTES = 2**16
+"""A codestream's header must begin in so many first bytes of a file."""
+_BITS, _PHOTOMETRIC, _EXTRA, _FORMAT, _ORIENTATION = 258, 262, 338, 339, 274
+"""Tags of TIFF."""
+_TURNS: dict[int, Callable[[UInt16], UInt16]] = {
+    1: lambda s: s,
+    2: lambda s: s[:, ::-1],
+    3: lambda s: s[::-1, ::-1],
+    4: lambda s: s[::-1],
+    5: lambda s: s.swapaxes(0, 1),
+    6: lambda s: s[::-1].swapaxes(0, 1),
+    7: lambda s: s[::-1, ::-1].swapaxes(0, 1),
+    8: lambda s: s[:, ::-1].swapaxes(0, 1),
+}
+"""By orientation as in EXIF."""
+
+
+def turned(samples: UInt16, orientation: int) -> UInt16:
+    """Return samples (H, W, ...) as they are to be shown where EXIF gives this orientation; 1 if it is none."""
+    return _TURNS.get(orientation, _TURNS[1])(samples)
+
+
+def _head(image: Image.Image) -> bytes:
+    """Return the beginning of a not yet loaded file, or b""."""
+    fp = getattr(image, "fp", None)
+    if fp is None:
+        return b""
+    position = fp.tell()
+    fp.seek(0)
+    head: bytes = fp.read(_HEAD_BYTES)
+    fp.seek(position)
+    return head
+
+
+def _siz(head: bytes) -> list[bytes]:
+    """Return the three bytes (depth - 1 and sign, steps across and down) of each component of a JPEG 2000."""
+    at = head.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers; their number follows 34 bytes behind Lsiz
+    count = int.from_bytes(head[at + 40 : at + 42], "big") if at >= 0 else 0
+    return [head[at + 42 + 3 * i : at + 45 + 3 * i] for i in range(min(count, 5))]
+
+
+def _avif_depth(head: bytes) -> int:
+    at = head.find(b"av1C")  # behind that name version, profile and level, then tier, high_bitdepth and twelve_bit
+    flags = head[at + 6] if 0 <= at < len(head) - 6 else 0
+    return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether a not yet loaded file has more than 8 bits a sample, all the same whether Pillow reduces them."""
+    if image.mode.startswith(("I", "F")):
+        return True
+    if image.format == "JPEG2000":
+        return any(part[:1] and (part[0] & 0x7F) >= 8 for part in _siz(_head(image)))
+    if image.format == "AVIF":
+        return _avif_depth(_head(image)) > 8
+    if image.format == "JXL":
+        return _jpegxl_depth(_head(image)) != 8
+    if image.format == "HEIF":
+        return int(image.info.get("bit_depth", 8)) > 8
+    for tile in getattr(image, "tile", ()):
+        if tile[0] == "SGI16":
+            return True
+        parameters = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+        raw_mode = parameters[0] if parameters else None
+        if isinstance(raw_mode, str) and _DEEP_RAW_MODE.match(raw_mode):
+            return True
+        # PPM: (raw mode, largest sample value)
+        if str(tile[0]).startswith("ppm") and len(parameters) == 2 and parameters[1] > 255:
+            return True
+    return False
+
+
+def _jpegxl_depth(head: bytes) -> int:
+    return read_header(codestream(head)).depth
+
+
+def read_deep(image: Image.Image) -> UInt16:
+    """Return the samples (H, W, C), 0..65535, C = 1..4 with alpha last, of a not yet loaded file that `is_deep`.
+
+    Samples of fewer than 16 bits are scaled: rounding back brings the file's own back.
+
+    Raises:
+        InputError: they are of a kind that cannot be kept, as 32 bits or floating point.
+    """
+    fp = getattr(image, "fp", None)
+    read = _READERS.get(image.format or "")
+    if fp is None or read is None:
+        raise InputError(_TOO_DEEP if image.mode in ("I", "F") else _UNUSUAL.format(f"in a file {image.format}"))
+    fp.seek(0)
+    samples = read(fp.read(), image)
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    if samples.dtype != np.uint16 or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
+        raise InputError(_UNUSUAL.format(f"{samples.shape} of {samples.dtype}"))
+    return np.ascontiguousarray(samples)
+
+
+def _read_png(data: bytes, image: Image.Image) -> UInt16:
+    import imagecodecs
+
+    return imagecodecs.png_decode(data)  # a transparent colour becomes alpha
+
+
+def _read_tiff(data: bytes, image: Image.Image) -> UInt16:
+    import imagecodecs
+
+    tags: Any = image.tag_v2  # type: ignore[attr-defined]
+    bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
+    if bits != {MAX_DEPTH} or formats != {1}:
+        raise InputError(_TOO_DEEP if max(bits) > MAX_DEPTH or formats != {1} else _UNUSUAL.format(f"bits {bits}"))
+    photometric, extra = tags.get(_PHOTOMETRIC), tags.get(_EXTRA, ())
+    if photometric not in (0, 1, 2) or extra not in ((), (2,)):
+        raise InputError(_UNUSUAL.format("inks, or alpha that is multiplied in"))
+    samples = imagecodecs.tiff_decode(data)
+    if photometric == 0:
+        samples = 65535 - samples
+    orientation = image.getexif().pop(_ORIENTATION, 1)
+    return turned(samples, orientation)
+
+
+def _read_jpeg2000(data: bytes, image: Image.Image) -> UInt16:
+    import imagecodecs
+
+    parts = set(_siz(data[:_HEAD_BYTES]))
+    if len(parts) != 1 or (part := parts.pop())[1:] != b"\1\1" or part[0] >= MAX_DEPTH:
+        raise InputError(_UNUSUAL.format("components that differ, or with signs"))
+    if re.search(rb"colr\1..\0\0\0\x12", data[:_HEAD_BYTES], re.DOTALL):
+        raise InputError(_UNUSUAL.format("YCC"))
+    return scaled(imagecodecs.jpeg2k_decode(data), (1 << part[0] + 1) - 1)
+
+
+def _read_avif(data: bytes, image: Image.Image) -> UInt16:
+    import imagecodecs
+
+    return scaled(imagecodecs.avif_decode(data, index=0), (1 << _avif_depth(data[:_HEAD_BYTES])) - 1)
+
+
+def _read_jpegxl(data: bytes, image: Image.Image) -> UInt16:
+    import imagecodecs
+
+    depth = _jpegxl_depth(data)
+    if not 8 < depth <= MAX_DEPTH:
+        raise InputError(_TOO_DEEP)
+    return scaled(imagecodecs.jpegxl_decode(data, index=0), (1 << depth) - 1)
+
+
+def _read_heif(data: bytes, image: Image.Image) -> UInt16:
+    import importlib
+    import io
+
+    opened = importlib.import_module("pillow_heif").open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    return np.asarray(opened)
+
+
+def _read_pnm(data: bytes, image: Image.Image) -> UInt16:
+    number = rb"(?:\s|#[^\n]*\n)+(\d+)"
+    header = re.match(rb"P([2356])" + 3 * number + rb"\s", data)
+    if header is None:
+        raise InputError(_UNUSUAL.format("of floating point"))
+    kind, width, height, top = map(int, header.groups())
+    channels = 3 if kind in (3, 6) else 1
+    count = width * height * channels
+    if kind in (5, 6):
+        values = np.frombuffer(data[header.end() :][: 2 * count], ">u2").astype(np.uint16)
+    else:
+        words = re.sub(rb"#[^\n]*", b"", data[header.end() :]).split(maxsplit=count)[:count]
+        values = np.array(words, dtype="S6").astype(np.int64).clip(0, 65535).astype(np.uint16)
+    if len(values) != count:
+        raise ValueError("the file is cut short")
+    if values.max() > top:
+        raise ValueError("a sample is larger than the largest")
+    return scaled(values.reshape(height, width, channels), top)
+
+
+_READERS: dict[str, Read] = {
+    "PNG": _read_png,
+    "TIFF": _read_tiff,
+    "JPEG2000": _read_jpeg2000,
+    "AVIF": _read_avif,
+    "JXL": _read_jpegxl,
+    "HEIF": _read_heif,
+    "PPM": _read_pnm,
+}

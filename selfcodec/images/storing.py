@@ -1,0 +1,28 @@
+"""Images as they are stored without a model, whatever they are made of."""
+
+from __future__ import annotations
+
+from selfcodec.format import stored
+from selfcodec.format.samples import SAMPLE_MODES, pack_samples, unpack_samples
+from selfcodec.images.deep import AnyImage, DeepImage, image_of, samples_of
+
+
+def pack_stored(image: AnyImage) -> bytes:
+    """Store an image of any mode in IMAGE_MODES: pixels, mode, palette, transparency; not its metadata."""
+    if isinstance(image, DeepImage) or image.mode in SAMPLE_MODES:
+        return pack_samples(samples_of(image))
+    return stored.pack_stored(image)
+
+
+def stored_size(image: AnyImage) -> int:
+    """Return a length that `pack_stored` does not exceed."""
+    if isinstance(image, DeepImage) or image.mode in SAMPLE_MODES:
+        return len(pack_stored(image))
+    return stored.stored_size(image)
+
+
+def unpack_stored(data: bytes, mode: str, width: int, height: int) -> AnyImage:
+    """Return the image that `pack_stored` stored; raise FormatError, also where mode or size differ."""
+    if mode in SAMPLE_MODES:
+        return image_of(unpack_samples(data, mode, width, height), mode)
+    return stored.unpack_stored(data, mode, width, height)
