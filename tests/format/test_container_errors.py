@@ -47,7 +47,7 @@ def test_the_pixel_limit_can_be_moved() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"image_mode": "CMYK"},
+        {"image_mode": "LAB"},
         {"width": 0},
         {"height": 2**24 + 1},
         {"model_id": b"abc"},
