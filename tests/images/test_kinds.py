@@ -217,7 +217,7 @@ def test_eps_tells_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kind_that_needs_a_plugin_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Image.OPEN, "JXL", (lambda *_: None, lambda prefix: False))
     monkeypatch.setitem(Image.OPEN, "HEIF", (lambda *_: None, lambda prefix: False))
-    for data, name in ((b"\xff\x0a" + bytes(60), "jxl"), (b"\0\0\0\x18ftypheic" + bytes(60), "heif")):
+    for data, name in ((b"\xff\x0a" + bytes(60), "jxl"), (b"\0\0\0\x18ftypheic" + bytes(60), "heic")):
         with pytest.raises(InputError, match=rf"selfcodec\[{name}\]"):
             load_picture(data)
 
