@@ -22,7 +22,7 @@ from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError, InputError, ModelError
 from selfcodec.format.bytereader import ByteReader
 from selfcodec.format.container import MAX_PIXELS, Container, _read_header, pack, peek
-from selfcodec.images import from_image
+from selfcodec.images import AnyImage, DeepImage, from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.settings import Settings
@@ -35,7 +35,7 @@ SECONDS = 2.0
 MEGABYTES = 500
 """Growth of the peak memory at most."""
 KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "context", "drawn in context")
-KINDS += ("stored raw", "stored PNG")
+KINDS += ("stored raw", "stored PNG", "stored deep", "stored inks")
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +71,22 @@ def files(
         patch.setattr(codec, "_stored", stored)
         made["stored raw"] = encode_picture(from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
         made["stored PNG"] = encode_picture(from_image(colour.quantize(4)), None, tiny_model).data
+        deep = DeepImage("RGBA;16", np.dstack([photo[:20, :30].astype(np.uint16) * 200] * 2)[..., :4])
+        deep.info["png_chunks"] = ((b"gAMA", bytes(4)), (b"tEXt", b"Title\0text"))
+        made["stored deep"] = encode_picture(from_image(deep), None, tiny_model).data
+        inks = Image.fromarray(photo[:20, :30]).convert("CMYK")
+        made["stored inks"] = encode_picture(from_image(inks), None, tiny_model).data
         assert tuple(made) == KINDS
         assert [str(open_file(data).header.mode) for data in made.values()] == [
-            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "cg", "stored", "stored")
+            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "cg", *["stored"] * 4)
         ]
         yield made
 
 
-def picture(image: Image.Image) -> tuple[object, ...]:
+def picture(image: AnyImage) -> tuple[object, ...]:
     """All that a viewer sees of an image."""
+    if isinstance(image, DeepImage):
+        return image.mode, image.size, image.tobytes(), sorted(image.info)
     return image.mode, image.size, image.tobytes(), image.convert("RGBA").tobytes(), sorted(image.info)
 
 

@@ -147,7 +147,7 @@ def _read_jpeg2000(data: bytes, image: Image.Image) -> UInt16:
     parts = set(_siz(data[:_HEAD_BYTES]))
     if len(parts) != 1 or (part := parts.pop())[1:] != b"\1\1" or part[0] >= MAX_DEPTH:
         raise InputError(_UNUSUAL.format("components that differ, or with signs"))
-    if re.search(rb"colr\1..\0\0\0\x12", data[:_HEAD_BYTES], re.DOTALL):
+    if re.search(rb"colr\x01..\x00\x00\x00\x12", data[:_HEAD_BYTES], re.DOTALL):
         raise InputError(_UNUSUAL.format("YCC"))
     return scaled(imagecodecs.jpeg2k_decode(data), (1 << part[0] + 1) - 1)
 

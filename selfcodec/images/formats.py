@@ -31,10 +31,10 @@ def register_formats() -> None:
 
 
 def needs_plugin(head: bytes) -> str | None:
-    """Return the kind of a file that Pillow cannot read without a plugin: JXL, HEIF, or None; by its first bytes."""
+    """Return the kind of a file that Pillow cannot read without a plugin: JXL, HEIC, or None; by its first bytes."""
     if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
         return "JXL"
-    return "HEIF" if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS else None
+    return "HEIC" if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS else None
 
 
 def kind_by_signature(head: bytes) -> str | None:

@@ -6,6 +6,7 @@ import io
 import os
 from typing import BinaryIO
 
+import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
@@ -26,8 +27,8 @@ _REMEDIES = {
     "RGBa": "convert it to RGBA first",
     "RGBX": "convert it to RGB first",
 }
-_NATIVE = {"I;16B": "I;16", "I;16L": "I;16", "I;16N": "I;16"}
-"""Modes that hold the same samples as others in another order of bytes."""
+_ORDERS = {"I;16B": ">u2", "I;16L": "<u2", "I;16N": "=u2"}
+"""Modes that hold the same samples as I;16 in another order of bytes, by NumPy's name for it."""
 _UNUSUAL = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
 
 
@@ -161,9 +162,12 @@ def _load(image: Image.Image) -> AnyImage:
         raise unreadable(error) from error
     if image.mode in ("I", "F"):
         raise InputError(_UNUSUAL)
-    if image.mode in _NATIVE:
-        return image.convert(_NATIVE[image.mode])
-    return image
+    if image.mode not in _ORDERS:
+        return image
+    samples = np.frombuffer(image.tobytes(), _ORDERS[image.mode]).astype(np.uint16)
+    reordered = image_of(samples.reshape(image.height, image.width, 1))
+    reordered.info.update({str(key): value for key, value in image.info.items()})
+    return reordered
 
 
 def _load_deep(image: Image.Image) -> AnyImage:

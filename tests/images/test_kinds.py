@@ -1,0 +1,268 @@
+"""Files of many kinds: each is read exactly, or refused with a reason; what is left out is told."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from png_files import grey, png_of
+
+from selfcodec.arrays import UInt8, UInt16
+from selfcodec.codec import decode_file, encode_picture
+from selfcodec.errors import InputError
+from selfcodec.format.metadata import unpack_metadata
+from selfcodec.images import DeepImage, from_image, load_picture
+from selfcodec.images.deep import samples_of, scaled
+from selfcodec.images.formats import kind_of, register_formats
+from selfcodec.modes import Mode
+from selfcodec.settings import Settings
+
+RNG = np.random.default_rng(3)
+TEN, TWELVE, SIXTEEN = (RNG.integers(0, 1 << depth, (9, 8, 4)).astype(np.uint16) for depth in (10, 12, 16))
+
+
+def file_of(image: Image.Image, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def pnm(kind: int, samples: UInt16, top: int) -> bytes:
+    head = f"P{kind} # comment\n{samples.shape[1]} {samples.shape[0]}\n{top}\n".encode()
+    return head + (samples.astype(">u2").tobytes() if kind > 3 else " ".join(map(str, samples.ravel())).encode())
+
+
+def tiff(samples: UInt16, **options: Any) -> bytes:
+    return bytes(imagecodecs.tiff_encode(samples, **options))
+
+
+GREY, RGB = slice(0, 1), slice(0, 3)
+DEEP: dict[str, tuple[bytes, UInt16]] = {
+    "PNG": (png_of(SIXTEEN, 16, 6), SIXTEEN),
+    "PGM": (pnm(5, TWELVE[..., GREY], 4095), scaled(TWELVE[..., GREY], 4095)),
+    "PPM": (pnm(6, SIXTEEN[..., RGB], 65535), SIXTEEN[..., RGB]),
+    "PPM in words": (pnm(3, TEN[..., RGB], 1023), scaled(TEN[..., RGB], 1023)),
+    "PGM in words": (pnm(2, TEN[..., GREY], 1023), scaled(TEN[..., GREY], 1023)),
+    "TIFF grey": (file_of(Image.fromarray(SIXTEEN[..., 0]), "TIFF"), SIXTEEN[..., GREY]),
+    "TIFF": (tiff(SIXTEEN[..., RGB], photometric="rgb"), SIXTEEN[..., RGB]),
+    "JPEG 2000": (
+        imagecodecs.jpeg2k_encode(TWELVE[..., RGB], level=0, bitspersample=12),
+        scaled(TWELVE[..., RGB], 4095),
+    ),
+    "AVIF": (imagecodecs.avif_encode(TEN, level=100, bitspersample=10), scaled(TEN, 1023)),
+    "AVIF of 12 bits": (
+        imagecodecs.avif_encode(TWELVE[..., RGB], level=100, bitspersample=12),
+        scaled(TWELVE[..., RGB], 4095),
+    ),
+    "JPEG XL": (imagecodecs.jpegxl_encode(SIXTEEN, lossless=True), SIXTEEN),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_deep_files_are_kept_exactly(name: str) -> None:
+    data, expected = DEEP[name]
+    if name == "JPEG XL":
+        pytest.importorskip("pillow_jxl")
+    picture = load_picture(data)
+    assert np.array_equal(samples_of(picture.exact), expected)
+    assert not picture.warnings
+    assert picture.warnings_in(Mode.RS2) == ("its 16 bits a sample are reduced to 8",)
+    coded = encode_picture(picture)
+    assert coded.mode is Mode.STORED
+    assert np.array_equal(samples_of(decode_file(coded.data)), expected)
+    joined = picture.planes if picture.alpha is None else np.dstack((picture.planes, picture.alpha))
+    assert np.abs(joined.astype(int) * 257 - expected).max() <= 128
+
+
+@pytest.mark.parametrize(("depth", "kind"), [(10, np.uint16), (12, np.uint16), (9, np.uint16)])
+def test_scaling_can_be_undone(depth: int, kind: type) -> None:
+    top = (1 << depth) - 1
+    values = np.arange(top + 1, dtype=kind)
+    wide = scaled(values, top)
+    assert (wide[0], wide[-1]) == (0, 65535)
+    assert np.array_equal((wide.astype(np.int64) * top + 32767) // 65535, values)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file_of(Image.new("I", (3, 2)), "TIFF"),
+        file_of(Image.new("F", (3, 2)), "TIFF"),
+        b"Pf\n1 1\n-1.0\n" + bytes(4),
+        (struct.pack(">HBBHHHH", 474, 0, 2, 3, 2, 1, 3)).ljust(512, b"\0") + bytes(12),
+    ],
+)
+def test_other_depths_are_refused(data: bytes) -> None:
+    with pytest.raises(InputError, match=r"bits .*convert it to"):
+        load_picture(data)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "LA;16", "RGB;16", "RGBA;16"])
+def test_deep_images_are_taken(mode: str) -> None:
+    if mode.startswith("I"):
+        image = Image.frombytes(mode, (8, 9), SIXTEEN[..., 0].astype(">u2" if mode[-1] == "B" else "<u2").tobytes())
+        picture = from_image(image)
+        assert np.array_equal(samples_of(picture.exact), SIXTEEN[..., GREY])
+    else:
+        picture = from_image(DeepImage(mode, SIXTEEN[..., : len(mode) - 3].copy(), {"icc_profile": b"profile"}))
+        assert unpack_metadata(picture.metadata) == {"icc_profile": b"profile"}
+    assert picture.stored_reason == "16 bits a sample"
+
+
+def test_a_png_that_pillow_opened_keeps_its_depth() -> None:
+    with Image.open(io.BytesIO(DEEP["PNG"][0])) as image:
+        assert np.array_equal(samples_of(from_image(image).exact), SIXTEEN)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "JPEG"])
+def test_inks_are_kept_in_lossless_files_alone(format: str) -> None:
+    data = file_of(Image.fromarray(SIXTEEN.astype(np.uint8), "CMYK"), format)
+    picture = load_picture(data)
+    with Image.open(io.BytesIO(data)) as source:
+        decoded = decode_file(encode_picture(picture).data)
+        assert decoded.mode == "CMYK"
+        assert decoded.tobytes() == source.tobytes()
+    with pytest.raises(InputError, match=r"CMYK.*convert it to RGB first"):
+        encode_picture(picture, Settings(Mode.RS2))
+
+
+def test_the_first_of_several_pictures_is_taken_on_request() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    for format in ("GIF", "PNG", "WEBP", "TIFF", "MPO"):
+        data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
+        with pytest.raises(InputError, match=r"holds 3 images .*--first"):
+            load_picture(data)
+        picture = load_picture(data, first=True)
+        assert picture.warnings == ("it holds 3 images, of which only the first is taken",)
+        assert np.abs(np.asarray(picture.image.convert("RGB")).astype(int) - (255, 0, 0)).max() < 3
+
+
+def test_what_formats_tell_besides_pixels_is_kept() -> None:
+    image = Image.new("RGB", (8, 8))
+    for format, options in (("JPEG", {"dpi": (300, 150), "comment": "né"}), ("BMP", {"dpi": (300, 150)})):
+        chunks = dict(unpack_metadata(load_picture(file_of(image, format, **options)).metadata)["png_chunks"])
+        assert chunks[b"pHYs"] == struct.pack(">IIB", 11811, 5906, 1)
+        assert chunks.get(b"tEXt") == ("Comment\0né".encode("latin-1") if format == "JPEG" else None)
+    assert load_picture(file_of(image, "GIF", comment=b"hello")).exact.info["comment"] == b"hello"
+    assert load_picture(file_of(image, "JPEG")).metadata == b""
+
+
+def with_segment(name: int, body: bytes) -> bytes:
+    """Return a JPEG with one more segment."""
+    data = file_of(Image.new("L", (8, 8)), "JPEG")
+    return data[:2] + struct.pack(">BBH", 0xFF, name, 2 + len(body)) + body + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (with_segment(0xED, b"Photoshop 3.0\0" + bytes(9)), "JPEG segments APP13"),
+        (with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x hdrgm:Version='1.0'/>"), "gain map"),
+        (with_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0abc"), "XMP"),
+        (file_of(Image.new("RGB", (64, 64)), "ICO", sizes=[(16, 16), (32, 32)]), "holds 2 sizes"),
+    ],
+)
+def test_what_is_left_out_is_told(data: bytes, words: str) -> None:
+    (line,) = load_picture(data).warnings
+    assert words in line
+
+
+def test_stripping_turns_the_picture() -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    samples: UInt8 = RNG.integers(0, 256, (4, 6, 3), np.uint8)
+    data = file_of(Image.fromarray(samples), "PNG", exif=exif)
+    assert np.array_equal(load_picture(data).planes, samples)
+    picture = load_picture(data, strip=True)
+    assert picture.metadata == b""
+    assert np.array_equal(picture.planes, samples[::-1].swapaxes(0, 1))
+    deep = from_image(DeepImage("RGB;16", SIXTEEN[..., RGB], {"exif": exif.tobytes()}), strip=True)
+    assert np.array_equal(samples_of(deep.exact), SIXTEEN[::-1, :, RGB].swapaxes(0, 1))
+
+
+def with_profile(space: str) -> bytes:
+    """Return a PNG with an ICC profile that LittleCMS makes."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes()  # type: ignore[arg-type]
+    return file_of(Image.new("RGB", (2, 2)), "PNG", icc_profile=profile)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (grey((b"gAMA", struct.pack(">I", 100000))), "gamma"),
+        (grey((b"gAMA", struct.pack(">I", 45455))), None),
+        (grey((b"sRGB", b"\0")), None),
+        (with_profile("LAB"), "ICC profile"),
+        (with_profile("sRGB"), None),
+    ],
+)
+def test_stripping_tells_of_other_colours(data: bytes, words: str | None) -> None:
+    picture = load_picture(data, strip=True)
+    assert picture.metadata == b""
+    assert [words in line for line in picture.warnings] == ([] if words is None else [True])
+
+
+def test_eps_tells_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", False)
+    with pytest.raises(InputError, match="needs Ghostscript"):
+        load_picture(file_of(Image.new("L", (8, 8)), "EPS"))
+
+
+def test_a_kind_that_needs_a_plugin_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Image.OPEN, "JXL", (lambda *_: None, lambda prefix: False))
+    monkeypatch.setitem(Image.OPEN, "HEIF", (lambda *_: None, lambda prefix: False))
+    for data, name in ((b"\xff\x0a" + bytes(60), "jxl"), (b"\0\0\0\x18ftypheic" + bytes(60), "heic")):
+        with pytest.raises(InputError, match=rf"selfcodec\[{name}\]"):
+            load_picture(data)
+
+
+def test_everything_that_pillow_writes(tmp_path: Path) -> None:
+    """Each is displayed the same, or refused with a reason; folders are searched for the same files."""
+    register_formats()
+    source = Image.fromarray(RNG.integers(0, 256, (32, 32, 3), np.uint8))
+    read, refused = [], {}
+    for format in sorted(Image.SAVE):
+        if format in ("SV", "PDF", "PALM", "SPIDER"):  # not for reading, or without any sign
+            continue
+        for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F"):
+            path = tmp_path / f"{format}-{mode.replace(';', '')}{suffix_of(format)}"
+            try:
+                image = Image.fromarray(SIXTEEN[..., 0]) if mode == "I;16" else source.convert(mode)
+                image.save(path, format)
+            except Exception:  # most formats hold few modes
+                path.unlink(missing_ok=True)
+                continue
+            assert kind_of(path) is not None, path
+            try:
+                picture = load_picture(path)
+            except InputError as error:
+                refused[path.name] = str(error)
+                continue
+            read.append(path.name)
+            if picture.mode.endswith(";16"):
+                continue
+            with Image.open(path) as again:
+                assert picture.image.convert("RGBA").tobytes() == again.convert("RGBA").tobytes(), path
+    assert len(read) > 50
+    assert all("convert it" in reason or "Ghostscript" in reason or "extract" in reason for reason in refused.values())
+
+
+def suffix_of(format: str) -> str:
+    return next((suffix for suffix, name in Image.registered_extensions().items() if name == format), "")
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".tga", ".h", ""])
+@pytest.mark.parametrize(
+    "content", [b"", b"BMW is a car", b"P5 is a process", b"#define FOO 1\n", b"text", bytes(99), b"\x93SV\x10"]
+)
+def test_other_files_are_no_images(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"file{suffix}"
+    path.write_bytes(content)
+    assert kind_of(path) is None
+    assert kind_of(tmp_path / "none") is None
