@@ -14,6 +14,7 @@ COMMANDS = {
     "looks": "Compare pictures with AVIF's of equal bytes: scores and crops.",
     "ladder": "Code a data set in every mode: what more bytes buy.",
     "roundtrips": "Code a photograph in many sizes and image modes.",
+    "kills": "End encoding by signals at random moments: what that leaves.",
     "speed": "Tell where the time goes in coding one image.",
     "scaling": "Time coding by size, from 0.1 to 100 megapixels.",
     "figure1": "Draw one image under every transformation.",

@@ -16,6 +16,15 @@ from selfcodec.errors import SelfcodecError
 from selfcodec.modes import Mode
 
 START = "import sys; from selfcodec.codec import find_model; find_model(sys.argv[1])"
+COMMAND = """
+import os
+from functools import partial
+from selfcodec.cli.main import main
+from selfcodec.processes import end_after
+end_after(partial(os.read, 0, 1))
+main()
+"""
+"""This is the command line, which ends with the process that holds the other end of its standard input."""
 
 
 def start_up(model: str) -> float:
@@ -28,9 +37,10 @@ def start_up(model: str) -> float:
 def command_memory(*arguments: str) -> tuple[float, float]:
     """Return seconds and peak resident memory in MiB of a run of the command line; SelfcodecError where it fails."""
     start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "selfcodec.cli.main", *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # waited for here, since Popen tells no usage
+    command = [sys.executable, "-c", COMMAND, *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)  # waited for here, since Popen tells no usage
     if process.returncode:
         raise SelfcodecError(f"selfcodec {arguments[0]} failed")
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, bytes

@@ -7,16 +7,12 @@ one record a line. Image after image, all coders and settings of one image are o
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
-
-import torch
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coder, picture_of
@@ -25,6 +21,7 @@ from selfcodec.benchmarks.results import Record, parts_of_key
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.images import Picture
+from selfcodec.processes import submitted
 
 Coders = Mapping[str, Coder]
 Wanted = list[tuple[str, str]]
@@ -63,25 +60,14 @@ def measure_image(name: str, image: UInt8, coders: Coders, wanted: Wanted) -> li
     return [record(name, picture, key, coders[key], setting) for key, setting in wanted]
 
 
-def _start_worker(threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    torch.set_num_threads(threads)
-
-
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
     """Yield what a function makes of every task's arguments, as it comes, from `jobs` processes."""
     if jobs == 1:
         yield from (function(*task) for task in tasks)
         return
-    threads = max(1, torch.get_num_threads() // jobs)
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _start_worker, (threads,)) as pool:
-        futures = [pool.submit(function, *task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with submitted(function, tasks, jobs) as futures:
+        for future in as_completed(futures):
+            yield future.result()
 
 
 class Journal:

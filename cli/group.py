@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from selfcodec import signals
 from selfcodec.cli.output import complain, describe
 
 FAILED, INTERRUPTED = 1, 130
@@ -31,7 +32,8 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with signals.raised():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:
@@ -39,6 +41,9 @@ class Group(click.Group):
             with contextlib.suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(FAILED)
+        except signals.Ended as ended:
+            complain(f"stopped by {ended.name}", "interrupted")
+            ctx.exit(ended.status)
         except (KeyboardInterrupt, click.Abort):
             complain("stopped by Ctrl-C", "interrupted")
             ctx.exit(INTERRUPTED)

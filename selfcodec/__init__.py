@@ -7,6 +7,7 @@ image = selfcodec.decode(data)                        # bytes to PIL image
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from selfcodec import pillow as _pillow  # registers .sv with Pillow
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FormatError", "InputError", "ModelError", "SelfcodecError", "TruncatedError", "decode", "encode"]
 __version__ = "0.1.0"
+
+# OpenMP reads it when PyTorch is loaded. Threads that wait for one another in a loop take the processor from those that
+# they wait for, wherever another process is busy: docs/decisions/0009-waiting.md.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _pillow.register()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import scipy.linalg.cython_blas  # noqa: F401  (numba's, whose threads cannot be limited before it is loaded)
@@ -12,6 +14,23 @@ import torch
 from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
+
+if hasattr(os, "register_at_fork"):
+    # A forked copy of a process has none of its threads. OpenMP would wait for them for ever, unless it needs just one.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+_own = threading.local()
+"""A thread of `mapped` finds here whether its results are still wanted."""
+
+
+def check_wanted() -> None:
+    """To be called now and then by what takes long.
+
+    Raises:
+        CancelledError: this is a thread of `mapped` whose results nobody waits for any more, after an error or Ctrl-C.
+    """
+    if (given_up := getattr(_own, "given_up", None)) is not None and given_up.is_set():
+        raise CancelledError
 
 
 def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterator[T]:
@@ -32,16 +51,24 @@ def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterato
             for task in tasks:
                 yield task()
             return
-        share = threads // workers
+        share, given_up = threads // workers, threading.Event()
+
+        def begin() -> None:
+            torch.set_num_threads(share)
+            _own.given_up = given_up
+
         torch.set_num_threads(share)
         try:
-            with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(share,)) as pool:
-                ahead: deque[Future[T]] = deque()
-                for task in tasks:
-                    ahead.append(pool.submit(task))
-                    if len(ahead) > workers:
+            with ThreadPoolExecutor(workers, initializer=begin) as pool:
+                try:
+                    ahead: deque[Future[T]] = deque()
+                    for task in tasks:
+                        ahead.append(pool.submit(task))
+                        if len(ahead) > workers:
+                            yield ahead.popleft().result()
+                    while ahead:
                         yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
+                finally:
+                    given_up.set()
         finally:
             torch.set_num_threads(threads)

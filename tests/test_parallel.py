@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from PIL import Image
 
-from selfcodec.parallel import mapped
+from selfcodec.arrays import UInt8
+from selfcodec.codec import decode_file, encode_picture
+from selfcodec.images import from_image
+from selfcodec.parallel import check_wanted, mapped
+from selfcodec.zoo import Model
 
 
 @pytest.fixture(params=[1, 2, 4])
@@ -78,3 +83,32 @@ def test_an_error_reaches_the_caller(threads: int) -> None:
     with pytest.raises(ValueError, match="broken"):
         next(results)
     assert torch.get_num_threads() == threads
+
+
+def test_after_an_error_nobody_waits_for_what_takes_long(threads: int) -> None:
+    def broken() -> int:
+        raise ValueError("broken")
+
+    def endless() -> int:
+        while True:
+            check_wanted()
+            time.sleep(0.001)
+
+    with pytest.raises(ValueError, match="broken"):
+        list(mapped([broken, endless]))
+    check_wanted()  # the caller's own thread goes on
+    assert torch.get_num_threads() == threads
+
+
+def test_decoding_that_nobody_waits_for_ends(threads: int, tiny_model: Model, photo: UInt8) -> None:
+    data = encode_picture(from_image(Image.fromarray(photo)), model=tiny_model, fallback=False, verify=False).data
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    def endless() -> int:
+        while True:
+            decode_file(data, model=tiny_model)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(mapped([interrupted, endless]))

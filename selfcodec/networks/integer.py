@@ -13,6 +13,7 @@ from torch import Tensor
 from selfcodec import fixed_point as exact
 from selfcodec.errors import InputError, ModelError
 from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
+from selfcodec.parallel import check_wanted
 
 WEIGHT_TYPES = (torch.int8, torch.int16)
 
@@ -183,6 +184,7 @@ class IntegerGraph:
     @torch.no_grad()
     def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
         """The same as float32, which takes half the memory."""
+        check_wanted()
         # Where oneDNN is off, PyTorch hands 16 images and more to NNPACK, which convolves by Winograd and FFT: inexact.
         # Switched off for good, since restoring it would race with other threads.
         torch.backends.nnpack.set_flags(False)

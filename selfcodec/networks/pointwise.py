@@ -18,6 +18,7 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
+from selfcodec.parallel import check_wanted
 
 POSITIONS_AT_ONCE = 1 << 11
 """So many positions run together: what one step of a network leaves is still in a processor's cache at the next."""
@@ -120,6 +121,7 @@ class PointwiseNetwork:
 
     def __call__(self, inputs: Float32) -> Float32:
         """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
+        check_wanted()
         outputs = np.empty((len(inputs), self._channels), dtype=np.float32)
         for start in range(0, len(inputs), POSITIONS_AT_ONCE):
             part = slice(start, start + POSITIONS_AT_ONCE)

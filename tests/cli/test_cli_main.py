@@ -12,6 +12,7 @@ from command_line import run
 
 from selfcodec import codec
 from selfcodec.cli.main import main
+from selfcodec.signals import Ended
 
 pytest_plugins = ("command_line", "model_fixtures")
 README = Path(__file__).parents[2] / "README.md"
@@ -24,6 +25,7 @@ README = Path(__file__).parents[2] / "README.md"
         (MemoryError(), 1, "not enough memory"),
         (OSError(28, "No space left"), 1, "No space left"),
         (KeyboardInterrupt(), 130, "stopped"),
+        (Ended(15), 143, "stopped by SIGTERM"),
     ],
 )
 def test_every_error_is_one_line(

@@ -1,0 +1,75 @@
+"""Calls in processes of their own, which end with the process that started them, whatever becomes of that."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from selfcodec import signals
+from selfcodec.atomic import remove_unfinished
+from selfcodec.errors import InputError
+
+T = TypeVar("T")
+
+
+@contextmanager
+def submitted(
+    function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], processes: int
+) -> Iterator[list[Future[T]]]:
+    """What a function makes of every task's arguments, in so many processes, which share PyTorch's threads.
+
+    The processes end with the block or with this process, and by no signal that asks them to: a terminal sends such
+    signals to all, and it is for this process to say what happens then.
+
+    Raises:
+        InputError: one was killed.
+    """
+    import torch  # here, so that a new process can end before it has loaded PyTorch
+
+    threads = max(1, torch.get_num_threads() // processes)
+    # Spawned, because a forked copy of a process that has run PyTorch may hang.
+    context = multiprocessing.get_context("spawn")
+    theirs, lifeline = context.Pipe(duplex=False)
+    with signals.held_back():  # from the process, too, that looks after the pool's semaphores
+        pool = ProcessPoolExecutor(processes, context, _start, (theirs, threads))
+    with theirs, lifeline, pool:
+        try:
+            with signals.held_back():  # again, since starting that one has let them through
+                futures = [pool.submit(function, *task) for task in tasks]
+            yield futures
+        except BrokenProcessPool as error:
+            lifeline.close()
+            raise InputError(
+                "a process ended before its work was done, perhaps for lack of memory: try -j 1"
+            ) from error
+        except BaseException:
+            lifeline.close()
+            raise
+
+
+def _start(lifeline: Connection, threads: int) -> None:
+    """Begins a new process; the lifeline's other end is in the one that it belongs to, and there alone."""
+    end_after(lifeline.recv_bytes)
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def end_after(wait: Callable[[], object]) -> None:
+    """Has this process end at once, without unfinished files, when `wait`, called in a thread, returns or fails."""
+
+    def end() -> None:
+        with contextlib.suppress(EOFError, OSError):
+            wait()
+        remove_unfinished()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()

@@ -1,0 +1,59 @@
+"""The signals that ask a process to end: raised, so that what is unfinished is removed, or held back for a while."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Ended(KeyboardInterrupt):
+    """A signal other than Ctrl-C's asked this process to end.
+
+    Attributes:
+        name: the signal's.
+        status: with which shells report a process that it has killed.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.name, self.status = signal.Signals(number).name, 128 + number
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Within the block signals raise `Ended` that would have killed the process; those that are ignored stay so."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
+        yield
+        return
+    deadly = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for other in deadly:
+            signal.signal(other, signal.SIG_IGN)  # a second one must not disturb the ending
+        raise Ended(number)
+
+    for number in deadly:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in deadly:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Has signals wait until the end of the block, and those to processes started in it for ever, where that goes."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

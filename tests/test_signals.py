@@ -1,0 +1,49 @@
+"""Signals that ask to end: raised as exceptions, and held back."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from selfcodec.signals import Ended, held_back, raised
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has other signals")
+
+
+def send(name: str) -> None:
+    os.kill(os.getpid(), signal.Signals[name])
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_deadly_signals_are_raised_once(name: str, status: int) -> None:
+    found = None
+    with raised():
+        try:
+            send(name)
+        except Ended as ended:
+            found = ended
+            send("SIGTERM")  # must not disturb what is cleaned up here
+            send("SIGHUP")
+    assert found is not None
+    assert (found.name, found.status) == (name, status)
+    assert signal.getsignal(signal.Signals[name]) is signal.SIG_DFL
+
+
+def test_ignored_signals_stay_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with raised():
+            send("SIGHUP")
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_signals_are_held_back_and_not_lost() -> None:
+    reached = False
+    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+        send("SIGINT")
+        reached = True
+    assert reached
