@@ -22,7 +22,8 @@ from vector_files import BAD, GOOD, Vector, metadata_of, pixels_of
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError
 from selfcodec.format.container import IMAGE_MODES, Container, pack, peek, unpack
-from selfcodec.images import from_image
+from selfcodec.images import AnyImage, from_image
+from selfcodec.images.deep import image_of
 from selfcodec.modes import Mode
 from selfcodec.settings import Settings
 from selfcodec.zoo import find_model, model_by_id
@@ -70,7 +71,7 @@ def test_every_mode_and_image_mode_and_flag_is_there() -> None:
     assert {GOOD.read(name).data[3] & flag for name in GOOD.names() for flag in (1, 2, 4)} == {0, 1, 2, 4}
 
 
-def pictures() -> Iterator[tuple[str, str, Image.Image, Settings]]:
+def pictures() -> Iterator[tuple[str, str, AnyImage, Settings]]:
     """Names and sentences of the scenarios, with what is coded in them."""
     cat = Image.fromarray(photographs.chelsea()[100:124, 120:150])
     alpha = Image.fromarray(photographs.camera()[:24, :30])
@@ -96,6 +97,21 @@ def pictures() -> Iterator[tuple[str, str, Image.Image, Settings]]:
     exif[0x010E] = "a cat"
     tagged.info |= {"icc_profile": bytes(range(200)), "exif": exif.tobytes(), "xmp": b"<x/>"}
     yield "metadata", "ICC profile, EXIF and XMP", tagged, Settings()
+    chunked = cat.crop((0, 0, 4, 4))
+    chunked.info["png_chunks"] = ((b"gAMA", (100000).to_bytes(4, "big")), (b"tEXt", b"Title\0a cat"))
+    yield "png-chunks", "a gamma and a text", chunked, Settings()
+    deep = (
+        np.dstack((np.asarray(cat), np.asarray(alpha))).astype(np.uint16) * 257
+        + np.arange(30, dtype=np.uint16)[:, None]
+    )
+    for mode, channels in {"I;16": [0], "LA;16": [0, 3], "RGB;16": [0, 1, 2], "RGBA;16": [0, 1, 2, 3]}.items():
+        yield (
+            f"image-mode-{mode.replace(';', '-')}",
+            f"an image of mode {mode}",
+            image_of(deep[:, :, channels]),
+            Settings(),
+        )
+    yield "image-mode-CMYK", "an image of mode CMYK", cat.convert("CMYK"), Settings()
     noise = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     yield "stored-raw", "noise, stored as raw samples", Image.fromarray(noise), Settings()
     page = np.full((40, 60, 3), 255, np.uint8)

@@ -7,7 +7,12 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
+
+from selfcodec.arrays import UInt8, UInt16
+from selfcodec.images import AnyImage
+from selfcodec.images.deep import DEEP_CHANNELS, samples_of
 
 _OCTETS = 32
 """In a line."""
@@ -49,12 +54,29 @@ GOOD = Vectors(Path(__file__).parent / "vectors" / "good")
 BAD = Vectors(Path(__file__).parent / "vectors" / "bad")
 
 
-def pixels_of(image: Image.Image) -> str:
+def pixels_of(image: AnyImage) -> str:
     """What an image shows."""
-    return f"rgba8 {hashlib.sha256(image.convert('RGBA').tobytes()).hexdigest()}"
+    if image.mode == "CMYK":
+        form, samples = "cmyk8", samples_of(image).tobytes()
+    elif image.mode in DEEP_CHANNELS:
+        form, samples = "rgba16", _rgba16(samples_of(image)).astype(">u2").tobytes()
+    else:
+        assert isinstance(image, Image.Image)
+        form, samples = "rgba8", image.convert("RGBA").tobytes()
+    return f"{form} {hashlib.sha256(samples).hexdigest()}"
 
 
-def metadata_of(image: Image.Image) -> str:
+def _rgba16(samples: UInt8 | UInt16) -> UInt16:
+    """Samples (H, W, 1..4) with three colours and alpha, (H, W, 4)."""
+    channels = samples.shape[2]
+    colours = samples[..., : channels - (channels % 2 == 0)].astype(np.uint16)
+    alpha = samples[..., -1] if channels % 2 == 0 else np.full(samples.shape[:2], 65535)
+    return np.dstack((np.broadcast_to(colours, (*samples.shape[:2], 3)), alpha)).astype(np.uint16)
+
+
+def metadata_of(image: AnyImage) -> str:
     """An image's metadata, as far as files keep them."""
     found = {name: image.info[name] for name in ("icc_profile", "exif", "xmp") if name in image.info}
+    if chunks := image.info.get("png_chunks"):
+        found["png_chunks"] = b"".join(name + body for name, body in chunks)
     return ", ".join(f"{name} {hashlib.sha256(value).hexdigest()}" for name, value in found.items())
