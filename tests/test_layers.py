@@ -98,6 +98,7 @@ CORE_LAYERS = {
     "selfcodec.images.colour": 1,
     "selfcodec.images.deep": 1,
     "selfcodec.images.deep_reading": 15,
+    "selfcodec.images.exif": 1,
     "selfcodec.images.fitting": 15,
     "selfcodec.images.formats": 1,
     "selfcodec.images.gathering": 15,

@@ -13,11 +13,8 @@ from selfcodec.errors import InputError
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_KEYWORD, Chunk
 from selfcodec.images.colour import chunks_are_srgb, profile_is_srgb
 from selfcodec.images.deep import AnyImage
+from selfcodec.images.exif import TIFF_LAYOUT, entries, packed
 
-# TIFF tags that describe the layout of the source file, or that Pillow hands over separately (ICC, XMP).
-TIFF_LAYOUT = frozenset((254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323))
-TIFF_LAYOUT |= frozenset((324, 325, 338, 339, 347, 530, 532, 700, 34675))
-_TIFF_SUBDIRECTORIES = (0x8769, 0x8825)
 _INCHES_PER_METRE = 1 / 0.0254
 _GAMMA_UNIT = 100_000
 _KEPT_SEGMENTS = re.compile(rb"APP0|APP1Exif\0|APP1http://ns\.adobe\.com/xap/1\.0/|APP2ICC_PROFILE|APP2MPF|APP14|COM")
@@ -51,12 +48,7 @@ def _exif(image: AnyImage) -> bytes:
 def exif_of(image: Image.Image) -> bytes:
     """Return EXIF that is not a byte string already (TIFF's), rebuilt without tags of the file's layout; InputError."""
     try:
-        source = image.getexif()
-        kept = Image.Exif()
-        for tag in source:
-            if tag not in TIFF_LAYOUT:
-                kept[tag] = source.get_ifd(tag) if tag in _TIFF_SUBDIRECTORIES else source[tag]
-        return kept.tobytes().removeprefix(EXIF_PREFIX) if len(kept) else b""
+        return packed(entries(image.getexif(), TIFF_LAYOUT)).removeprefix(EXIF_PREFIX)
     except Exception as error:  # Pillow raises nearly every type on damaged data
         raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
 
@@ -143,6 +135,8 @@ def has_gain_map(image: Image.Image) -> bool:
 
 def left_out(image: Image.Image) -> Iterator[str]:
     """Yield what a file has, by its format, that nothing here keeps, a line each."""
+    if image.format == "JXL" and b"xml <" in getattr(image, "fc", b"") and "xmp" not in image.info:
+        yield "its XMP is left out, which the plugin for JPEG XL does not read"
     if image.format in ("JPEG", "MPO"):
         segments = getattr(image, "applist", [])
         lost = [name for name, body in segments if not _KEPT_SEGMENTS.match(name.encode() + body[:40])]

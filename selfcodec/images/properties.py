@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from PIL import ExifTags, Image, TiffTags
+from PIL import ExifTags, Image
 
 from selfcodec.images.colour import chunks_are_srgb, profile_is_srgb
+from selfcodec.images.exif import entries, packed
 
 _METRES_PER_INCH = 0.0254
 _MAX_TEXT = 2**24
@@ -44,14 +45,10 @@ class Properties:
 
     @cached_property
     def exif_tags(self) -> Image.Exif:
-        """The EXIF data by tag, texts as bytes; empty where they cannot be read."""
+        """The EXIF data by tag; empty where they cannot be read."""
         tags = Image.Exif()
         with contextlib.suppress(Exception):  # Pillow raises nearly every type on damaged data
             tags.load(self.exif)
-            for group in (tags, *(tags.get_ifd(tag) for tag in TiffTags.TAGS_V2_GROUPS if tag in tags)):
-                for tag, value in group.items():
-                    if isinstance(value, str):  # Pillow reads texts as Latin-1, but writes them as ASCII
-                        group[tag] = value.encode("latin-1")
         return tags
 
     @property
@@ -101,16 +98,11 @@ class Properties:
 
 def turned_metadata(properties: Properties) -> dict[str, Any]:
     """Return what changes in an image's `info` when its pixels are turned upright."""
-    tags = properties.exif_tags
-    kept = Image.Exif()
-    for tag in tags:
-        if tag != ExifTags.Base.Orientation:
-            kept[tag] = tags.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else tags[tag]
     chunks = properties.png_chunks
     if properties.orientation in _ON_ITS_SIDE:
         chunks = tuple((name, _swapped(body) if name == b"pHYs" else body) for name, body in chunks)
     return {
-        "exif": kept.tobytes() if kept else b"",
+        "exif": packed(entries(properties.exif_tags, {ExifTags.Base.Orientation})),
         "xmp": _XMP_ORIENTATION.sub(rb"\g<1>1", properties.xmp),
         "png_chunks": chunks,
     }

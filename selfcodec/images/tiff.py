@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import ExifTags, TiffTags
+from PIL import ExifTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from selfcodec.images.deep import DeepImage
-from selfcodec.images.gathering import TIFF_LAYOUT
+from selfcodec.images.exif import TIFF_LAYOUT, entries
 from selfcodec.images.properties import Properties
 
 _INCH = 2
@@ -27,10 +27,9 @@ _TEXT_TAGS = {
 
 def tiff_tags(properties: Properties) -> ImageFileDirectory_v2:
     """Return all properties but gamma as tags; those of EXIF that describe another file's layout are left out."""
-    tags, exif = ImageFileDirectory_v2(), properties.exif_tags
-    for tag in exif:
-        if tag not in TIFF_LAYOUT:
-            tags[tag] = exif.get_ifd(tag) if tag in TiffTags.TAGS_V2_GROUPS else exif[tag]
+    tags = ImageFileDirectory_v2()
+    for tag, value in entries(properties.exif_tags, TIFF_LAYOUT).items():
+        tags[tag] = value
     described = [tags[ExifTags.Base.ImageDescription]] if ExifTags.Base.ImageDescription in tags else []
     for keyword, text in properties.texts:
         tag = _TEXT_TAGS.get(keyword, ExifTags.Base.ImageDescription)
