@@ -16,8 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from selfcodec.errors import InputError
 from selfcodec.images import load_picture, save_image
-from selfcodec.images.deep import DeepImage
-from selfcodec.images.fitting import AnyImage
+from selfcodec.images.deep import AnyImage, DeepImage
 from selfcodec.images.formats import register_formats
 from selfcodec.images.targets import TARGETS
 

@@ -7,10 +7,9 @@ from typing import Any, Literal, cast
 import numpy as np
 from PIL import Image
 
-from selfcodec.images.deep import DeepImage
+from selfcodec.images.deep import AnyImage, DeepImage
 from selfcodec.images.properties import Properties, turned_metadata
 
-AnyImage = Image.Image | DeepImage
 Keyed = Literal["none", "entry", "any"]
 """What a format holds of transparency without alpha: nothing, one entry of a palette, or what there is in PNG."""
 

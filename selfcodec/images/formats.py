@@ -31,10 +31,18 @@ def register_formats() -> None:
 
 
 def needs_plugin(head: bytes) -> str | None:
-    """Return the kind of a file that Pillow cannot read without a plugin: JXL, HEIF, or None; by its first bytes."""
+    """Return the kind of a file that Pillow cannot read without a plugin: JXL, HEIC, or None; by its first bytes."""
     if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
         return "JXL"
-    return "HEIF" if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS else None
+    return "HEIC" if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS else None
+
+
+def kind_by_signature(head: bytes) -> str | None:
+    """Return Pillow's name of the format that a file's first bytes clearly tell, if any."""
+    register_formats()
+    if kind := needs_plugin(head):
+        return kind
+    return next((kind for kind in _kinds() if kind not in _FAINT and _accepts(kind, head)), None)
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
@@ -42,24 +50,23 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
 
     Nothing is decoded. What is told by a clear signature may still be damaged.
     """
-    register_formats()
     try:
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError:
         return None
-    if kind := needs_plugin(head):
+    if kind := kind_by_signature(head):
         return kind
-    kinds = [kind for kind in Image.ID if kind not in _NOT_READ]
-    for kind in kinds:
-        accept = Image.OPEN[kind][1]
-        if accept is None or not _accepts(kind, head):
-            continue
-        if kind not in _FAINT or _opens(path, kind):
+    for kind in _kinds():
+        if kind in _FAINT and _accepts(kind, head) and _opens(path, kind):
             return kind
     kind = Image.registered_extensions().get(Path(path).suffix.lower())
-    unsigned = kind in kinds and Image.OPEN[kind][1] is None
+    unsigned = kind in _kinds() and Image.OPEN[kind][1] is None
     return kind if kind is not None and unsigned and _opens(path, kind) else None
+
+
+def _kinds() -> list[str]:
+    return [kind for kind in Image.ID if kind not in _NOT_READ]
 
 
 def _accepts(kind: str, head: bytes) -> bool:

@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
-from selfcodec.images.fitting import AnyImage, fit, upright
+from selfcodec.images.deep import AnyImage
+from selfcodec.images.fitting import fit, upright
 from selfcodec.images.properties import Properties
 from selfcodec.images.targets import Target, target_of
 

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from selfcodec.errors import InputError
-from selfcodec.images.deep import DeepImage
-from selfcodec.images.fitting import AnyImage, Keyed
+from selfcodec.images.deep import AnyImage, DeepImage
+from selfcodec.images.fitting import Keyed
 from selfcodec.images.png import with_properties
 from selfcodec.images.properties import PROPERTIES, Properties
 from selfcodec.images.tiff import deep_tiff, tiff_tags
