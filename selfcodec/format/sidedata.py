@@ -28,13 +28,12 @@ _CONSTANT, _SCANLINES = 0, 1
 _METADATA_TAGS = {"icc_profile": 1, "exif": 2, "xmp": 3}
 _EXIF_PREFIX = b"Exif\x00\x00"
 # TIFF tags that describe the layout of the source file, or that Pillow hands over separately (ICC, XMP).
-TIFF_LAYOUT = frozenset((254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323))
-TIFF_LAYOUT |= frozenset((324, 325, 338, 339, 347, 530, 532, 700, 34675))
+_TIFF_LAYOUT = frozenset((254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323))
+_TIFF_LAYOUT |= frozenset((324, 325, 338, 339, 347, 530, 532, 700, 34675))
 _TIFF_SUBDIRECTORIES = (0x8769, 0x8825)
 
 
-def png_chunk(name: bytes, body: bytes) -> bytes:
-    """Return a chunk as it stands in a PNG."""
+def _png_chunk(name: bytes, body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + name + body + zlib.crc32(body, zlib.crc32(name)).to_bytes(4, "big")
 
 
@@ -50,7 +49,7 @@ def png_chunks(png: bytes, allowed: frozenset[bytes]) -> dict[bytes, bytes]:
         if end > len(png) or name not in allowed or (name != b"IHDR" and not chunks):
             raise FormatError("the stored PNG is cut short or has a part that a writer does not make")
         body = png[position + 8 : end - 4]
-        if png[position:end] != png_chunk(name, body):
+        if png[position:end] != _png_chunk(name, body):
             raise FormatError("a checksum in the stored PNG is wrong")
         chunks.setdefault(name, bytearray()).extend(body)
         position = end
@@ -126,7 +125,7 @@ def unpack_alpha(data: bytes, width: int, height: int) -> UInt8:
     check_scanlines(data[1:], height * (width + 1), "alpha plane")
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\x00\x00\x00\x00"
     chunks = ((b"IHDR", header), (b"IDAT", data[1:]), (b"IEND", b""))
-    png = _PNG_MAGIC + b"".join(png_chunk(name, body) for name, body in chunks)
+    png = _PNG_MAGIC + b"".join(_png_chunk(name, body) for name, body in chunks)
     return np.array(load_png(png, "L", width, height, "alpha plane"))
 
 
@@ -138,7 +137,7 @@ def _exif(image: Image.Image) -> bytes:
         source = image.getexif()
         kept = Image.Exif()
         for tag in source:
-            if tag not in TIFF_LAYOUT:
+            if tag not in _TIFF_LAYOUT:
                 kept[tag] = source.get_ifd(tag) if tag in _TIFF_SUBDIRECTORIES else source[tag]
         return kept.tobytes().removeprefix(_EXIF_PREFIX) if len(kept) else b""
     except Exception as error:  # Pillow raises nearly every type on damaged data

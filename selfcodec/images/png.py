@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from selfcodec.format.sidedata import png_chunk
+from selfcodec.format.png import png_chunk
 from selfcodec.images.properties import Properties
 
 _HEAD_BYTES = 8 + 25

@@ -8,10 +8,12 @@ import numpy as np
 from PIL import ExifTags, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from selfcodec.format.sidedata import TIFF_LAYOUT
 from selfcodec.images.deep import DeepImage
 from selfcodec.images.properties import Properties
 
+TIFF_LAYOUT = frozenset((254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323))
+TIFF_LAYOUT |= frozenset((324, 325, 338, 339, 347, 530, 532, 700, 34675))
+"""Tags that describe the layout of one file, or that Pillow hands over separately (ICC, XMP)."""
 _INCH = 2
 _UNCOMPRESSED, _GREY, _RGB, _ALPHA = 1, 1, 2, 2
 _ALPHA_MODES = frozenset(("LA;16", "RGBA;16"))
