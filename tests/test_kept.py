@@ -68,18 +68,18 @@ def read_metadata(data: bytes, dpi: tuple[int, int] = DPI) -> dict[str, bool]:
     with Image.open(io.BytesIO(data)) as image:
         tags = image.getexif()
         make, iso = tags.get(ExifTags.Base.Make), tags.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ISOSpeedRatings)
-        texts = [image.info.get(name) for name in ("Title", "comment")] + [tags.get(ExifTags.Base.ImageDescription)]
+        texts = [value for value in image.info.values() if isinstance(value, str)]
+        comment, description = image.info.get("comment", b""), tags.get(ExifTags.Base.ImageDescription, "")
+        texts += [comment.decode(errors="replace"), description.encode("latin-1").decode(errors="replace")]
         density = image.info.get("dpi", (0, 0))
         image.load()
         info = image.info
-    spelled = [t.encode("latin-1") if isinstance(t, str) else t for t in texts if t]
-    wanted = (TEXT.encode(), TEXT.encode("latin-1"))
     return {
         "icc_profile": info.get("icc_profile") == PROFILE,
         "exif": (make, iso) == (MAKE.encode().decode("latin-1"), ISO),
         "xmp": XMP in (info.get("xmp"), data[data.find(XMP) :][: len(XMP)]),  # which not every plugin reads
         "dpi": tuple(round(value) for value in density) == dpi,
-        "text": any(w in text for text in spelled for w in wanted),
+        "text": any(TEXT in text for text in texts),
         "gamma": info.get("gamma") == GAMMA / 100_000,
     }
 
