@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -168,11 +170,9 @@ def _read_jpegxl(data: bytes, image: Image.Image) -> UInt16:
 
 
 def _read_heif(data: bytes, image: Image.Image) -> UInt16:
-    import importlib
-    import io
-
     opened = importlib.import_module("pillow_heif").open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
-    return np.asarray(opened)
+    depth = int(image.info["bit_depth"])  # samples stand in the upper bits
+    return scaled(np.asarray(opened) >> MAX_DEPTH - depth, (1 << depth) - 1)
 
 
 def _read_pnm(data: bytes, image: Image.Image) -> UInt16:

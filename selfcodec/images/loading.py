@@ -29,6 +29,8 @@ _REMEDIES = {
 }
 _ORDERS = {"I;16B": ">u2", "I;16L": "<u2", "I;16N": "=u2"}
 """Modes that hold the same samples as I;16 in another order of bytes, by NumPy's name for it."""
+_WITHOUT_TILES = frozenset(("JXL", "HEIF"))
+"""Plugins that read these do not tell beforehand which parts of the file are pixels."""
 _UNUSUAL = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
 
 
@@ -78,14 +80,19 @@ def _opened(image: AnyImage) -> Opened | DeepImage:
     """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
     if isinstance(image, DeepImage):
         return image
-    unread = isinstance(image, ImageFile.ImageFile) and image.fp is not None and bool(image.tile)
-    if image.format != "PNG" or not unread:
+    if image.format != "PNG" or not _is_unread(image):
         return Opened(image)
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     file.seek(0)
     opened = open_image(file)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
+
+
+def _is_unread(image: Image.Image) -> bool:
+    """Whether an image's pixels are still as in its file."""
+    is_file = isinstance(image, ImageFile.ImageFile) and image.fp is not None
+    return is_file and (image.format in _WITHOUT_TILES or bool(image.tile))  # type: ignore[attr-defined]
 
 
 def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
@@ -152,8 +159,7 @@ def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list
 def _load(image: Image.Image) -> AnyImage:
     """Read the pixels, all bits of them."""
     try:
-        unread = isinstance(image, ImageFile.ImageFile) and image.fp is not None
-        if unread and image.format != "SV" and is_deep(image):
+        if _is_unread(image) and image.format != "SV" and is_deep(image):
             return _load_deep(image)
         image.load()
     except InputError:
