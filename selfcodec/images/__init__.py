@@ -6,6 +6,6 @@ decode -> to_image(mode, planes, alpha, metadata) -> save_image -> write_atomica
 
 from selfcodec.images.loading import from_image, load_picture
 from selfcodec.images.picture import Picture, to_image
-from selfcodec.images.saving import save_image
+from selfcodec.images.saving import save_image, usual_suffix
 
-__all__ = ["Picture", "from_image", "load_picture", "save_image", "to_image"]
+__all__ = ["Picture", "from_image", "load_picture", "save_image", "to_image", "usual_suffix"]

@@ -14,6 +14,11 @@ from selfcodec.files import write_atomically
 Path = str | os.PathLike[str]
 
 
+def usual_suffix(image: Image.Image) -> str:
+    """Suffix, dot included, of the format that holds an image exactly: TIFF for printing inks, else PNG."""
+    return ".tif" if image.mode == "CMYK" else ".png"
+
+
 def save_image(image: Image.Image, target: Path | BinaryIO, format: str = "PNG") -> tuple[str, ...]:
     """Write an image with its ICC profile, EXIF and XMP; a path appears only once it is whole.
 
