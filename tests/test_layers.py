@@ -86,6 +86,8 @@ CORE_LAYERS = {
     "selfcodec.spec": 15,
     "selfcodec.zoo": 16,
     "selfcodec.images": 18,
+    "selfcodec.images.deep": 1,
+    "selfcodec.images.formats": 1,
     "selfcodec.images.loading": 17,
     "selfcodec.images.picture": 16,
     "selfcodec.images.saving": 16,
