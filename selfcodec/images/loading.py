@@ -37,7 +37,7 @@ _HEAD_BYTES = 2**16
 _warning_filters = threading.Lock()
 
 
-def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False) -> Picture:
+def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False) -> Picture:
     """Read an image from a path, a file's bytes, or an open binary file, which stays open.
 
     Args:

@@ -33,6 +33,8 @@ class Picture:
     """The image itself where planes and alpha do not bring it back: of mode 1 or P, or with a transparent colour."""
     warnings: tuple[str, ...] = ()
     """What of the source is not kept, one line each, without the source's name."""
+    stored_reason: str | None = None
+    """Why no model codes the image, where none can; None where only sizes tell."""
 
     @property
     def size(self) -> tuple[int, int]:
