@@ -34,14 +34,14 @@ def cut(source: str, mode: str, level: int | None, output: str, allow_truncated:
     def action(job: Job) -> None:
         from selfcodec.codec import cut_file, open_file
 
-        check_target(job, force=force)
         data = read_coded(job.source)
+        check_target(job, force=force)
         result = cut_file(data, Mode.parse(mode), level, allow_truncated=allow_truncated)
         if allow_truncated:
-            warn_of_truncation(open_file(data, allow_truncated=True), named(job.source))
+            warn_of_truncation(open_file(data, allow_truncated=True), named(job.source.path))
         write_output(job, result)
 
     refuse_image_name(output)
     planned = plan((source,), output, CODED_FILES, coded_suffix)
     tell_skipped(planned.skipped)
-    finish(each(planned.jobs, lambda job: job.source, action))
+    finish(each(planned.jobs, lambda job: job.source.path, action))

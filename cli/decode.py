@@ -78,9 +78,9 @@ def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: boo
     """Decodes one file."""
     from selfcodec.codec import decode_file, open_file
 
+    data = read_coded(job.source)
     check_target(job, force=force)
     format = image_format(job.target)
-    data = read_coded(job.source)
     try:
         image = decode_file(data, upto=upto, allow_truncated=allow_truncated)
     except FormatError as error:
@@ -88,7 +88,7 @@ def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: boo
             raise
         raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
     if allow_truncated:
-        warn_of_truncation(open_file(data, allow_truncated=True), named(job.source), upto)
+        warn_of_truncation(open_file(data, allow_truncated=True), named(job.source.path), upto)
     for line in write_image(job, image, format, preserve=preserve):
         complain(f"{job.target}: {line}", "warning")
 
@@ -137,5 +137,5 @@ def decode(
             advance()
             decode_job(job, mode, allow_truncated=allow_truncated, force=force, preserve=preserve)
 
-        failures = each(jobs, lambda job: job.source, action)
+        failures = each(jobs, lambda job: job.source.path, action)
     finish(failures)

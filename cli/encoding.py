@@ -71,9 +71,10 @@ def encode_file(job: Job, options: Options) -> Outcome:
     from selfcodec.settings import usual_effort
     from selfcodec.zoo import find_model
 
+    job.source.check()
     check_target(job, force=options.force)
     start = time.perf_counter()
-    source = read_input(job.source) if is_piped(job.source) else job.source
+    source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
     model = find_model(options.model, options.settings.mode)
     wanted = options.settings
@@ -85,7 +86,7 @@ def encode_file(job: Job, options: Options) -> Outcome:
     stored, size = encoded.mode is Mode.STORED, len(encoded.data)
     height, width = picture.planes.shape[:2]
     report: dict[str, Any] = {
-        "input": job.source,
+        "input": job.source.path,
         "output": job.target,
         "mode": str(encoded.mode),
         "model": None if stored else model.spec.name,
@@ -104,7 +105,7 @@ def encode_file(job: Job, options: Options) -> Outcome:
     }
     if reached.psnr is not None:
         report["psnr"] = reached.psnr if math.isfinite(reached.psnr) else None
-    return Outcome(report, warnings=tuple(f"{named(job.source)}: {line}" for line in picture.warnings))
+    return Outcome(report, warnings=tuple(f"{named(job.source.path)}: {line}" for line in picture.warnings))
 
 
 def attempt_file(job: Job, options: Options) -> Outcome:
@@ -114,5 +115,5 @@ def attempt_file(job: Job, options: Options) -> Outcome:
     except BrokenPipeError:
         raise
     except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
-        text = describe(error, job.source)
-        return Outcome({"input": job.source, "output": job.target, "error": text}, text)
+        text = describe(error, job.source.path)
+        return Outcome({"input": job.source.path, "output": job.target, "error": text}, text)

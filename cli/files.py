@@ -19,12 +19,10 @@ from selfcodec.errors import InputError
 class Job:
     """One input and where its result goes; either may be `-` or another stream."""
 
-    source: str
+    source: Source
     target: str
     below: bool = False
     """The target is in a folder that is to be made."""
-    problem: str = ""
-    """What is known to be wrong with it before its turn."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,12 @@ def _targets(sources: Sequence[Source], folder: str | None, suffix: Callable[[st
 
 
 def _without_doubles(jobs: Sequence[Job]) -> tuple[Job, ...]:
-    """Jobs that still share an output have that as their problem."""
+    """Sources of jobs that still share an output have that as their problem."""
     keys = [os.path.realpath(job.target) for job in jobs]
     count = Counter(keys)
-    reason = "another input would become {} as well: give them in two calls, or their folder"
+    problem = "another input would become {} as well: give them in two calls, or their folder"
     return tuple(
-        replace(job, problem=job.problem or reason.format(shown(job.target))) if count[key] > 1 else job
+        replace(job, source=replace(job.source, problem=problem.format(shown(job.target)))) if count[key] > 1 else job
         for job, key in zip(jobs, keys, strict=True)
     )
 
@@ -96,7 +94,7 @@ def plan(inputs: Sequence[str], output: str | None, kind: Kind, suffix: Callable
         click.UsageError: the combination has no meaning.
     """
     found = expand(inputs, kind)
-    sources, first = found.sources, found.sources[0]
+    sources = found.sources
     piped = any(is_piped(source.path) for source in sources)
     if output is None and piped:
         output = STDIO
@@ -104,12 +102,11 @@ def plan(inputs: Sequence[str], output: str | None, kind: Kind, suffix: Callable
     if (into_stream or piped) and len(sources) > 1:
         raise click.UsageError("standard input and output, and other streams, go with one input only")
     if output is not None and (into_stream or not _is_folder(output, inputs)):
-        return Plan((Job(first.path, output, problem=first.problem),), found.skipped)
+        return Plan((Job(sources[0], output),), found.skipped)
     if piped:
         raise click.UsageError("standard input has no name: give -o a file, not a folder")
     targets = _targets(sources, output, suffix)
-    below = output is not None
-    jobs = [Job(s.path, target, below, s.problem) for s, target in zip(sources, targets, strict=True)]
+    jobs = [Job(source, target, output is not None) for source, target in zip(sources, targets, strict=True)]
     return Plan(_without_doubles(jobs), found.skipped)
 
 

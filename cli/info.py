@@ -167,8 +167,7 @@ def info(inputs: tuple[str, ...], as_json: bool) -> None:
     reports: list[dict[str, Any]] = []
 
     def action(source: Source) -> None:
-        source.check()
-        fields = describe_file(read_coded(source.path), source.path)
+        fields = describe_file(read_coded(source), source.path)
         reports.append(fields)
         if not as_json:
             click.echo(("\n" if len(reports) > 1 else "") + _text(fields))

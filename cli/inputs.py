@@ -159,23 +159,24 @@ def _below(top: str, kind: Kind) -> Found:
     return Found(tuple(sorted(sources, key=lambda source: source.path)), tuple(sorted(skipped)))
 
 
-def read_input(path: str) -> bytes:
+def read_input(source: Source) -> bytes:
     """A file's bytes, or standard input's; InputError where it cannot be read."""
-    if path == STDIO:
+    source.check()
+    if source.path == STDIO:
         if sys.stdin is None:
             raise InputError("closed, there is nothing to read")
         return sys.stdin.buffer.read()
     try:
-        return Path(path).read_bytes()
+        return Path(source.path).read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
 
 
-def read_coded(path: str) -> bytes:
+def read_coded(source: Source) -> bytes:
     """An .sv file's bytes; InputError where it cannot be read, or is of another kind."""
     from selfcodec.format.container import MAGIC
 
-    data = read_input(path)
+    data, path = read_input(source), source.path
     if data and not data.startswith(MAGIC[: len(data)]):
         what = "it is an image; " if not is_piped(path) and _is_image(path) else ""
         raise InputError(f"{path}: not an .sv file: {what}selfcodec encode makes .sv files of images")

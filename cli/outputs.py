@@ -13,7 +13,7 @@ from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Reason, Skipped, is_piped
 from selfcodec.cli.names import STDIO, shown
 from selfcodec.errors import InputError
-from selfcodec.files import is_stream, write_atomically
+from selfcodec.files import write_atomically
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,14 +23,12 @@ DONE = Reason("with an output already", "with an output already")
 
 def split_done(jobs: Sequence[Job]) -> tuple[tuple[Job, ...], Skipped]:
     """Jobs whose output is not there yet, and the sources of the others as what is skipped."""
-    done = {job for job in jobs if not job.problem and os.path.isfile(job.target) and not is_piped(job.target)}
-    return tuple(job for job in jobs if job not in done), tuple((job.source, DONE) for job in jobs if job in done)
+    done = {job for job in jobs if not (job.source.problem or is_piped(job.target)) and os.path.isfile(job.target)}
+    return tuple(job for job in jobs if job not in done), tuple((job.source.path, DONE) for job in jobs if job in done)
 
 
 def check_target(job: Job, *, force: bool) -> None:
-    """InputError where a job has a problem, its output is its input or there already, or no folder is to be made."""
-    if job.problem:
-        raise InputError(job.problem)
+    """InputError where an output cannot be written, is its input, or is there already and must not be replaced."""
     if job.target == STDIO:
         if sys.stdout is None:
             raise InputError("standard output is closed: name a file with -o")
@@ -38,8 +36,8 @@ def check_target(job: Job, *, force: bool) -> None:
             raise InputError("a terminal cannot show the output: redirect it, or name a file with -o")
     if is_piped(job.target):
         return
-    both = job.source != STDIO and os.path.exists(job.target) and os.path.exists(job.source)
-    if both and os.path.samefile(job.source, job.target):
+    source = job.source.path
+    if os.path.exists(source) and os.path.exists(job.target) and os.path.samefile(source, job.target):
         raise InputError(f"output {shown(job.target)} is the input itself")
     if os.path.isdir(job.target):
         raise InputError(f"output {shown(job.target)} is a folder")
@@ -76,7 +74,7 @@ def write_output(job: Job, data: bytes, *, preserve: bool = False) -> None:
         return
     if job.below:
         _make_folder(job)
-    source = None if job.source == STDIO or is_stream(job.source) else job.source
+    source = None if is_piped(job.source.path) else job.source.path
     write_atomically(job.target, data, source=source, preserve=preserve)
 
 

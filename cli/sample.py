@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from selfcodec.cli.decode import image_format
 from selfcodec.cli.files import Job
+from selfcodec.cli.inputs import Source
 from selfcodec.cli.names import STDIO
 from selfcodec.cli.options import PATH, force_option, parse_size
 from selfcodec.cli.outputs import check_target, write_image
@@ -35,7 +38,7 @@ def sample(model_name: str, number: int, output: str, seed: int, size: tuple[int
     from selfcodec.models.pictures import grid
     from selfcodec.zoo import find_model
 
-    job = Job(STDIO, output)
+    job = Job(Source(STDIO, Path(STDIO)), output)
     check_target(job, force=force)
     format = image_format(output)
     width, height = size

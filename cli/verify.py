@@ -13,8 +13,7 @@ from selfcodec.cli.output import each, finish, tell_skipped
 def _verify(source: Source) -> None:
     from selfcodec.codec import decode_file
 
-    source.check()
-    decode_file(read_coded(source.path))
+    decode_file(read_coded(source))
     click.echo(f"{named(source.path)}: ok")
 
 

@@ -62,12 +62,13 @@ def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None 
         # Not tempfile, so that a new file gets the permissions of an ordinary one, of which umask takes some.
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, _NEW & most)) as file:
             if origin is not None and preserve:
-                os.chmod(temporary, most)
+                os.chmod(file.fileno(), most)
             elif os.path.exists(target):
-                os.chmod(temporary, os.stat(target).st_mode & most)
+                os.chmod(file.fileno(), os.stat(target).st_mode & most)
             file.writelines(data)
-        if origin is not None and preserve:
-            os.utime(temporary, ns=(origin.st_atime_ns, origin.st_mtime_ns))
+            if origin is not None and preserve:
+                file.flush()  # since what is written later would change the time
+                os.utime(file.fileno(), ns=(origin.st_atime_ns, origin.st_mtime_ns))
         os.replace(temporary, target)
     except BrokenPipeError:
         raise
