@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -69,6 +71,16 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
     }
 
 
+def metadata_sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes by kind of metadata; of a kind that has named parts, such as chunks of a PNG, by part."""
+    sizes: Counter[str] = Counter()
+    for kind, value in metadata.items():
+        parts = [(kind, value)] if isinstance(value, bytes) else [(name.decode(), body) for name, body in value]
+        for name, body in parts:
+            sizes[name] += len(body)
+    return dict(sizes)
+
+
 def describe_file(data: bytes, name: str) -> dict[str, Any]:
     """All that `info` knows of a file; FormatError where not even its header can be read."""
     from selfcodec.codec import open_file
@@ -104,7 +116,7 @@ def describe_file(data: bytes, name: str) -> dict[str, Any]:
     fields["header_bytes"] = None if container.truncated else header_bytes(container)
     fields["sections"] = section_bytes(container)
     try:
-        fields["metadata"] = {key: len(value) for key, value in unpack_metadata(container.metadata).items()}
+        fields["metadata"] = metadata_sizes(unpack_metadata(container.metadata))
     except FormatError as error:
         fields |= {"intact": False, "state": str(error)}
     if model is not None:

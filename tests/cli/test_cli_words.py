@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from selfcodec import images
+from selfcodec.cli.info import metadata_sizes
 from selfcodec.cli.names import shown
 from selfcodec.cli.output import describe
 from selfcodec.errors import InputError
@@ -138,6 +139,11 @@ def test_info_lists_metadata(png: Path) -> None:
     assert "icc_profile 7 bytes, exif " in run("info", png.with_suffix(".sv")).stdout
     missing = run("info", png.with_suffix(".sv"), "none.sv", "--json", code=1)
     assert "cannot be read" in json.loads(missing.stdout)[1]["error"]
+
+
+def test_metadata_are_measured_by_part() -> None:
+    chunks = ((b"gAMA", b"1234"), (b"tEXt", b"ab"), (b"tEXt", b"c"))
+    assert metadata_sizes({"exif": b"12", "png_chunks": chunks}) == {"exif": 2, "gAMA": 4, "tEXt": 3}
 
 
 @pytest.mark.parametrize("module", ["selfcodec.cli.encode", "torch"])
