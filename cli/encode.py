@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from selfcodec.cli.encoding import Options
-from selfcodec.cli.files import IMAGE_SUFFIXES, STDIO, SUFFIX, plan, shown
+from selfcodec.cli.files import coded_suffix, plan, refuse_image_name
+from selfcodec.cli.inputs import IMAGES, is_piped
+from selfcodec.cli.names import STDIO, named, shown
 from selfcodec.cli.options import (
     MODES,
     QUALITY,
@@ -18,8 +20,11 @@ from selfcodec.cli.options import (
     level_option,
     output_option,
     positive_option,
+    preserve_option,
+    skip_existing_option,
 )
-from selfcodec.cli.output import complain, finish, print_json, progress
+from selfcodec.cli.output import complain, finish, print_json, progress, tell_skipped
+from selfcodec.cli.outputs import split_done
 from selfcodec.cli.workers import outcomes
 from selfcodec.errors import InputError, ModelError
 from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
@@ -47,13 +52,16 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
     type=click.IntRange(0, MAX_EFFORT),
     help="How long to look for better latents of a lossy photograph.  [default: 2]",
 )
+@click.option("--first", is_flag=True, help="Take the first picture of an animation or of several pages.")
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
 @click.option("--no-verify", is_flag=True, help="Do not decode the result to check it.")
 @click.option("-j", "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @force_option
+@skip_existing_option
+@preserve_option
 @json_option
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-@click.option("-v", "--verbose", is_flag=True, help="Print bits by variable as well.")
+@click.option("-v", "--verbose", is_flag=True, help="Print bits by variable and names of skipped files as well.")
 def encode(
     inputs: tuple[str, ...],
     output: str | None,
@@ -66,18 +74,23 @@ def encode(
     size: int | None,
     psnr: float | None,
     effort: int | None,
+    first: bool,
     strip: bool,
     no_verify: bool,
     jobs: int,
     force: bool,
+    skip_existing: bool,
+    preserve: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
     """Code images as .sv files.
 
-    IN are image files, folders (every image below them), or - for standard input. Without -o, each .sv file goes
-    beside its image.
+    IN are image files, folders (every image below them by its content, but for hidden ones), or - for standard input.
+    Without -o, each .sv file goes beside its image: a.sv for a.png, but a.png.sv and a.jpg.sv for a.png and a.jpg.
+    No output can be read by more people than its image or the file that it replaces, unless --preserve gives it its
+    image's permissions.
 
     \b
     Examples:
@@ -87,6 +100,8 @@ def encode(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
+    if force and skip_existing:
+        raise click.UsageError("--force and --skip-existing exclude each other")
     if mode == str(Mode.LOSSLESS) and seed is not None:
         raise click.UsageError("--sample is for lossy modes: choose one with -m")
     from selfcodec.rate_control import Target, choose_settings
@@ -96,26 +111,39 @@ def encode(
         settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
     except InputError as error:
         raise click.UsageError(str(error)) from error
-    options = Options(settings, target, model, strip, not no_verify, force, usual_effort=effort is None)
-    planned = plan(inputs, output, IMAGE_SUFFIXES, SUFFIX)
-    if as_json and planned[0].target == STDIO:
+    options = Options(
+        settings,
+        target,
+        model,
+        strip=strip,
+        verify=not no_verify,
+        force=force,
+        preserve=preserve,
+        first=first,
+        usual_effort=effort is None,
+    )
+    refuse_image_name(output)
+    planned = plan(inputs, output, IMAGES, coded_suffix)
+    if as_json and planned.jobs[0].target == STDIO:
         raise click.UsageError("--json and the coded file cannot both go to standard output")
+    todo, done = split_done(planned.jobs) if skip_existing else (planned.jobs, ())
+    if not quiet:
+        tell_skipped(planned.skipped + done, verbose=verbose)
     _check_settings(options, quiet=quiet)
 
     reports, failures = [], 0
-    with progress(len(planned), "encoding", quiet=quiet, parts=effort != 0) as advance:
+    with progress(len(todo), "encoding", quiet=quiet, parts=effort != 0) as advance:
         if jobs == 1:
             options = replace(options, report=advance.part)
-        for outcome in outcomes(planned, options, jobs):
+        for outcome in outcomes(todo, options, jobs) if todo else ():
             advance()
+            reports.append(outcome.report)
             for warning in outcome.warnings:
                 complain(warning, "warning")
             if outcome.error:
                 complain(outcome.error)
                 failures += 1
-                continue
-            reports.append(outcome.report)
-            if not (quiet or as_json or outcome.report["output"] == STDIO):
+            elif not (quiet or as_json or is_piped(outcome.report["output"])):
                 click.echo(_summary(outcome.report, verbose))
     if as_json:
         print_json(reports)
@@ -146,8 +174,14 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
     from selfcodec.modes import DEFAULT_QUALITY
 
     size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
-    mode = report["mode"] if report["level"] is None else f"{report['mode']} level {report['level']}"
-    line = f"{shown(report['input'])} -> {shown(report['output'])}: {mode}, {size}"
+    mode = report["mode"]
+    if report["level"] is not None:
+        mode += f" level {report['level']}"
+    if report["stored_reason"]:
+        mode += f" ({report['stored_reason']})"
+    line = f"{named(report['input'])} -> {shown(report['output'])}: {mode}, {size}"
+    if report["bytes"] > report["source_bytes"]:
+        line += f", larger than its source ({report['source_bytes']} bytes)"
     if report["quality"] not in (None, DEFAULT_QUALITY):
         line += f", quality {report['quality']}"
     if "psnr" in report:

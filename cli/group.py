@@ -12,9 +12,11 @@ from typing import Any
 import click
 
 from selfcodec import signals
+from selfcodec.cli.interrupts import INTERRUPTED, REASON, raised
+from selfcodec.cli.names import shown
 from selfcodec.cli.output import complain, describe
 
-FAILED, INTERRUPTED = 1, 130
+FAILED = 1
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -32,30 +34,42 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with signals.raised():
+            with signals.raised(), raised():
                 return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(shown(" ".join(error.format_message().split())), error.ctx) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
         except BrokenPipeError:
-            # The reader has gone. Python would complain when it flushes standard output at the end.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(FAILED)
         except signals.Ended as ended:
             complain(f"stopped by {ended.name}", "interrupted")
             ctx.exit(ended.status)
         except (KeyboardInterrupt, click.Abort):
-            complain("stopped by Ctrl-C", "interrupted")
+            complain(REASON, "interrupted")
             ctx.exit(INTERRUPTED)
         except Exception as error:  # whatever happens, a user gets one line
             complain(describe(error))
             ctx.exit(FAILED)
+        finally:
+            _flush()
+
+
+def _flush() -> None:
+    """Writes what is left for standard output, or drops it: Python would complain at the end of a reader that has gone
+    and of a full disk."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_line() -> str:
     """Return the command that runs; of absolute paths, which mean nothing elsewhere, the last part."""
-    shown = []
+    words = []
     for word in click.get_current_context().meta[__name__]:
         option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        shown.append(option + equals + (Path(value).name if Path(value).is_absolute() else value))
-    return shlex.join(shown)
+        words.append(option + equals + (Path(value).name if Path(value).is_absolute() else value))
+    return shlex.join(words)

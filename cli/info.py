@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from selfcodec.cli.files import SUFFIX, Source, expand, read_input, shown
+from selfcodec.cli.inputs import CODED_FILES, Source, expand, read_coded
+from selfcodec.cli.names import named, shown
 from selfcodec.cli.options import inputs_argument, json_option
-from selfcodec.cli.output import each, finish, print_json, table
+from selfcodec.cli.output import each, finish, print_json, table, tell_skipped
 from selfcodec.errors import FormatError, ModelError
 from selfcodec.modes import Mode, has_level, sent_variables
 
@@ -68,10 +71,21 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
     }
 
 
+def metadata_sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes by kind of metadata; of a kind that has named parts, such as chunks of a PNG, by part."""
+    sizes: Counter[str] = Counter()
+    for kind, value in metadata.items():
+        parts = [(kind, value)] if isinstance(value, bytes) else [(name.decode(), body) for name, body in value]
+        for name, body in parts:
+            sizes[name] += len(body)
+    return dict(sizes)
+
+
 def describe_file(data: bytes, name: str) -> dict[str, Any]:
     """All that `info` knows of a file; FormatError where not even its header can be read."""
     from selfcodec.codec import open_file
     from selfcodec.format.container import header_bytes, peek, section_bytes
+    from selfcodec.format.metadata import unpack_metadata
     from selfcodec.zoo import model_by_id
 
     header = peek(data)
@@ -101,6 +115,10 @@ def describe_file(data: bytes, name: str) -> dict[str, Any]:
     # What is left of a truncated file does not tell how long its section table was.
     fields["header_bytes"] = None if container.truncated else header_bytes(container)
     fields["sections"] = section_bytes(container)
+    try:
+        fields["metadata"] = metadata_sizes(unpack_metadata(container.metadata))
+    except FormatError as error:
+        fields |= {"intact": False, "state": str(error)}
     if model is not None:
         fields["prefixes"] = prefixes(container, model.levels, len(data))
     return fields
@@ -115,7 +133,7 @@ def _text(fields: dict[str, Any]) -> str:
         ("mode", mode),
         ("image", f"{fields['width']}×{fields['height']} {fields['image_mode']}"),
         ("size", f"{fields['bytes']} bytes, {fields['bpp']:.3f} bits per pixel"),
-        ("state", fields["state"]),
+        ("state", shown(fields["state"])),
     ]
     if fields["quality"] is not None:
         rows.insert(1, ("quality", fields["quality"]))
@@ -126,7 +144,9 @@ def _text(fields: dict[str, Any]) -> str:
         rows += [("model", f"{model['name']} ({fields['model_id']}), {what}"), ("sha256", model["sha256"])]
     elif fields["model_id"]:
         rows.append(("model", f"{fields['model_id']}, not installed"))
-    text = f"{shown(fields['input'])}\n" + table([(f"  {key}", value) for key, value in rows])
+    if fields.get("metadata"):
+        rows.append(("metadata", ", ".join(f"{key} {size} bytes" for key, size in fields["metadata"].items())))
+    text = f"{named(fields['input'])}\n" + table([(f"  {key}", value) for key, value in rows])
     if "sections" in fields:
         header = {} if fields["header_bytes"] is None else {"header": fields["header_bytes"]}
         sizes = {**header, **fields["sections"]}
@@ -147,7 +167,7 @@ def _text(fields: dict[str, Any]) -> str:
 @inputs_argument
 @json_option
 def info(inputs: tuple[str, ...], as_json: bool) -> None:
-    """Show what .sv files hold: header, model, bytes by section, and what each beginning decodes to.
+    """Show what .sv files hold: header, model, metadata, bytes by section, and what beginnings decode to.
 
     `up to byte` is how much of the file decode --allow-truncated needs for a mode, `as a file` what selfcodec cut
     makes of it. Nothing is decoded. Where the model is missing, only the header is shown.
@@ -156,15 +176,20 @@ def info(inputs: tuple[str, ...], as_json: bool) -> None:
     Example:
       selfcodec info photo.sv
     """
-    found: list[dict[str, Any]] = []
+    reports: list[dict[str, Any]] = []
 
     def action(source: Source) -> None:
-        fields = describe_file(read_input(source.path), source.path)
-        found.append(fields)
+        fields = describe_file(read_coded(source), source.path)
+        reports.append(fields)
         if not as_json:
-            click.echo(("\n" if len(found) > 1 else "") + _text(fields))
+            click.echo(("\n" if len(reports) > 1 else "") + _text(fields))
 
-    failures = each(expand(inputs, frozenset((SUFFIX,))), lambda source: shown(source.path), action)
+    def failed(source: Source, error: str) -> None:
+        reports.append({"input": source.path, "error": error})
+
+    found = expand(inputs, CODED_FILES)
+    tell_skipped(found.skipped)
+    failures = each(found.sources, lambda source: source.path, action, failed)
     if as_json:
-        print_json(found)
+        print_json(reports)
     finish(failures)

@@ -14,6 +14,8 @@ from selfcodec.modes import MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY, Mode
 MODES = [str(mode) for mode in Mode if mode is not Mode.STORED]
 QUALITY = click.IntRange(MIN_QUALITY, MAX_QUALITY)
 LARGEST_SIDE = 4096
+PATH = click.Path(readable=False)
+"""A file that cannot be read is no wrong use of the command: of several it alone fails, when its turn comes."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,13 +44,13 @@ def parse_size(context: click.Context, parameter: click.Parameter, value: str) -
 
 def inputs_argument(command: F) -> F:
     """IN..., one or more."""
-    return click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=click.Path())(command)
+    return click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=PATH)(command)
 
 
 def output_option(*, required: bool = False) -> Callable[[F], F]:
     """-o OUT|DIR|-"""
     text = "File, folder (end it with a slash), or - for standard output."
-    return click.option("-o", "--output", metavar="OUT|DIR|-", type=click.Path(), required=required, help=text)
+    return click.option("-o", "--output", metavar="OUT|DIR|-", type=PATH, required=required, help=text)
 
 
 def folder_option(name: str, text: str, *flags: str, required: bool = False) -> Callable[[F], F]:
@@ -66,6 +68,18 @@ def level_option(command: F) -> F:
 def force_option(command: F) -> F:
     """--force"""
     return click.option("--force", is_flag=True, help="Overwrite existing files.")(command)
+
+
+def skip_existing_option(command: F) -> F:
+    """--skip-existing"""
+    text = "Leave alone what has its output already."
+    return click.option("--skip-existing", is_flag=True, help=text)(command)
+
+
+def preserve_option(command: F) -> F:
+    """--preserve"""
+    text = "Give each output its input's permissions and time."
+    return click.option("--preserve", is_flag=True, help=text)(command)
 
 
 def json_option(command: F) -> F:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
+from selfcodec.cli.names import named, shown
 from selfcodec.errors import SelfcodecError
 
 DEBUG = "SELFCODEC_DEBUG"
@@ -19,12 +21,12 @@ DEBUG = "SELFCODEC_DEBUG"
 T = TypeVar("T")
 
 
-def describe(error: Exception, name: str = "") -> str:
-    """An error as one line that begins with the name of its file."""
+def describe(error: Exception, path: str = "") -> str:
+    """An error as one line that begins with the name of its file, once, whether or not its own text does."""
     if isinstance(error, SelfcodecError):
         text = str(error)
     elif isinstance(error, OSError):
-        where = f"{click.format_filename(error.filename)}: " if error.filename else ""
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
         text = f"{where}{error.strerror or error}"
     elif isinstance(error, MemoryError):
         text = "not enough memory"
@@ -32,17 +34,44 @@ def describe(error: Exception, name: str = "") -> str:
         raise error
     else:
         text = f"internal error, please report it: {type(error).__name__}: {error}"
-    text = " ".join(text.split())
-    return text if not name or text.startswith(name) else f"{name}: {text}"
+    text = shown(" ".join(text.removeprefix(f"{path}: ").split()))
+    return f"{named(path)}: {text}" if path else text
 
 
 def complain(message: str, kind: str = "error") -> None:
     """Prints a line `selfcodec: error: ...` on standard error."""
-    click.echo(f"selfcodec: {kind}: {message}", err=True)
+    click.echo(f"selfcodec: {kind}: {shown(message)}", err=True)
 
 
-def each(items: Iterable[T], name: Callable[[T], str], action: Callable[[T], None]) -> int:
-    """Does the action for every item; reports those that fail and returns how many they are."""
+def tell_skipped(skipped: Sequence[tuple[str, tuple[str, str]]], *, verbose: bool = False) -> None:
+    """Prints how many files were left alone and why, in one line; with `verbose` their names as well.
+
+    Args:
+        skipped: paths, and for each its reason in words that follow a one and another number.
+    """
+    if verbose:
+        for path, (one, _) in skipped:
+            complain(f"{path}: {one}", "skipped")
+    if skipped:
+        counts = Counter(reason for _, reason in skipped).most_common()
+        reasons = ", ".join(f"{count} {one if count == 1 else many}" for (one, many), count in counts)
+        complain(f"{len(skipped)} file{'s'[: len(skipped) > 1]} skipped: {reasons}", "note")
+
+
+def each(
+    items: Iterable[T],
+    path: Callable[[T], str],
+    action: Callable[[T], None],
+    failed: Callable[[T, str], None] = lambda item, error: None,
+) -> int:
+    """Does the action for every item; reports those that fail and returns how many they are.
+
+    Args:
+        items: what to do it for.
+        path: gives an item's path, `-` for standard input.
+        action: may raise any error.
+        failed: is told an item that failed, and the error in one line.
+    """
     failures = 0
     for item in items:
         try:
@@ -50,7 +79,9 @@ def each(items: Iterable[T], name: Callable[[T], str], action: Callable[[T], Non
         except BrokenPipeError:
             raise
         except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
-            complain(describe(error, name(item)))
+            text = describe(error, path(item))
+            complain(text)
+            failed(item, text)
             failures += 1
     return failures
 
@@ -104,7 +135,7 @@ def progress(total: int, label: str, *, quiet: bool = False, parts: bool = False
 
     For a single file there is one only where parts of it are reported.
     """
-    if quiet or (total < 2 and not parts) or not sys.stderr.isatty():
+    if quiet or (total < 2 and not parts) or sys.stderr is None or not sys.stderr.isatty():
         yield Bar(lambda done: None)
         return
     from rich.console import Console

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from selfcodec.cli.decode import image_format
-from selfcodec.cli.files import STDIO, Job, check_target, write_image
-from selfcodec.cli.options import force_option, parse_size
+from selfcodec.cli.files import Job
+from selfcodec.cli.inputs import Source
+from selfcodec.cli.names import STDIO
+from selfcodec.cli.options import PATH, force_option, parse_size
+from selfcodec.cli.outputs import check_target, write_image
 from selfcodec.errors import InputError
 from selfcodec.modes import MAX_SEED
 
@@ -16,7 +21,7 @@ MAX_PIXELS = 2**26
 @click.command()
 @click.argument("model_name", metavar="MODEL")
 @click.option("-n", "--number", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images.")
-@click.option("-o", "--output", metavar="OUT|-", type=click.Path(), required=True, help="Picture with all images.")
+@click.option("-o", "--output", metavar="OUT|-", type=PATH, required=True, help="Picture with all images.")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True, help="What to draw from.")
 @click.option("--size", metavar="WxH", default="32x32", show_default=True, callback=parse_size, help="Of each image.")
 @force_option
@@ -33,7 +38,7 @@ def sample(model_name: str, number: int, output: str, seed: int, size: tuple[int
     from selfcodec.models.pictures import grid
     from selfcodec.zoo import find_model
 
-    job = Job(STDIO, output)
+    job = Job(Source(STDIO, Path(STDIO)), output)
     check_target(job, force=force)
     format = image_format(output)
     width, height = size

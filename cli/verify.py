@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from selfcodec.cli.files import SUFFIX, Source, expand, read_input, shown
+from selfcodec.cli.inputs import CODED_FILES, Source, expand, read_coded
+from selfcodec.cli.names import named
 from selfcodec.cli.options import inputs_argument
-from selfcodec.cli.output import each, finish
+from selfcodec.cli.output import each, finish, tell_skipped
 
 
 def _verify(source: Source) -> None:
     from selfcodec.codec import decode_file
 
-    decode_file(read_input(source.path))
-    click.echo(f"{shown(source.path)}: ok")
+    decode_file(read_coded(source))
+    click.echo(f"{named(source.path)}: ok")
 
 
 @click.command()
@@ -27,5 +28,6 @@ def verify(inputs: tuple[str, ...]) -> None:
     Example:
       selfcodec verify coded/
     """
-    sources = expand(inputs, frozenset((SUFFIX,)))
-    finish(each(sources, lambda source: shown(source.path), _verify))
+    found = expand(inputs, CODED_FILES)
+    tell_skipped(found.skipped)
+    finish(each(found.sources, lambda source: source.path, _verify))

@@ -1,31 +1,72 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and never for more people to read than their sources."""
 
 from __future__ import annotations
 
 import os
+import re
+from typing import BinaryIO
 
 from selfcodec.atomic import replacing
 from selfcodec.errors import InputError
 
 Path = str | os.PathLike[str]
 
+_STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+_NEW, _PERMISSIONS = 0o666, 0o777
 
-def write_atomically(path: Path, *data: bytes | memoryview) -> None:
+
+def _descriptor(path: Path) -> int | None:
+    """The open file that a path such as /dev/stdout or /dev/fd/63 names, whatever lies behind it."""
+    text = os.fspath(path)
+    match = _DESCRIPTOR.fullmatch(text)
+    return int(match[1]) if match else _STANDARD.get(text)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path names an open file, a pipe or a device, which have no place in a folder to be put at."""
+    other = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return other or _descriptor(path) is not None
+
+
+def _open_stream(path: Path) -> BinaryIO:
+    # Opening /dev/stdout anew would start at the beginning of the file that it is redirected to.
+    descriptor = _descriptor(path)
+    return open(path if descriptor is None else os.dup(descriptor), "wb")
+
+
+def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None = None, preserve: bool = False) -> None:
     """Write a file aside, then put it in its place: nobody sees a part, errors leave nothing.
 
-    Several pieces of data are written one after another. A symbolic link is followed; what is no regular file (a pipe,
-    a device) is written in place.
+    A symbolic link is followed; a stream is written in place.
+
+    Args:
+        path: of the file. One that is replaced keeps its permissions.
+        data: pieces that follow one another.
+        source: what the file was made of; nobody may do more with the file than with that.
+        preserve: give the file exactly the source's permissions, and its time.
 
     Raises:
         InputError: naming the path.
     """
     target = os.path.realpath(path)
     try:
-        if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
-            with open(target, "wb") as file:
+        if is_stream(path):
+            with _open_stream(path) as file:
                 file.writelines(data)
-        else:
-            with replacing(target) as file:
-                file.writelines(data)
+            return
+        origin = None if source is None else os.stat(source)
+        most = _PERMISSIONS if origin is None else origin.st_mode & _PERMISSIONS
+        with replacing(target, _NEW & most) as file:
+            if origin is not None and preserve:
+                os.chmod(file.fileno(), most)
+            elif os.path.exists(target):
+                os.chmod(file.fileno(), os.stat(target).st_mode & most)
+            file.writelines(data)
+            if origin is not None and preserve:
+                file.flush()  # since what is written later would change the time
+                os.utime(file.fileno(), ns=(origin.st_atime_ns, origin.st_mtime_ns))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error

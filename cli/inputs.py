@@ -1,0 +1,183 @@
+"""What a command reads: files, standard input, and what it takes of folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from selfcodec.cli.names import STDIO, SUFFIX
+from selfcodec.errors import InputError
+from selfcodec.files import is_stream
+
+_NAMES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
+"""Files so named are meant to be images: one that holds none is an error, where another is skipped."""
+
+
+class Reason(NamedTuple):
+    """Why something in a folder is skipped, in words that follow a number."""
+
+    one: str
+    many: str
+
+
+HIDDEN = Reason("hidden", "hidden")
+FOLDER_LINK = Reason("link to a folder", "links to folders")
+SPECIAL = Reason("pipe, socket or device", "pipes, sockets or devices")
+CODED = Reason(".sv file", ".sv files")
+
+Skipped = tuple[tuple[str, Reason], ...]
+"""Paths, and why they are left alone."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a command takes of folders: what holds such a thing, and what is named like it and so may be damaged."""
+
+    name: str
+    holds: Callable[[str], bool]
+    suffixes: frozenset[str]
+    otherwise: Reason
+
+    def reason_against(self, path: str) -> Reason | None:
+        """Why not to take a file of a folder; None to take it, and so also what cannot be read, to be told of it."""
+        name = os.path.basename(path)
+        if name.startswith("."):
+            return HIDDEN
+        try:
+            regular = stat.S_ISREG(os.stat(path).st_mode)
+        except OSError:
+            return None
+        if not regular:
+            return SPECIAL
+        if Path(name).suffix.lower() in self.suffixes or not os.access(path, os.R_OK) or self.holds(path):
+            return None
+        return CODED if _is_coded(path) else self.otherwise
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input."""
+
+    path: str
+    relative: Path
+    """Its path below the folder that it was found in, else its name."""
+    problem: str = ""
+    """What was found to be wrong with it before its turn."""
+
+    def check(self) -> None:
+        """InputError where there is a problem."""
+        if self.problem:
+            raise InputError(self.problem)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Inputs, and what of folders is none."""
+
+    sources: tuple[Source, ...]
+    skipped: Skipped = ()
+
+
+def is_piped(path: str) -> bool:
+    """Whether an input or output is no file with a name and a folder."""
+    return path == STDIO or is_stream(path)
+
+
+def _is_image(path: str) -> bool:
+    from selfcodec.images.formats import kind_of
+
+    return kind_of(path) is not None
+
+
+def _is_coded(path: str) -> bool:
+    from selfcodec.format.container import MAGIC
+
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+IMAGES = Kind("images", _is_image, IMAGE_SUFFIXES, Reason("not an image", "not images"))
+CODED_FILES = Kind(".sv files", _is_coded, frozenset((SUFFIX,)), Reason("not an .sv file", "not .sv files"))
+
+
+def expand(inputs: Sequence[str], kind: Kind) -> Found:
+    """Files as they are, and of every folder the files below it of a kind, in order; nothing twice.
+
+    A folder that cannot be read, or that has none, is a source with a problem.
+
+    Raises:
+        click.UsageError: an empty name.
+    """
+    sources: dict[tuple[str, Path], Source] = {}
+    skipped: Skipped = ()
+    for name in inputs:
+        if not name:
+            raise click.UsageError("an input's name is empty")
+        folder = name != STDIO and os.path.isdir(name)
+        found = _below(name, kind) if folder else Found((Source(name, Path(os.path.basename(name))),))
+        for source in found.sources:
+            sources.setdefault((os.path.abspath(source.path), source.relative), source)
+        skipped += found.skipped
+    return Found(tuple(sources.values()), skipped)
+
+
+def _below(top: str, kind: Kind) -> Found:
+    """What a folder has. Hidden folders and links to folders, which may lead in circles, are not entered."""
+    sources: list[Source] = []
+    skipped: list[tuple[str, Reason]] = []
+
+    def add(path: str, problem: str = "") -> None:
+        sources.append(Source(path, Path(path).relative_to(top), problem))
+
+    def tell(error: OSError) -> None:
+        add(error.filename, f"cannot be read: {error.strerror or error}")
+
+    for directory, folders, files in os.walk(top, onerror=tell):
+        inside = [(name, os.path.join(directory, name)) for name in folders]
+        skipped += [(path, HIDDEN) for name, path in inside if name.startswith(".")]
+        skipped += [(path, FOLDER_LINK) for name, path in inside if name[0] != "." and os.path.islink(path)]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (os.path.join(directory, file) for file in files):
+            reason = kind.reason_against(path)
+            if reason is None:
+                add(path)
+            else:
+                skipped.append((path, reason))
+    if not sources:
+        add(top, f"no {kind.name} below this folder")
+    return Found(tuple(sorted(sources, key=lambda source: source.path)), tuple(sorted(skipped)))
+
+
+def read_input(source: Source) -> bytes:
+    """A file's bytes, or standard input's; InputError where it cannot be read."""
+    source.check()
+    if source.path == STDIO:
+        if sys.stdin is None:
+            raise InputError("closed, there is nothing to read")
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source.path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_coded(source: Source) -> bytes:
+    """An .sv file's bytes; InputError where it cannot be read, or is of another kind."""
+    from selfcodec.format.container import MAGIC
+
+    data, path = read_input(source), source.path
+    if data and not data.startswith(MAGIC[: len(data)]):
+        what = "it is an image; " if not is_piped(path) and _is_image(path) else ""
+        raise InputError(f"{path}: not an .sv file: {what}selfcodec encode makes .sv files of images")
+    return data
