@@ -61,7 +61,7 @@ def test_a_killed_process_is_one_error() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no such processes")
 def test_forked_copies_of_a_process_that_has_encoded_can_encode() -> None:
-    found = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, check=False)
+    found = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=300, check=False)
     assert found.stdout == "[True, True]\n", found.stderr
 
 
