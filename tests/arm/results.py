@@ -1,6 +1,8 @@
 """Prints digests of what models decode and encode, a line for each; check.py compares them between processors.
 
 python results.py MODEL...
+
+Nothing is refined: that takes real numbers, and such files may differ between machines, though not in what they show.
 """
 
 from __future__ import annotations
