@@ -6,7 +6,7 @@ BIN := .venv/bin
 # These models stand for all released ones, each for a way of coding: ARM_MODELS= takes every one.
 ARM_MODELS ?= cifar10-downscale photo photo-lossy
 
-.PHONY: all venv demo test test-arm check clean
+.PHONY: all venv demo test test-arm nightly check clean
 
 all: check test
 
@@ -30,6 +30,12 @@ test-arm: venv .arm/.stamp
 	rm -rf .arm
 	PYTHON="$(abspath $(BIN)/python)" tests/arm/make.sh .arm
 	touch $@
+
+# What takes too long for every change: 100,000 damaged files, 100 kills, every model on emulated Arm.
+nightly: venv
+	SELFCODEC_FUZZ=100000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_lossy_fuzz.py
+	$(BIN)/python -m selfcodec.benchmarks kills -o "$$(mktemp -d)"
+	$(MAKE) test-arm ARM_MODELS=
 
 check: venv
 	$(BIN)/ruff check .
