@@ -236,7 +236,7 @@ def test_verification_looks_at_stored_images(
     other = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     other.putpixel((0, 0), (1, 2, 3) if mode == "RGB" else other.getpixel((0, 0)) ^ (255 if mode == "1" else 1))
     wrong = pack_stored(other)
-    monkeypatch.setattr(image_module, "pack_stored", lambda image: wrong)
+    monkeypatch.setattr("selfcodec.images.picture.pack_stored", lambda image: wrong)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
         encode_picture(image_module.from_image(image), None, models["tiny"])
 
