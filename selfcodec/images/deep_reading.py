@@ -172,8 +172,7 @@ def _read_jpegxl(data: bytes, image: Image.Image) -> UInt16:
 def _read_heif(data: bytes, image: Image.Image) -> UInt16:
     opened = importlib.import_module("pillow_heif").open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     depth = int(image.info["bit_depth"])  # samples stand in the upper bits
-    samples: UInt16 = np.asarray(opened, np.uint16) >> np.uint16(MAX_DEPTH - depth)
-    return scaled(samples, (1 << depth) - 1)
+    return scaled((np.asarray(opened) >> MAX_DEPTH - depth).astype(np.uint16), (1 << depth) - 1)
 
 
 def _read_pnm(data: bytes, image: Image.Image) -> UInt16:
