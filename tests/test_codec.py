@@ -12,14 +12,15 @@ import pytest
 import variants
 from PIL import Image
 
-from selfcodec import api, codec
-from selfcodec import images as image_module
+from selfcodec import codec
 from selfcodec.arrays import UInt8
 from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import pack
 from selfcodec.format.stored import pack_stored
+from selfcodec.images import from_image
+from selfcodec.images import picture as picture_module
 from selfcodec.modes import Mode, sent_variables
 from selfcodec.networks.integer import Runtime
 from selfcodec.settings import Settings
@@ -77,7 +78,7 @@ def test_images_of_many_tiles_come_back(models: dict[str, Model], photo: UInt8, 
     assert len(open_file(data).streams[0]) == tiles
     assert variants.same(decode_file(data), image)
     for runtime in (Runtime(batch=1), Runtime(batch=2, channels_last=False), Runtime(window=8)):
-        again = encode_picture(image_module.from_image(image), None, model, runtime, verify=False)
+        again = encode_picture(from_image(image), None, model, runtime, verify=False)
         assert again.data == data
         assert variants.same(decode_file(data, runtime=runtime), image)
 
@@ -160,7 +161,7 @@ def test_a_model_that_is_not_installed_codes_and_decodes_where_it_is_given(
 ) -> None:
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path))
     image = variants.make_image(photo, "RGB", 20, 20)
-    encoded = encode_picture(image_module.from_image(image), None, models["deep"], verify=True)
+    encoded = encode_picture(from_image(image), None, models["deep"], verify=True)
     assert variants.same(decode_file(encoded.data, model=models["deep"]), image)
     with pytest.raises(ModelError, match="not installed"):
         decode_file(encoded.data)
@@ -199,7 +200,7 @@ def test_conditional_modes_need_a_transformation(models: dict[str, Model], photo
 def test_verification_notices_a_file_that_decodes_to_something_else(
     models: dict[str, Model], photo: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = image_module.from_image(variants.make_image(photo, "RGB", 16, 16))
+    picture = from_image(variants.make_image(photo, "RGB", 16, 16))
     encode_picture(picture, None, models["tiny"], verify=True)
     decode_planes = codec.decode_planes
 
@@ -220,7 +221,7 @@ def test_verification_notices_a_file_that_decodes_to_something_else(
 def test_verification_looks_at_alpha(
     models: dict[str, Model], photo: UInt8, mode: str, lossy: Mode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = image_module.from_image(variants.make_image(photo, mode, 16, 16))
+    picture = from_image(variants.make_image(photo, mode, 16, 16))
     assert picture.alpha is not None
     wrong = sidedata.pack_alpha(picture.alpha ^ 1)
     monkeypatch.setattr(sidedata, "pack_alpha", lambda alpha: wrong)
@@ -236,9 +237,9 @@ def test_verification_looks_at_stored_images(
     other = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     other.putpixel((0, 0), (1, 2, 3) if mode == "RGB" else other.getpixel((0, 0)) ^ (255 if mode == "1" else 1))
     wrong = pack_stored(other)
-    monkeypatch.setattr("selfcodec.images.picture.pack_stored", lambda image: wrong)
+    monkeypatch.setattr(picture_module, "pack_stored", lambda image: wrong)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
-        encode_picture(image_module.from_image(image), None, models["tiny"])
+        encode_picture(from_image(image), None, models["tiny"])
 
 
 def test_a_model_is_found_whatever_stands_beside_it(
@@ -254,20 +255,6 @@ def test_a_model_is_found_whatever_stands_beside_it(
     monkeypatch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tmp_path), str(tiny_model_dir))))
     assert find_model("tiny").id == models["vae"].id
     assert model_by_id(tiny_model.id).digest == tiny_model.digest
-
-
-def test_arrays_that_are_no_images(photo: UInt8, models: dict[str, Model]) -> None:
-    for wrong in (photo / 255, photo[..., :1], photo[..., :2], photo[None]):
-        with pytest.raises(InputError, match="give uint8"):
-            api.encode(wrong, "rs1", "tiny")
-    assert api.decode(api.encode(photo[:9, :9, 0], "rs1", "tiny")).mode == "L"
-
-
-def test_metadata_are_left_out_on_request(photo: UInt8, models: dict[str, Model]) -> None:
-    image = variants.make_image(photo, "RGB", 8, 8)
-    image.info["icc_profile"] = bytes(range(99))
-    assert "icc_profile" in api.decode(api.encode(image, model="tiny")).info
-    assert "icc_profile" not in api.decode(api.encode(image, model="tiny", strip=True)).info
 
 
 @pytest.mark.usefixtures("always_the_model")
