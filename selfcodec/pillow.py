@@ -8,6 +8,8 @@ image.save("a.sv", mode="rs1", bpp=1.0)     # bpp in bits per pixel, bytes, or p
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 from PIL import Image, ImageFile
@@ -16,6 +18,9 @@ FORMAT = "SV"
 _MAGIC = b"\x93SV"
 _HEADER_BYTES = 64
 """No header up to the checksum is longer."""
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
+"""Of those that files have, Pillow has these."""
+_NO_MODE = "Pillow has no mode {}: decode the file with selfcodec.decode"
 _OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "strip", "verify")
 _METADATA = ("exif", "icc_profile", "xmp")
 
@@ -43,6 +48,8 @@ class SelfcodecImageFile(ImageFile.ImageFile):
             apply_metadata(self, metadata)
         except FormatError as error:
             raise OSError(str(error)) from error
+        if header.image_mode not in _MODES:
+            raise OSError(_NO_MODE.format(header.image_mode))
         self._mode = header.image_mode
         self._size = (header.width, header.height)
 
@@ -70,7 +77,7 @@ class SelfcodecImageFile(ImageFile.ImageFile):
             except SelfcodecError as error:
                 raise OSError(str(error)) from error
             if not isinstance(image, Image.Image):
-                raise OSError(f"Pillow has no mode {image.mode}: decode the file with selfcodec.decode")
+                raise OSError(_NO_MODE.format(image.mode))
             image.load()
             self.im, self.palette = image.im, image.palette
             self.info.update(image.info)
@@ -98,23 +105,27 @@ def _accept(prefix: bytes) -> bool:
     return prefix.startswith(_MAGIC)
 
 
-def _with_metadata(image: Image.Image, given: dict[str, Any]) -> Image.Image:
-    """The image, with these metadata in place of its own; one that holds several pictures as it is."""
-    if not given or getattr(image, "n_frames", 1) > 1:
-        return image
-    image = image.copy()
-    for name, value in given.items():
-        data = value.tobytes() if isinstance(value, Image.Exif) else value or b""
-        image.info[name] = data.encode() if isinstance(data, str) else data
-    return image
+@contextmanager
+def _with_metadata(image: Image.Image, given: dict[str, Any]) -> Iterator[None]:
+    """Within the block the image has these metadata in place of its own; its pixels, which may be unread, stay."""
+    own = image.info
+    image.info = own | {name: _packed(value) for name, value in given.items()}
+    try:
+        yield
+    finally:
+        image.info = own
+
+
+def _packed(value: Any) -> Any:
+    return value.tobytes() if isinstance(value, Image.Exif) else value or b""
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     from selfcodec.api import encode
 
     options: dict[str, Any] = image.encoderinfo
-    image = _with_metadata(image, {name: options[name] for name in _METADATA if name in options})
-    file.write(encode(image, **{name: options[name] for name in _OPTIONS if name in options}))
+    with _with_metadata(image, {name: options[name] for name in _METADATA if name in options}):
+        file.write(encode(image, **{name: options[name] for name in _OPTIONS if name in options}))
 
 
 def register() -> None:

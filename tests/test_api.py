@@ -12,6 +12,7 @@ from PIL import Image
 
 import selfcodec
 from selfcodec.arrays import UInt8
+from selfcodec.images.deep import samples_of
 from selfcodec.zoo import Model
 
 
@@ -23,6 +24,16 @@ def test_arrays_of_every_kind(photo: UInt8, channels: int) -> None:
     back = selfcodec.decode(selfcodec.encode(image, model="tiny"))
     assert back.mode == ("L", "L", "LA", "RGB", "RGBA")[channels]
     assert np.array_equal(np.asarray(back), image[:, :, 0] if channels == 1 else image)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
+def test_deep_arrays_of_every_kind(channels: int, order: str) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (5, 7, max(1, channels)), np.uint16)
+    given = deep.astype(f"{order}u2")[:, :, 0] if channels == 0 else deep.astype(f"{order}u2")
+    back = selfcodec.decode(selfcodec.encode(given))
+    assert back.mode == ("I;16", "I;16", "LA;16", "RGB;16", "RGBA;16")[channels]
+    assert np.array_equal(samples_of(back), deep)
 
 
 @pytest.mark.usefixtures("tiny_model")

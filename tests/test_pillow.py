@@ -85,6 +85,12 @@ def test_metadata_given_to_save_replace_the_image_s_own(photo: UInt8, tiny_model
         assert not image.getexif()
 
 
+def test_modes_that_pillow_lacks_are_named(tmp_path: Path) -> None:
+    (tmp_path / "deep.sv").write_bytes(selfcodec.encode(np.zeros((2, 3, 3), np.uint16)))
+    with pytest.raises(OSError, match=r"no mode RGB;16: decode the file with selfcodec\.decode"):
+        Image.open(tmp_path / "deep.sv")
+
+
 def test_a_closed_image_is_a_value_error(sv: Path) -> None:
     image = Image.open(sv)
     image.close()

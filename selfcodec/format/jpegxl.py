@@ -13,7 +13,7 @@ from selfcodec.errors import FormatError
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _SIGNATURE = b"\xff\x0a"
-_EFFORT = 5
+_EFFORT = 3
 _SIDES = ((1, 9), (1, 13), (1, 18), (1, 30))
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _DEPTHS = ((8, 0), (10, 0), (12, 0), (1, 6))
