@@ -1,8 +1,8 @@
 """selfcodec: a learned lossless and lossy image codec on self-supervised variational auto-encoders.
 
-data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, 3) or path to bytes
+data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, C) or path to bytes
 data = selfcodec.encode(image, mode="rs1", bpp=1.0)   # lossy, of at most 1 bit per pixel
-image = selfcodec.decode(data)                        # bytes to PIL image
+image = selfcodec.decode(data)                        # bytes or path to PIL image
 """
 
 from __future__ import annotations
@@ -15,8 +15,18 @@ from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 
 if TYPE_CHECKING:
     from selfcodec.api import decode, encode
+    from selfcodec.images import DeepImage
 
-__all__ = ["FormatError", "InputError", "ModelError", "SelfcodecError", "TruncatedError", "decode", "encode"]
+__all__ = [
+    "DeepImage",
+    "FormatError",
+    "InputError",
+    "ModelError",
+    "SelfcodecError",
+    "TruncatedError",
+    "decode",
+    "encode",
+]
 __version__ = "0.1.0"
 
 # OpenMP reads it when PyTorch is loaded. Threads that wait for one another in a loop take the processor from those that
@@ -27,8 +37,8 @@ _pillow.register()
 
 
 def __getattr__(name: str) -> Any:
-    """Loads `encode` and `decode`, and torch with them, when they are first asked for (PEP 562)."""
-    if name not in ("decode", "encode"):
+    """Loads `encode`, `decode` and `DeepImage`, and torch with them, when they are first asked for (PEP 562)."""
+    if name not in ("DeepImage", "decode", "encode"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from selfcodec import api
 

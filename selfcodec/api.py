@@ -21,6 +21,8 @@ from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.settings import usual_effort
 from selfcodec.zoo import find_model
 
+__all__ = ["DeepImage", "decode", "encode"]
+
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 """A path, a file's bytes, or an open binary file."""
