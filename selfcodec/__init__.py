@@ -2,7 +2,7 @@
 
 data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, C) or path to bytes
 data = selfcodec.encode(image, mode="rs1", bpp=1.0)   # lossy, of at most 1 bit per pixel
-image = selfcodec.decode(data)                        # bytes or path to PIL image
+image = selfcodec.decode(data)                        # bytes or path to PIL image, or DeepImage
 """
 
 from __future__ import annotations
