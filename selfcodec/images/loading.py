@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -80,13 +81,23 @@ def _opened(image: AnyImage) -> Opened | DeepImage:
     """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
     if isinstance(image, DeepImage):
         return image
-    if image.format != "PNG" or not _is_unread(image):
+    if image.format != "PNG":
         return Opened(image)
+    if not _is_unread(image):
+        return Opened(image, warnings=tuple(_unscaled_key(image)))
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     file.seek(0)
     opened = open_image(file)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
+
+
+def _unscaled_key(image: Image.Image) -> Iterator[str]:
+    """Tell where a loaded PNG seems to have 2 or 4 bits: Pillow scales its samples, but not its transparent grey."""
+    key = image.info.get("transparency")
+    few = image.mode == "L" and isinstance(key, int) and 0 < key < 16
+    if few and not any(count for value, count in enumerate(image.histogram()) if value % 17):
+        yield f"its transparent grey {key} is of no pixel, nothing is transparent: give the PNG file itself instead"
 
 
 def _is_unread(image: Image.Image) -> bool:
