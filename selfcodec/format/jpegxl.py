@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from selfcodec.errors import FormatError
+from selfcodec.format.boxes import contents
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
@@ -87,21 +88,9 @@ def codestream(data: bytes) -> bytes:
     """Return the bare codestream of a JPEG XL file, which may have a container of boxes around it; or b""."""
     if data.startswith(_SIGNATURE):
         return data
-    position, parts = 0, []
-    while len(data) - position >= 8:
-        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        start = position + 8
-        if size == 1:
-            size, start = int.from_bytes(data[position + 8 : position + 16], "big"), position + 16
-        end = position + size if size else len(data)
-        if end < start:
-            break
-        if name == b"jxlc":
-            return data[start:end]
-        if name == b"jxlp":  # a part, behind its number
-            parts.append(data[start + 4 : end])
-        position = end
-    return b"".join(parts)
+    if (whole := next(contents(data, b"jxlc"), None)) is not None:
+        return whole
+    return b"".join(part[4:] for part in contents(data, b"jxlp"))  # each behind its number
 
 
 def pack_jpegxl(samples: Samples) -> bytes:

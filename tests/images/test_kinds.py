@@ -80,6 +80,32 @@ def test_deep_files_are_kept_exactly(name: str) -> None:
     assert np.abs(joined.astype(int) * 257 - expected).max() <= 128
 
 
+def with_long_box(data: bytes) -> bytes:
+    """Return a file of boxes with one more of 70 kB, which nobody knows, behind the first two."""
+    moved = bytearray(data)
+    if (at := data.find(b"iloc")) >= 0:  # AVIF tells where in the file colours and alpha begin
+        for place in (at + 18, at + 32):
+            struct.pack_into(">I", moved, place, struct.unpack_from(">I", data, place)[0] + 70_000)
+    return bytes(moved[:32] + struct.pack(">I4s", 70_000, b"free") + bytes(69_992) + moved[32:])
+
+
+BOXED = {
+    "JPEG 2000": imagecodecs.jpeg2k_encode(SIXTEEN[..., RGB], level=0, bitspersample=16, codecformat="jp2"),
+    "AVIF": DEEP["AVIF"][0],
+    "JPEG XL": imagecodecs.jpegxl_encode(SIXTEEN, lossless=True, usecontainer=True),
+}
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_long_boxes_hide_no_depth(name: str) -> None:
+    if name == "JPEG XL":
+        pytest.importorskip("pillow_jxl")
+    short, long = load_picture(BOXED[name]), load_picture(with_long_box(BOXED[name]))
+    assert short.mode == long.mode
+    assert short.stored_reason == long.stored_reason == "16 bits a sample"
+    assert np.array_equal(samples_of(short.exact), samples_of(long.exact))
+
+
 @pytest.mark.parametrize(("depth", "kind"), [(10, np.uint16), (12, np.uint16), (9, np.uint16)])
 def test_scaling_can_be_undone(depth: int, kind: type) -> None:
     top = (1 << depth) - 1
