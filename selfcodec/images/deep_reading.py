@@ -27,6 +27,8 @@ _UNUSUAL = "its samples of more than 8 bits are of an unusual kind ({}): convert
 _DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
 _SIZ = b"\xff\x4f\xff\x51"
 """Markers at the beginning of a JPEG 2000 codestream."""
+_JP2_COLOURS = (b"\0\0\0\x10", b"\0\0\0\x11", b"RGB ", b"GRAY")
+"""sRGB and grey by their numbers in JPEG 2000, others by the colour space in their ICC profile."""
 _AV1C = (
     (b"meta", b"iprp", b"ipco", b"av1C"),
     (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"av01", b"av1C"),
@@ -153,8 +155,10 @@ def _read_jpeg2000(data: bytes, image: Image.Image) -> UInt16:
     parts = set(_siz(data))
     if len(parts) != 1 or (part := parts.pop())[1:] != b"\1\1" or part[0] >= MAX_DEPTH:
         raise InputError(_UNUSUAL.format("components that differ, or with signs"))
-    if any(colours[:1] == b"\1" and colours[3:7] == b"\0\0\0\x12" for colours in contents(data, b"jp2h", b"colr")):
-        raise InputError(_UNUSUAL.format("YCC"))
+    for colours in contents(data, b"jp2h", b"colr"):
+        told = colours[3:7] if colours[:1] == b"\1" else colours[19:23]
+        if told not in _JP2_COLOURS:
+            raise InputError(_UNUSUAL.format("colours that are neither grey nor RGB, such as YCC or inks"))
     return scaled(imagecodecs.jpeg2k_decode(data), (1 << part[0] + 1) - 1)
 
 

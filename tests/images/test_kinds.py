@@ -106,6 +106,16 @@ def test_long_boxes_hide_no_depth(name: str) -> None:
     assert np.array_equal(samples_of(short.exact), samples_of(long.exact))
 
 
+def test_deep_jpeg_2000_of_other_colours_is_refused() -> None:
+    for samples in (SIXTEEN, SIXTEEN[..., RGB]):
+        data = imagecodecs.jpeg2k_encode(samples, level=0, bitspersample=16, codecformat="jp2")
+        number = data.index(b"colr") + 7
+        assert samples_of(load_picture(data).exact).shape == samples.shape
+        for told in (12, 14, 18):  # CMYK, CIELab, sYCC
+            with pytest.raises(InputError, match=r"neither grey nor RGB.*convert it to a PNG of 16 bits"):
+                load_picture(data[:number] + struct.pack(">I", told) + data[number + 4 :])
+
+
 @pytest.mark.parametrize(("depth", "kind"), [(10, np.uint16), (12, np.uint16), (9, np.uint16)])
 def test_scaling_can_be_undone(depth: int, kind: type) -> None:
     top = (1 << depth) - 1
