@@ -88,7 +88,7 @@ def is_deep(image: Image.Image) -> bool:
     if image.format == "AVIF":
         return _avif_depth(_file(image)) > 8
     if image.format == "JXL":
-        return _jpegxl_depth(_file(image)) != 8
+        return not 0 < _jpegxl_depth(_file(image)) <= 8
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8)) > 8
     for tile in getattr(image, "tile", ()):

@@ -11,13 +11,13 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
-from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
+from selfcodec.format.container import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
 from selfcodec.images.deep_reading import is_deep, read_deep, turned
 from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours
-from selfcodec.images.opening import Opened, open_image, unreadable
+from selfcodec.images.opening import Opened, check_jpegxl, open_image, refuse_size, unreadable
 from selfcodec.images.picture import Picture
 
 Path = str | os.PathLike[str]
@@ -81,12 +81,15 @@ def _opened(image: AnyImage) -> Opened | DeepImage:
     """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
     if isinstance(image, DeepImage):
         return image
-    if image.format != "PNG":
+    if image.format not in ("PNG", "JXL"):
         return Opened(image)
     if not _is_unread(image):
         return Opened(image, warnings=tuple(_unscaled_key(image)))
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     file.seek(0)
+    if image.format == "JXL":
+        check_jpegxl(file.read())
+        return Opened(image)
     opened = open_image(file)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
@@ -111,10 +114,10 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     loaded: AnyImage
     if isinstance(opened, DeepImage):
         loaded, warnings, excess = opened, list[str](), False
-        _refuse_size(loaded)
+        refuse_size(*loaded.size)
     else:
         image, excess = opened.image, opened.excess
-        _refuse_size(image)
+        refuse_size(*image.size)
         warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
         loaded = _load(image)
     if loaded.mode not in IMAGE_MODES:
@@ -137,14 +140,6 @@ def gather_colours(image: AnyImage) -> dict[str, object]:
         return gather(image)
     except InputError:
         return {"png_chunks": (), "icc_profile": image.info.get("icc_profile")}
-
-
-def _refuse_size(image: AnyImage) -> None:
-    width, height = image.size
-    if not width or not height:
-        raise InputError(f"is empty ({width}×{height} pixels)")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise InputError(f"{width}×{height} pixels are too many: cut it into smaller images")
 
 
 def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from selfcodec.errors import FormatError, InputError
+from selfcodec.format.container import MAX_PIXELS, MAX_SIDE
+from selfcodec.format.jpegxl import codestream, read_header
 from selfcodec.format.metadata import CHUNK_SIZES, EXIF_PREFIX, MAX_METADATA, Chunk, check_chunks
 from selfcodec.format.png import PNG_MAGIC, TooLongError, check_enough, inflate, make_png, scanlines_size, walk_chunks
 from selfcodec.images.formats import kind_by_signature, needs_plugin, register_formats
@@ -54,7 +56,29 @@ def open_image(file: BinaryIO) -> Opened:
         raise InputError("the file is empty")
     if head.startswith(PNG_MAGIC):
         return _open_png(file.read())
+    if needs_plugin(head) == "JXL":
+        check_jpegxl(file.read())
+        file.seek(0)
     return Opened(_open(file, head))
+
+
+def check_jpegxl(data: bytes) -> None:
+    """Raise InputError for a file that the plugin, which decodes where it opens, would not bring to a good end."""
+    try:
+        header = read_header(codestream(data))
+    except FormatError as error:
+        raise unreadable(error) from error
+    refuse_size(header.width, header.height)
+    if header.animated:  # the plugin would show its last picture
+        raise InputError("is an animation, of which JPEG XL's plugin reads no single picture: extract one of them")
+
+
+def refuse_size(width: int, height: int) -> None:
+    """Raise InputError for an image that is empty, or larger than a file can hold."""
+    if not width or not height:
+        raise InputError(f"is empty ({width}×{height} pixels)")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise InputError(f"{width}×{height} pixels are too many: cut it into smaller images")
 
 
 def _open(file: BinaryIO, head: bytes) -> Image.Image:
