@@ -195,12 +195,18 @@ def _read_pnm(data: bytes, image: Image.Image) -> UInt16:
         values = np.frombuffer(data[header.end() :][: 2 * count], ">u2").astype(np.uint16)
     else:
         words = re.sub(rb"#[^\n]*", b"", data[header.end() :]).split(maxsplit=count)[:count]
-        values = np.array(words, dtype="S6").astype(np.int64).clip(0, 65535).astype(np.uint16)
+        values = np.fromiter((_sample(word, top) for word in words), np.uint16)
     if len(values) != count:
         raise ValueError("the file is cut short")
     if values.max() > top:
         raise ValueError("a sample is larger than the largest")
     return scaled(values.reshape(height, width, channels), top)
+
+
+def _sample(word: bytes, top: int) -> int:
+    if not word.isdigit() or (value := int(word)) > top:
+        raise ValueError(f"{word[:9]!r} is no sample from 0 to {top}")
+    return value
 
 
 _READERS: dict[str, Read] = {

@@ -116,6 +116,18 @@ def test_deep_jpeg_2000_of_other_colours_is_refused() -> None:
                 load_picture(data[:number] + struct.pack(">I", told) + data[number + 4 :])
 
 
+def test_words_of_any_length_are_numbers() -> None:
+    words = {b"0065535": 65535, b"000000000000000000001": 1, b"65535": 65535, b"0": 0}
+    data = b"P2 4 1 65535\n" + b"\n".join(words)
+    assert samples_of(load_picture(data).exact).ravel().tolist() == list(words.values())
+
+
+@pytest.mark.parametrize("word", [b"1234567", b"65536", b"-5", b"+5", b"1_0", b"1.0", b"x", b"9" * 5000])
+def test_other_words_are_damage(word: bytes) -> None:
+    with pytest.raises(InputError, match=r"damaged or cut short"):
+        load_picture(b"P2 2 1 65535\n1 " + word)
+
+
 @pytest.mark.parametrize(("depth", "kind"), [(10, np.uint16), (12, np.uint16), (9, np.uint16)])
 def test_scaling_can_be_undone(depth: int, kind: type) -> None:
     top = (1 << depth) - 1
