@@ -119,7 +119,7 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
         image, excess = opened.image, opened.excess
         refuse_size(*image.size)
         warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
-        loaded = _load(image)
+        loaded = _load(image, strip)
     if loaded.mode not in IMAGE_MODES:
         remedy = _REMEDIES.get(loaded.mode, "convert it to RGB first")
         raise InputError(f"its colour mode {loaded.mode} is not supported; {remedy}")
@@ -162,11 +162,11 @@ def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list
     return [f"it holds {count} images, of which only the first is taken"] if rest else []
 
 
-def _load(image: Image.Image) -> AnyImage:
+def _load(image: Image.Image, strip: bool) -> AnyImage:
     """Read the pixels, all bits of them."""
     try:
         if _is_unread(image) and image.format != "SV" and is_deep(image):
-            return _load_deep(image)
+            return _load_deep(image, strip)
         image.load()
     except InputError:
         raise
@@ -182,14 +182,14 @@ def _load(image: Image.Image) -> AnyImage:
     return reordered
 
 
-def _load_deep(image: Image.Image) -> AnyImage:
+def _load_deep(image: Image.Image, strip: bool) -> AnyImage:
     samples = read_deep(image)
     if samples.shape[1::-1] != image.size and image.format not in ("TIFF", "JXL"):
         raise InputError("damaged: get another copy of it (its sizes differ)")
     loaded = image_of(samples)
     loaded.info.update({str(key): value for key, value in image.info.items() if key != "transparency"})
-    loaded.info["png_chunks"] = gather(image)["png_chunks"]
-    if image.format == "TIFF" and (exif := exif_of(image)):
+    loaded.info["png_chunks"] = (gather_colours(image) if strip else gather(image))["png_chunks"]
+    if image.format == "TIFF" and not strip and (exif := exif_of(image)):
         loaded.info["exif"] = EXIF_PREFIX + exif
     return loaded
 

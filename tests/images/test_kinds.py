@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from png_files import grey, png_of
 
 from selfcodec.arrays import UInt8, UInt16
@@ -232,6 +233,18 @@ def test_stripping_turns_the_picture() -> None:
     assert np.array_equal(picture.planes, samples[::-1].swapaxes(0, 1))
     deep = from_image(DeepImage("RGB;16", SIXTEEN[..., RGB], {"exif": exif.tobytes()}), strip=True)
     assert np.array_equal(samples_of(deep.exact), SIXTEEN[::-1, :, RGB].swapaxes(0, 1))
+
+
+def test_stripping_asks_nothing_of_exif_that_cannot_be_kept() -> None:
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[315] = 5  # a fraction as the artist's name
+    tags[315] = 1.5
+    data = file_of(Image.fromarray(SIXTEEN[..., 0]), "TIFF", tiffinfo=tags)
+    with pytest.raises(InputError, match="--strip"):
+        load_picture(data)
+    picture = load_picture(data, strip=True)
+    assert picture.metadata == b""
+    assert np.array_equal(samples_of(picture.exact), SIXTEEN[..., GREY])
 
 
 def with_profile(space: str) -> bytes:
