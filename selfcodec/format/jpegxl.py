@@ -41,6 +41,8 @@ class StreamHeader:
     extra: int
     """Channels besides those of colour."""
     animated: bool = False
+    orientation: int = 1
+    """As in EXIF; decoders turn what they decode."""
 
 
 class _Bits:
@@ -78,9 +80,9 @@ def _size(bits: _Bits, side: Callable[[_Bits, int], int] = _side) -> tuple[int, 
     return height * over // under, height
 
 
-def _extra_fields(bits: _Bits) -> bool:
-    """Read past what few images have, and return whether it is an animation."""
-    bits.take(3)  # orientation
+def _extra_fields(bits: _Bits) -> tuple[bool, int]:
+    """Read what few images have, and return whether it is an animation, and the orientation."""
+    orientation = 1 + bits.take(3)
     if bits.take(1):
         _size(bits)  # to be shown in
     if bits.take(1):
@@ -90,7 +92,7 @@ def _extra_fields(bits: _Bits) -> bool:
         for options in (_TICKS, _TICKS_UNDER, _LOOPS):
             bits.choice(options)
         bits.take(1)  # whether frames have time codes
-    return animated
+    return animated, orientation
 
 
 def read_header(stream: bytes) -> StreamHeader:
@@ -102,13 +104,13 @@ def read_header(stream: bytes) -> StreamHeader:
     if bits.take(1):  # all is as usual: 8 bits of no extra channels
         return StreamHeader(width, height, True, 8, 0)
     plain = not bits.take(1)
-    animated = not plain and _extra_fields(bits)
+    animated, orientation = (False, 1) if plain else _extra_fields(bits)
     floating = bits.take(1)
     depth = bits.choice(_DEPTHS)
     if floating:
-        return StreamHeader(width, height, plain, 0, 0, animated)
+        return StreamHeader(width, height, plain, 0, 0, animated, orientation)
     bits.take(1)  # whether 16 bits suffice for decoding
-    return StreamHeader(width, height, plain, depth, bits.choice(_COUNTS), animated)
+    return StreamHeader(width, height, plain, depth, bits.choice(_COUNTS), animated, orientation)
 
 
 def codestream(data: bytes) -> bytes:

@@ -16,8 +16,9 @@ from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
 from selfcodec.images.deep_reading import is_deep, read_deep, turned
+from selfcodec.images.exif import entries, packed
 from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours
-from selfcodec.images.opening import Opened, check_jpegxl, open_image, refuse_size, unreadable
+from selfcodec.images.opening import Opened, open_image, refuse_size, reopen_jpegxl, unreadable
 from selfcodec.images.picture import Picture
 
 Path = str | os.PathLike[str]
@@ -81,15 +82,14 @@ def _opened(image: AnyImage) -> Opened | DeepImage:
     """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
     if isinstance(image, DeepImage):
         return image
-    if image.format not in ("PNG", "JXL"):
+    if image.format == "JXL" and (data := getattr(image, "fc", b"")):
+        return reopen_jpegxl(image, data)
+    if image.format != "PNG":
         return Opened(image)
     if not _is_unread(image):
         return Opened(image, warnings=tuple(_unscaled_key(image)))
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     file.seek(0)
-    if image.format == "JXL":
-        check_jpegxl(file.read())
-        return Opened(image)
     opened = open_image(file)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
@@ -113,10 +113,10 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     """Raises InputError without a name."""
     loaded: AnyImage
     if isinstance(opened, DeepImage):
-        loaded, warnings, excess = opened, list[str](), False
+        loaded, warnings, excess, upright = opened, list[str](), False, False
         refuse_size(*loaded.size)
     else:
-        image, excess = opened.image, opened.excess
+        image, excess, upright = opened.image, opened.excess, opened.upright
         refuse_size(*image.size)
         warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
         loaded = _load(image, strip)
@@ -127,10 +127,11 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
         raise InputError(f"it has more than {MAX_METADATA} bytes of metadata: encode without it (--strip)")
     metadata = b""
     if strip:
-        loaded = _upright(loaded)
+        loaded = loaded if upright else _upright(loaded)
         warnings += lost_colours(gather_colours(loaded))
     else:
-        metadata = pack_metadata(gather(loaded))
+        fields = gather(loaded)
+        metadata = pack_metadata(fields | {"exif": _without_turn(fields["exif"])} if upright else fields)
     return take_apart(loaded, metadata, tuple(warnings))
 
 
@@ -192,6 +193,16 @@ def _load_deep(image: Image.Image, strip: bool) -> AnyImage:
     if image.format == "TIFF" and not strip and (exif := exif_of(image)):
         loaded.info["exif"] = EXIF_PREFIX + exif
     return loaded
+
+
+def _without_turn(exif: bytes) -> bytes:
+    """Return EXIF without orientation."""
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        return packed(entries(tags, {ExifTags.Base.Orientation})).removeprefix(EXIF_PREFIX)
+    except Exception as error:  # Pillow raises nearly every type on damaged data
+        raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
 
 
 def _upright(image: AnyImage) -> AnyImage:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from selfcodec.errors import FormatError, InputError
 from selfcodec.format.container import MAX_PIXELS, MAX_SIDE
-from selfcodec.format.jpegxl import codestream, read_header
+from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
 from selfcodec.format.metadata import CHUNK_SIZES, EXIF_PREFIX, MAX_METADATA, Chunk, check_chunks
 from selfcodec.format.png import PNG_MAGIC, TooLongError, check_enough, inflate, make_png, scanlines_size, walk_chunks
 from selfcodec.images.formats import kind_by_signature, needs_plugin, register_formats
@@ -41,6 +41,8 @@ class Opened:
     """There are more than MAX_METADATA bytes of metadata, and not all are in `info`."""
     warnings: tuple[str, ...] = ()
     """What of the file is not in the image, one line each."""
+    upright: bool = False
+    """Pixels come turned already, as EXIF may say once more."""
 
 
 def open_image(file: BinaryIO) -> Opened:
@@ -57,12 +59,23 @@ def open_image(file: BinaryIO) -> Opened:
     if head.startswith(PNG_MAGIC):
         return _open_png(file.read())
     if needs_plugin(head) == "JXL":
-        check_jpegxl(file.read())
+        header = _jpegxl_header(file.read())
         file.seek(0)
+        return _opened_jpegxl(_open(file, head), header)
     return Opened(_open(file, head))
 
 
-def check_jpegxl(data: bytes) -> None:
+def reopen_jpegxl(image: Image.Image, data: bytes) -> Opened:
+    """Return what Pillow has opened, or loaded, of a file; InputError as for `open_image`."""
+    return _opened_jpegxl(image, _jpegxl_header(data))
+
+
+def _opened_jpegxl(image: Image.Image, header: StreamHeader) -> Opened:
+    # The plugin decodes what was made from a JPEG as that JPEG, which EXIF alone turns.
+    return Opened(image, upright=header.orientation != 1 and not getattr(image, "jpeg", False))
+
+
+def _jpegxl_header(data: bytes) -> StreamHeader:
     """Raise InputError for a file that the plugin, which decodes where it opens, would not bring to a good end."""
     try:
         header = read_header(codestream(data))
@@ -71,6 +84,7 @@ def check_jpegxl(data: bytes) -> None:
     refuse_size(header.width, header.height)
     if header.animated:  # the plugin would show its last picture
         raise InputError("is an animation, of which JPEG XL's plugin reads no single picture: extract one of them")
+    return header
 
 
 def refuse_size(width: int, height: int) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from selfcodec.errors import InputError
 from selfcodec.format.jpegxl import StreamHeader, codestream, pack_jpegxl, read_header
+from selfcodec.format.metadata import unpack_metadata
 from selfcodec.images import from_image, load_picture
 from selfcodec.images.deep import samples_of
 
@@ -65,7 +66,7 @@ def with_fields(samples: np.ndarray, *extra: Fields) -> bytes:
 @given(st.sampled_from(sorted(DEPTHS)), st.integers(0, 7), *[st.booleans()] * 3)
 def test_extra_fields_are_read(depth: int, turn: int, size: bool, preview: bool, animation: bool) -> None:
     fields = [(have, NONE)[not use] for have, use in ((SHOWN_SIZE, size), (PREVIEW, preview), (ANIMATION, animation))]
-    assert read_header(head(depth, ((turn, 3),), *fields)) == StreamHeader(8, 16, False, depth, 0, animation)
+    assert read_header(head(depth, ((turn, 3),), *fields)) == StreamHeader(8, 16, False, depth, 0, animation, 1 + turn)
 
 
 @pytest.mark.parametrize("samples", [EIGHT, SIXTEEN], ids=["8 bits", "16 bits"])
@@ -74,6 +75,34 @@ def test_turned_pictures_are_read(samples: np.ndarray, size: Fields) -> None:
     pytest.importorskip("pillow_jxl")
     picture = load_picture(with_fields(samples, ((5, 3),), size, NONE, NONE))  # by a quarter to the right
     assert np.array_equal(samples_of(picture.exact), samples[::-1].swapaxes(0, 1))
+
+
+def boxed(stream: bytes, exif: Image.Exif) -> bytes:
+    """Return a file with EXIF beside a codestream."""
+    boxes = {
+        b"JXL ": b"\r\n\x87\n",
+        b"ftyp": b"jxl \0\0\0\0jxl ",
+        b"Exif": bytes(4) + exif.tobytes()[6:],
+        b"jxlc": stream,
+    }
+    return b"".join((8 + len(body)).to_bytes(4, "big") + name + body for name, body in boxes.items())
+
+
+@pytest.mark.parametrize("samples", [EIGHT, SIXTEEN], ids=["8 bits", "16 bits"])
+def test_exif_turns_no_picture_that_is_turned_already(samples: np.ndarray) -> None:
+    pytest.importorskip("pillow_jxl")
+    exif = Image.Exif()
+    exif.update({ExifTags.Base.Orientation: 6, ExifTags.Base.Make: "maker"})
+    data = boxed(with_fields(samples, ((5, 3),), NONE, NONE, NONE), exif)
+    stripped, picture = load_picture(data, strip=True), load_picture(data)
+    with Image.open(io.BytesIO(data)) as image:
+        again = from_image(image)
+    assert again.metadata == picture.metadata
+    for one in (picture, stripped, again):
+        assert np.array_equal(samples_of(one.exact), samples[::-1].swapaxes(0, 1))
+    kept = Image.Exif()
+    kept.load(unpack_metadata(picture.metadata)["exif"])
+    assert dict(kept) == {ExifTags.Base.Make: "maker"}
 
 
 def test_fewer_than_8_bits_are_scaled() -> None:
