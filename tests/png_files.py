@@ -31,13 +31,23 @@ def _rows(samples: UInt16, depth: int) -> bytes:
 
 
 def png_of(
-    samples: UInt16, depth: int, colour: int, *chunks: tuple[bytes, bytes], interlaced: bool = False, tail: bytes = b""
+    samples: UInt16,
+    depth: int,
+    colour: int,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
+    tail: bytes = b"",
+    lack: int = 0,
 ) -> bytes:
-    """Return a PNG of samples (H, W, C) with the given chunks before its pixels."""
+    """Return a PNG of samples (H, W, C), with chunks before its pixels, of whose rows `lack` bytes are missing.
+
+    With a negative `lack` there are so many more.
+    """
     height, width, _ = samples.shape
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     passes = _PASSES if interlaced else ((0, 0, 1, 1),)
     rows = b"".join(_rows(samples[top::down, left::across], depth) for top, left, down, across in passes)
+    rows = rows[: len(rows) - max(lack, 0)] + bytes(max(-lack, 0))
     return make_png((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows))) + tail
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from selfcodec.errors import FormatError, InputError
 from selfcodec.files import write_atomically
 from selfcodec.format.metadata import unpack_metadata
-from selfcodec.images import apart, from_image, load_picture, loading, save_image, to_image
+from selfcodec.images import apart, from_image, load_picture, opening, save_image, to_image
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -240,7 +240,7 @@ def test_large_images_are_taken_up_to_pillows_error_limit(monkeypatch: pytest.Mo
 
 
 def test_our_own_pixel_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(opening, "MAX_PIXELS", 1000)
     with pytest.raises(InputError, match="31×33 pixels are too many"):
         from_image(noise("L"))
 

@@ -82,6 +82,7 @@ CORE_LAYERS = {
     "selfcodec.likelihoods.context.likelihood": 11,
     "selfcodec.likelihoods.families": 12,
     "selfcodec.format": 13,
+    "selfcodec.format.boxes": 12,
     "selfcodec.format.bytereader": 13,
     "selfcodec.format.png": 13,
     "selfcodec.format.jpegxl": 13,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from selfcodec.errors import FormatError
+from selfcodec.format.boxes import contents
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 _SIGNATURE = b"\xff\x0a"
 _EFFORT = 3
 _SIDES = ((1, 9), (1, 13), (1, 18), (1, 30))
+_PREVIEW_EIGHTHS = ((16, 0), (32, 0), (1, 5), (33, 9))
+_PREVIEW_SIDES = ((1, 6), (65, 8), (321, 10), (1345, 12))
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _DEPTHS = ((8, 0), (10, 0), (12, 0), (1, 6))
 _COUNTS = ((0, 0), (1, 0), (2, 4), (1, 12))
+_TICKS = ((100, 0), (1000, 0), (1, 10), (1, 30))
+_TICKS_UNDER = ((1, 0), (1001, 0), (1, 8), (1, 10))
+_LOOPS = ((0, 0), (0, 3), (0, 16), (0, 32))
+"""Of an animation: numerator and denominator of the ticks a second, and repetitions."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,9 @@ class StreamHeader:
     """Bits a sample; 0 for floating point."""
     extra: int
     """Channels besides those of colour."""
+    animated: bool = False
+    orientation: int = 1
+    """As in EXIF; decoders turn what they decode."""
 
 
 class _Bits:
@@ -51,18 +62,37 @@ class _Bits:
         return offset + self.take(count)
 
 
-def _size(bits: _Bits) -> tuple[int, int]:
-    small = bits.take(1)
+def _side(bits: _Bits, eighths: int) -> int:
+    return 8 * (1 + bits.take(5)) if eighths else bits.choice(_SIDES)
 
-    def side() -> int:
-        return 8 * (1 + bits.take(5)) if small else bits.choice(_SIDES)
 
-    height = side()
+def _preview_side(bits: _Bits, eighths: int) -> int:
+    return 8 * bits.choice(_PREVIEW_EIGHTHS) if eighths else bits.choice(_PREVIEW_SIDES)
+
+
+def _size(bits: _Bits, side: Callable[[_Bits, int], int] = _side) -> tuple[int, int]:
+    eighths = bits.take(1)
+    height = side(bits, eighths)
     ratio = bits.take(3)
     if not ratio:
-        return side(), height
+        return side(bits, eighths), height
     over, under = _RATIOS[ratio - 1]
     return height * over // under, height
+
+
+def _extra_fields(bits: _Bits) -> tuple[bool, int]:
+    """Read what few images have, and return whether it is an animation, and the orientation."""
+    orientation = 1 + bits.take(3)
+    if bits.take(1):
+        _size(bits)  # to be shown in
+    if bits.take(1):
+        _size(bits, _preview_side)
+    animated = bool(bits.take(1))
+    if animated:
+        for options in (_TICKS, _TICKS_UNDER, _LOOPS):
+            bits.choice(options)
+        bits.take(1)  # whether frames have time codes
+    return animated, orientation
 
 
 def read_header(stream: bytes) -> StreamHeader:
@@ -73,35 +103,23 @@ def read_header(stream: bytes) -> StreamHeader:
     width, height = _size(bits)
     if bits.take(1):  # all is as usual: 8 bits of no extra channels
         return StreamHeader(width, height, True, 8, 0)
-    if bits.take(1):
-        return StreamHeader(width, height, False, 0, 0)
+    plain = not bits.take(1)
+    animated, orientation = (False, 1) if plain else _extra_fields(bits)
     floating = bits.take(1)
     depth = bits.choice(_DEPTHS)
     if floating:
-        return StreamHeader(width, height, True, 0, 0)
+        return StreamHeader(width, height, plain, 0, 0, animated, orientation)
     bits.take(1)  # whether 16 bits suffice for decoding
-    return StreamHeader(width, height, True, depth, bits.choice(_COUNTS))
+    return StreamHeader(width, height, plain, depth, bits.choice(_COUNTS), animated, orientation)
 
 
 def codestream(data: bytes) -> bytes:
     """Return the bare codestream of a JPEG XL file, which may have a container of boxes around it; or b""."""
     if data.startswith(_SIGNATURE):
         return data
-    position, parts = 0, []
-    while len(data) - position >= 8:
-        size, name = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
-        start = position + 8
-        if size == 1:
-            size, start = int.from_bytes(data[position + 8 : position + 16], "big"), position + 16
-        end = position + size if size else len(data)
-        if end < start:
-            break
-        if name == b"jxlc":
-            return data[start:end]
-        if name == b"jxlp":  # a part, behind its number
-            parts.append(data[start + 4 : end])
-        position = end
-    return b"".join(parts)
+    if (whole := next(contents(data, b"jxlc"), None)) is not None:
+        return whole
+    return b"".join(part[4:] for part in contents(data, b"jxlp"))  # each behind its number
 
 
 def pack_jpegxl(samples: Samples) -> bytes:

@@ -15,9 +15,15 @@ from PIL.PngImagePlugin import PngImageFile
 from selfcodec.errors import FormatError
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-_PIECE = 2**16
+_PIECE = 2**12
+"""Compressed bytes that are inflated at once, to a thousand times as many at most."""
 _FRAME_BYTES = 12
 """Length, name and checksum around a chunk's body."""
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel by colour type."""
+_WHOLE = ((0, 0, 1, 1),)
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""Passes of an image: first row and column, steps down and across."""
 
 
 class TooLongError(FormatError):
@@ -84,6 +90,28 @@ def inflate(data: bytes, limit: int, what: str) -> Iterator[bytes]:
             raise FormatError(f"bytes follow the {what}")
     if not inflater.eof:
         raise FormatError(f"the {what} ends early")
+
+
+def scanlines_size(width: int, height: int, depth: int, colour: int, *, interlaced: bool) -> int:
+    """Return the bytes of an image's rows, a filter's number before each, as they are before compression."""
+    size = 0
+    for top, left, down, across in _ADAM7 if interlaced else _WHOLE:
+        rows, columns = len(range(top, height, down)), len(range(left, width, across))
+        size += rows * (1 + (columns * depth * _CHANNELS.get(colour, 0) + 7) // 8) if columns else 0
+    return size
+
+
+def check_enough(stream: bytes, size: int, what: str) -> None:
+    """Raise FormatError unless a zlib stream inflates to `size` bytes at least; what follows them is not looked at."""
+    total = 0
+    try:
+        for piece in inflate(stream, size, what):
+            total += len(piece)
+            if total == size:
+                return
+    except TooLongError:
+        return
+    raise FormatError(f"the {what} end early")
 
 
 def check_scanlines(stream: bytes, size: int, what: str) -> None:

@@ -16,11 +16,10 @@ from PIL import Image, features
 from PIL.WebPImagePlugin import WebPImageFile
 
 from selfcodec.errors import FormatError
-from selfcodec.format.png import check_scanlines, load_png, png_chunks
+from selfcodec.format.png import check_scanlines, load_png, png_chunks, scanlines_size
 
 _Write = Callable[[Image.Image, Any], None]
 _RAW, _PNG, _WEBP = 0, 1, 2
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _WEBP_MODES = {"L": "RGB", "LA": "RGBA", "RGB": "RGB", "RGBA": "RGBA"}
 """Each mode is another one inside a WebP."""
@@ -144,8 +143,8 @@ def _read_png(data: bytes, mode: str, width: int, height: int) -> Image.Image:
     depth, colour_type, *_, interlaced = chunks[b"IHDR"][8:]
     if depth > 8 or interlaced:
         raise FormatError("the stored PNG is interlaced or has more than 8 bits a sample")
-    row = 1 + (width * depth * _PNG_CHANNELS.get(colour_type, 0) + 7) // 8
-    check_scanlines(chunks.get(b"IDAT", b""), height * row, "stored image")
+    size = scanlines_size(width, height, depth, colour_type, interlaced=False)
+    check_scanlines(chunks.get(b"IDAT", b""), size, "stored image")
     return load_png(data, mode, width, height, "stored image")
 
 

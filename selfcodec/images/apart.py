@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from selfcodec.arrays import UInt8
+from selfcodec.arrays import UInt8, UInt16
 from selfcodec.errors import InputError
 from selfcodec.images.deep import DEEP_CHANNELS, AnyImage, DeepImage, reduced, samples_of
 from selfcodec.images.picture import Picture
@@ -18,12 +18,15 @@ Planes = tuple[UInt8, UInt8 | None]
 _STRIP_PIXELS = 2**20
 _PALETTE_ENTRIES = 256
 _KEYED = ("1", "L", "RGB")
+_DEEP_KEYED = {"I;16": "LA;16", "RGB;16": "RGBA;16"}
+"""With the modes that have alpha instead of a transparent colour."""
 _NOT_LOSSY = "it has printing inks (CMYK), which no lossy mode codes: convert it to RGB first, or encode it lossless"
 
 
 def take_apart(image: AnyImage, metadata: bytes, warnings: tuple[str, ...]) -> Picture:
     """Return an image, of a mode in IMAGE_MODES, as a picture; InputError where its palette or key is damaged."""
     if isinstance(image, DeepImage) or image.mode in DEEP_CHANNELS:
+        image = _without_key(image)
         planes, alpha = _reduce(image)
         lossy = ("its 16 bits a sample are reduced to 8",)
         return Picture(image.mode, planes, alpha, metadata, image, warnings, "16 bits a sample", lossy)
@@ -35,6 +38,16 @@ def take_apart(image: AnyImage, metadata: bytes, warnings: tuple[str, ...]) -> P
     refusal = _NOT_LOSSY if image.mode == "CMYK" else None
     source = None if reason is None else image
     return Picture(image.mode, planes, alpha, metadata, source, warnings, reason, lossy_refusal=refusal)
+
+
+def _without_key(image: AnyImage) -> AnyImage:
+    """Return a deep image whose transparent colour, if it has one, is alpha instead, as when its file is read."""
+    if "transparency" not in image.info or image.mode not in _DEEP_KEYED:
+        return image
+    samples = samples_of(image)
+    alpha = _keyed_alpha(image, samples).astype(np.uint16) * 257
+    info = {str(key): value for key, value in image.info.items() if key != "transparency"}
+    return DeepImage(_DEEP_KEYED[image.mode], np.dstack((samples, alpha)), info)
 
 
 def _reduce(image: AnyImage) -> Planes:
@@ -65,7 +78,7 @@ def _split(image: Image.Image) -> Planes:
     return planes, alpha
 
 
-def _keyed_alpha(image: Image.Image, planes: UInt8) -> UInt8:
+def _keyed_alpha(image: AnyImage, planes: UInt8 | UInt16) -> UInt8:
     """Return the alpha (H, W) of an image with one transparent colour: 0 where it has it, else 255."""
     key = np.asarray(image.info["transparency"])
     if key.dtype.kind not in "iu" or key.size != planes.shape[2]:

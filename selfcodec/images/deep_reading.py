@@ -13,6 +13,7 @@ from PIL import Image
 
 from selfcodec.arrays import UInt16
 from selfcodec.errors import InputError
+from selfcodec.format.boxes import contents
 from selfcodec.format.jpegxl import codestream, read_header
 from selfcodec.images.deep import scaled
 
@@ -24,8 +25,15 @@ _TOO_DEEP = "it has more than 16 bits a sample, or such that are no whole number
 _UNUSUAL = "its samples of more than 8 bits are of an unusual kind ({}): convert it to a PNG of 16 bits first"
 # Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
 _DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
-_HEAD_BYTES = 2**16
-"""A codestream's header must begin in so many first bytes of a file."""
+_SIZ = b"\xff\x4f\xff\x51"
+"""Markers at the beginning of a JPEG 2000 codestream."""
+_JP2_COLOURS = (b"\0\0\0\x10", b"\0\0\0\x11", b"RGB ", b"GRAY")
+"""sRGB and grey by their numbers in JPEG 2000, others by the colour space in their ICC profile."""
+_AV1C = (
+    (b"meta", b"iprp", b"ipco", b"av1C"),
+    (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"av01", b"av1C"),
+)
+"""Boxes with what tells of an AV1 codestream: of a picture, and of a sequence."""
 _BITS, _PHOTOMETRIC, _EXTRA, _FORMAT, _ORIENTATION = 258, 262, 338, 339, 274
 """Tags of TIFF."""
 _TURNS: dict[int, Callable[[UInt16], UInt16]] = {
@@ -46,28 +54,28 @@ def turned(samples: UInt16, orientation: int) -> UInt16:
     return _TURNS.get(orientation, _TURNS[1])(samples)
 
 
-def _head(image: Image.Image) -> bytes:
-    """Return the beginning of a not yet loaded file, or b""."""
+def _file(image: Image.Image) -> bytes:
+    """Return all of a not yet loaded file, or b""; what tells of its samples may stand anywhere in it."""
     fp = getattr(image, "fp", None)
     if fp is None:
         return b""
     position = fp.tell()
     fp.seek(0)
-    head: bytes = fp.read(_HEAD_BYTES)
+    data: bytes = fp.read()
     fp.seek(position)
-    return head
+    return data
 
 
-def _siz(head: bytes) -> list[bytes]:
+def _siz(data: bytes) -> list[bytes]:
     """Return the three bytes (depth - 1 and sign, steps across and down) of each component of a JPEG 2000."""
-    at = head.find(b"\xff\x4f\xff\x51")  # SOC and SIZ markers; their number follows 34 bytes behind Lsiz
-    count = int.from_bytes(head[at + 40 : at + 42], "big") if at >= 0 else 0
-    return [head[at + 42 + 3 * i : at + 45 + 3 * i] for i in range(min(count, 5))]
+    stream = data if data.startswith(_SIZ) else next(contents(data, b"jp2c"), b"")
+    count = int.from_bytes(stream[40:42], "big") if stream.startswith(_SIZ) else 0
+    return [stream[42 + 3 * i : 45 + 3 * i] for i in range(min(count, 5))]
 
 
-def _avif_depth(head: bytes) -> int:
-    at = head.find(b"av1C")  # behind that name version, profile and level, then tier, high_bitdepth and twelve_bit
-    flags = head[at + 6] if 0 <= at < len(head) - 6 else 0
+def _avif_depth(data: bytes) -> int:
+    record = next((record for path in _AV1C for record in contents(data, *path)), b"")
+    flags = record[2] if len(record) > 2 else 0  # tier, high_bitdepth and twelve_bit, behind version, profile and level
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
 
 
@@ -76,11 +84,11 @@ def is_deep(image: Image.Image) -> bool:
     if image.mode.startswith(("I", "F")):
         return True
     if image.format == "JPEG2000":
-        return any(part[:1] and (part[0] & 0x7F) >= 8 for part in _siz(_head(image)))
+        return any(part[:1] and (part[0] & 0x7F) >= 8 for part in _siz(_file(image)))
     if image.format == "AVIF":
-        return _avif_depth(_head(image)) > 8
+        return _avif_depth(_file(image)) > 8
     if image.format == "JXL":
-        return _jpegxl_depth(_head(image)) != 8
+        return not 0 < _jpegxl_depth(_file(image)) <= 8
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8)) > 8
     for tile in getattr(image, "tile", ()):
@@ -96,8 +104,8 @@ def is_deep(image: Image.Image) -> bool:
     return False
 
 
-def _jpegxl_depth(head: bytes) -> int:
-    return read_header(codestream(head)).depth
+def _jpegxl_depth(data: bytes) -> int:
+    return read_header(codestream(data)).depth
 
 
 def read_deep(image: Image.Image) -> UInt16:
@@ -108,12 +116,10 @@ def read_deep(image: Image.Image) -> UInt16:
     Raises:
         InputError: they are of a kind that cannot be kept, as 32 bits or floating point.
     """
-    fp = getattr(image, "fp", None)
     read = _READERS.get(image.format or "")
-    if fp is None or read is None:
+    if getattr(image, "fp", None) is None or read is None:
         raise InputError(_TOO_DEEP if image.mode in ("I", "F") else _UNUSUAL.format(f"in a file {image.format}"))
-    fp.seek(0)
-    samples = read(fp.read(), image)
+    samples = read(_file(image), image)
     samples = samples[..., None] if samples.ndim == 2 else samples
     if samples.dtype != np.uint16 or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
         raise InputError(_UNUSUAL.format(f"{samples.shape} of {samples.dtype}"))
@@ -146,18 +152,20 @@ def _read_tiff(data: bytes, image: Image.Image) -> UInt16:
 def _read_jpeg2000(data: bytes, image: Image.Image) -> UInt16:
     import imagecodecs
 
-    parts = set(_siz(data[:_HEAD_BYTES]))
+    parts = set(_siz(data))
     if len(parts) != 1 or (part := parts.pop())[1:] != b"\1\1" or part[0] >= MAX_DEPTH:
         raise InputError(_UNUSUAL.format("components that differ, or with signs"))
-    if re.search(rb"colr\x01..\x00\x00\x00\x12", data[:_HEAD_BYTES], re.DOTALL):
-        raise InputError(_UNUSUAL.format("YCC"))
+    for colours in contents(data, b"jp2h", b"colr"):
+        told = colours[3:7] if colours[:1] == b"\1" else colours[19:23]
+        if told not in _JP2_COLOURS:
+            raise InputError(_UNUSUAL.format("colours that are neither grey nor RGB, such as YCC or inks"))
     return scaled(imagecodecs.jpeg2k_decode(data), (1 << part[0] + 1) - 1)
 
 
 def _read_avif(data: bytes, image: Image.Image) -> UInt16:
     import imagecodecs
 
-    return scaled(imagecodecs.avif_decode(data, index=0), (1 << _avif_depth(data[:_HEAD_BYTES])) - 1)
+    return scaled(imagecodecs.avif_decode(data, index=0), (1 << _avif_depth(data)) - 1)
 
 
 def _read_jpegxl(data: bytes, image: Image.Image) -> UInt16:
@@ -187,12 +195,18 @@ def _read_pnm(data: bytes, image: Image.Image) -> UInt16:
         values = np.frombuffer(data[header.end() :][: 2 * count], ">u2").astype(np.uint16)
     else:
         words = re.sub(rb"#[^\n]*", b"", data[header.end() :]).split(maxsplit=count)[:count]
-        values = np.array(words, dtype="S6").astype(np.int64).clip(0, 65535).astype(np.uint16)
+        values = np.fromiter((_sample(word, top) for word in words), np.uint16)
     if len(values) != count:
         raise ValueError("the file is cut short")
     if values.max() > top:
         raise ValueError("a sample is larger than the largest")
     return scaled(values.reshape(height, width, channels), top)
+
+
+def _sample(word: bytes, top: int) -> int:
+    if not word.isdigit() or (value := int(word)) > top:
+        raise ValueError(f"{word[:9]!r} is no sample from 0 to {top}")
+    return value
 
 
 _READERS: dict[str, Read] = {

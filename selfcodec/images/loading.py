@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
-from selfcodec.format.container import IMAGE_MODES, MAX_PIXELS, MAX_SIDE
+from selfcodec.format.container import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
 from selfcodec.images.deep_reading import is_deep, read_deep, turned
+from selfcodec.images.exif import entries, packed
 from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours
-from selfcodec.images.opening import Opened, open_image, unreadable
+from selfcodec.images.opening import Opened, open_image, refuse_size, reopen_jpegxl, unreadable
 from selfcodec.images.picture import Picture
 
 Path = str | os.PathLike[str]
@@ -80,13 +82,25 @@ def _opened(image: AnyImage) -> Opened | DeepImage:
     """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
     if isinstance(image, DeepImage):
         return image
-    if image.format != "PNG" or not _is_unread(image):
+    if image.format == "JXL" and (data := getattr(image, "fc", b"")):
+        return reopen_jpegxl(image, data)
+    if image.format != "PNG":
         return Opened(image)
+    if not _is_unread(image):
+        return Opened(image, warnings=tuple(_unscaled_key(image)))
     file: BinaryIO = image.fp  # type: ignore[attr-defined]
     file.seek(0)
     opened = open_image(file)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
+
+
+def _unscaled_key(image: Image.Image) -> Iterator[str]:
+    """Tell where a loaded PNG seems to have 2 or 4 bits: Pillow scales its samples, but not its transparent grey."""
+    key = image.info.get("transparency")
+    few = image.mode == "L" and isinstance(key, int) and 0 < key < 16
+    if few and not any(count for value, count in enumerate(image.histogram()) if value % 17):
+        yield f"its transparent grey {key} is of no pixel, nothing is transparent: give the PNG file itself instead"
 
 
 def _is_unread(image: Image.Image) -> bool:
@@ -99,13 +113,13 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     """Raises InputError without a name."""
     loaded: AnyImage
     if isinstance(opened, DeepImage):
-        loaded, warnings, excess = opened, list[str](), False
-        _refuse_size(loaded)
+        loaded, warnings, excess, upright = opened, list[str](), False, False
+        refuse_size(*loaded.size)
     else:
-        image, excess = opened.image, opened.excess
-        _refuse_size(image)
+        image, excess, upright = opened.image, opened.excess, opened.upright
+        refuse_size(*image.size)
         warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
-        loaded = _load(image)
+        loaded = _load(image, strip)
     if loaded.mode not in IMAGE_MODES:
         remedy = _REMEDIES.get(loaded.mode, "convert it to RGB first")
         raise InputError(f"its colour mode {loaded.mode} is not supported; {remedy}")
@@ -113,10 +127,11 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
         raise InputError(f"it has more than {MAX_METADATA} bytes of metadata: encode without it (--strip)")
     metadata = b""
     if strip:
-        loaded = _upright(loaded)
+        loaded = loaded if upright else _upright(loaded)
         warnings += lost_colours(gather_colours(loaded))
     else:
-        metadata = pack_metadata(gather(loaded))
+        fields = gather(loaded)
+        metadata = pack_metadata(fields | {"exif": _without_turn(fields["exif"])} if upright else fields)
     return take_apart(loaded, metadata, tuple(warnings))
 
 
@@ -126,14 +141,6 @@ def gather_colours(image: AnyImage) -> dict[str, object]:
         return gather(image)
     except InputError:
         return {"png_chunks": (), "icc_profile": image.info.get("icc_profile")}
-
-
-def _refuse_size(image: AnyImage) -> None:
-    width, height = image.size
-    if not width or not height:
-        raise InputError(f"is empty ({width}×{height} pixels)")
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise InputError(f"{width}×{height} pixels are too many: cut it into smaller images")
 
 
 def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list[str]:
@@ -156,11 +163,11 @@ def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list
     return [f"it holds {count} images, of which only the first is taken"] if rest else []
 
 
-def _load(image: Image.Image) -> AnyImage:
+def _load(image: Image.Image, strip: bool) -> AnyImage:
     """Read the pixels, all bits of them."""
     try:
         if _is_unread(image) and image.format != "SV" and is_deep(image):
-            return _load_deep(image)
+            return _load_deep(image, strip)
         image.load()
     except InputError:
         raise
@@ -176,16 +183,26 @@ def _load(image: Image.Image) -> AnyImage:
     return reordered
 
 
-def _load_deep(image: Image.Image) -> AnyImage:
+def _load_deep(image: Image.Image, strip: bool) -> AnyImage:
     samples = read_deep(image)
     if samples.shape[1::-1] != image.size and image.format not in ("TIFF", "JXL"):
         raise InputError("damaged: get another copy of it (its sizes differ)")
     loaded = image_of(samples)
     loaded.info.update({str(key): value for key, value in image.info.items() if key != "transparency"})
-    loaded.info["png_chunks"] = gather(image)["png_chunks"]
-    if image.format == "TIFF" and (exif := exif_of(image)):
+    loaded.info["png_chunks"] = (gather_colours(image) if strip else gather(image))["png_chunks"]
+    if image.format == "TIFF" and not strip and (exif := exif_of(image)):
         loaded.info["exif"] = EXIF_PREFIX + exif
     return loaded
+
+
+def _without_turn(exif: bytes) -> bytes:
+    """Return EXIF without orientation."""
+    try:
+        tags = Image.Exif()
+        tags.load(exif)
+        return packed(entries(tags, {ExifTags.Base.Orientation})).removeprefix(EXIF_PREFIX)
+    except Exception as error:  # Pillow raises nearly every type on damaged data
+        raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
 
 
 def _upright(image: AnyImage) -> AnyImage:

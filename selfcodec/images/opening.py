@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 import warnings
 from collections.abc import Sequence
@@ -12,8 +13,10 @@ from typing import Any, BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from selfcodec.errors import FormatError, InputError
+from selfcodec.format.container import MAX_PIXELS, MAX_SIDE
+from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
 from selfcodec.format.metadata import CHUNK_SIZES, EXIF_PREFIX, MAX_METADATA, Chunk, check_chunks
-from selfcodec.format.png import PNG_MAGIC, TooLongError, inflate, make_png, walk_chunks
+from selfcodec.format.png import PNG_MAGIC, TooLongError, check_enough, inflate, make_png, scanlines_size, walk_chunks
 from selfcodec.images.formats import kind_by_signature, needs_plugin, register_formats
 
 _HEAD_BYTES = 64
@@ -38,6 +41,8 @@ class Opened:
     """There are more than MAX_METADATA bytes of metadata, and not all are in `info`."""
     warnings: tuple[str, ...] = ()
     """What of the file is not in the image, one line each."""
+    upright: bool = False
+    """Pixels come turned already, as EXIF may say once more."""
 
 
 def open_image(file: BinaryIO) -> Opened:
@@ -53,7 +58,41 @@ def open_image(file: BinaryIO) -> Opened:
         raise InputError("the file is empty")
     if head.startswith(PNG_MAGIC):
         return _open_png(file.read())
+    if needs_plugin(head) == "JXL":
+        header = _jpegxl_header(file.read())
+        file.seek(0)
+        return _opened_jpegxl(_open(file, head), header)
     return Opened(_open(file, head))
+
+
+def reopen_jpegxl(image: Image.Image, data: bytes) -> Opened:
+    """Return what Pillow has opened, or loaded, of a file; InputError as for `open_image`."""
+    return _opened_jpegxl(image, _jpegxl_header(data))
+
+
+def _opened_jpegxl(image: Image.Image, header: StreamHeader) -> Opened:
+    # The plugin decodes what was made from a JPEG as that JPEG, which EXIF alone turns.
+    return Opened(image, upright=header.orientation != 1 and not getattr(image, "jpeg", False))
+
+
+def _jpegxl_header(data: bytes) -> StreamHeader:
+    """Raise InputError for a file that the plugin, which decodes where it opens, would not bring to a good end."""
+    try:
+        header = read_header(codestream(data))
+    except FormatError as error:
+        raise unreadable(error) from error
+    refuse_size(header.width, header.height)
+    if header.animated:  # the plugin would show its last picture
+        raise InputError("is an animation, of which JPEG XL's plugin reads no single picture: extract one of them")
+    return header
+
+
+def refuse_size(width: int, height: int) -> None:
+    """Raise InputError for an image that is empty, or larger than a file can hold."""
+    if not width or not height:
+        raise InputError(f"is empty ({width}×{height} pixels)")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise InputError(f"{width}×{height} pixels are too many: cut it into smaller images")
 
 
 def _open(file: BinaryIO, head: bytes) -> Image.Image:
@@ -97,6 +136,10 @@ def _open_png(data: bytes) -> Opened:
     except FormatError as error:
         raise InputError(f"a damaged PNG: get another copy of it ({error})") from error
     image = _open(io.BytesIO(parts.pixels), data[:_HEAD_BYTES])
+    try:  # only now, since Pillow refuses sizes that would take long to inflate
+        parts.check_rows()
+    except FormatError as error:
+        raise unreadable(error) from error
     image.info.update(parts.info)
     if parts.key is not None:
         image.info["transparency"] = parts.key
@@ -119,10 +162,10 @@ class _PngParts:
     def __init__(self, data: bytes) -> None:
         """Raises FormatError."""
         self._texts: list[Chunk] = []
+        self._pixels: list[Chunk] = []
         self._budget = MAX_METADATA
         self.excess = False
         self.info: dict[str, Any] = {}
-        pixels: list[Chunk] = []
         chunks: dict[bytes, bytes] = {}
         animation: list[Chunk] = []
         left_out: list[bytes] = []
@@ -130,15 +173,15 @@ class _PngParts:
         for name, body in walk_chunks(data):
             size += len(body) + 12
             if name in _PIXELS:
-                pixels.append((name, body))
+                self._pixels.append((name, body))
             elif name in _ANIMATION:
-                animation.append((name if pixels[-1][0] != b"IDAT" else b"late", body))
+                animation.append((name if self._pixels[-1][0] != b"IDAT" else b"late", body))
             elif name != b"IEND" and name not in _INTERNAL and not self._understands(name, body, chunks):
                 left_out.append(name)
-        header = pixels[0][1]
+        header = self._pixels[0][1]
         depth, colour = header[8], header[9]
-        self.key = _key(depth, colour, dict(pixels).get(b"tRNS", b""))
-        self.pixels = make_png(*pixels)
+        self.key = _key(depth, colour, dict(self._pixels).get(b"tRNS", b""))
+        self.pixels = make_png(*self._pixels)
         kept = (*((name, chunks[name]) for name in CHUNK_SIZES if name in chunks), *self._sorted_texts())
         if kept:
             self.info["png_chunks"] = kept
@@ -146,6 +189,12 @@ class _PngParts:
         hidden = bool(animation) and b"fcTL" not in dict(animation)
         self.pictures = max(1, frames + hidden)
         self.warnings = tuple(_left_out(left_out, len(data) - size))
+
+    def check_rows(self) -> None:
+        """Raise FormatError where rows are missing, which Pillow would fill up with zeros."""
+        width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", self._pixels[0][1])
+        size = scanlines_size(width, height, depth, colour, interlaced=bool(interlaced))
+        check_enough(b"".join(body for name, body in self._pixels if name == b"IDAT"), size, "rows of its pixels")
 
     def _understands(self, name: bytes, body: bytes, chunks: dict[bytes, bytes]) -> bool:
         """Keep what one chunk says, and return whether that was possible."""

@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from png_files import grey, png_of
 
 from selfcodec.arrays import UInt8, UInt16
@@ -78,6 +79,54 @@ def test_deep_files_are_kept_exactly(name: str) -> None:
     assert np.array_equal(samples_of(decode_file(coded.data)), expected)
     joined = picture.planes if picture.alpha is None else np.dstack((picture.planes, picture.alpha))
     assert np.abs(joined.astype(int) * 257 - expected).max() <= 128
+
+
+def with_long_box(data: bytes) -> bytes:
+    """Return a file of boxes with one more of 70 kB, which nobody knows, behind the first two."""
+    moved = bytearray(data)
+    if (at := data.find(b"iloc")) >= 0:  # AVIF tells where in the file colours and alpha begin
+        for place in (at + 18, at + 32):
+            struct.pack_into(">I", moved, place, struct.unpack_from(">I", data, place)[0] + 70_000)
+    return bytes(moved[:32] + struct.pack(">I4s", 70_000, b"free") + bytes(69_992) + moved[32:])
+
+
+BOXED = {
+    "JPEG 2000": imagecodecs.jpeg2k_encode(SIXTEEN[..., RGB], level=0, bitspersample=16, codecformat="jp2"),
+    "AVIF": DEEP["AVIF"][0],
+    "JPEG XL": imagecodecs.jpegxl_encode(SIXTEEN, lossless=True, usecontainer=True),
+}
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_long_boxes_hide_no_depth(name: str) -> None:
+    if name == "JPEG XL":
+        pytest.importorskip("pillow_jxl")
+    short, long = load_picture(BOXED[name]), load_picture(with_long_box(BOXED[name]))
+    assert short.mode == long.mode
+    assert short.stored_reason == long.stored_reason == "16 bits a sample"
+    assert np.array_equal(samples_of(short.exact), samples_of(long.exact))
+
+
+def test_deep_jpeg_2000_of_other_colours_is_refused() -> None:
+    for samples in (SIXTEEN, SIXTEEN[..., RGB]):
+        data = imagecodecs.jpeg2k_encode(samples, level=0, bitspersample=16, codecformat="jp2")
+        number = data.index(b"colr") + 7
+        assert samples_of(load_picture(data).exact).shape == samples.shape
+        for told in (12, 14, 18):  # CMYK, CIELab, sYCC
+            with pytest.raises(InputError, match=r"neither grey nor RGB.*convert it to a PNG of 16 bits"):
+                load_picture(data[:number] + struct.pack(">I", told) + data[number + 4 :])
+
+
+def test_words_of_any_length_are_numbers() -> None:
+    words = {b"0065535": 65535, b"000000000000000000001": 1, b"65535": 65535, b"0": 0}
+    data = b"P2 4 1 65535\n" + b"\n".join(words)
+    assert samples_of(load_picture(data).exact).ravel().tolist() == list(words.values())
+
+
+@pytest.mark.parametrize("word", [b"1234567", b"65536", b"-5", b"+5", b"1_0", b"1.0", b"x", b"9" * 5000])
+def test_other_words_are_damage(word: bytes) -> None:
+    with pytest.raises(InputError, match=r"damaged or cut short"):
+        load_picture(b"P2 2 1 65535\n1 " + word)
 
 
 @pytest.mark.parametrize(("depth", "kind"), [(10, np.uint16), (12, np.uint16), (9, np.uint16)])
@@ -184,6 +233,18 @@ def test_stripping_turns_the_picture() -> None:
     assert np.array_equal(picture.planes, samples[::-1].swapaxes(0, 1))
     deep = from_image(DeepImage("RGB;16", SIXTEEN[..., RGB], {"exif": exif.tobytes()}), strip=True)
     assert np.array_equal(samples_of(deep.exact), SIXTEEN[::-1, :, RGB].swapaxes(0, 1))
+
+
+def test_stripping_asks_nothing_of_exif_that_cannot_be_kept() -> None:
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[315] = 5  # a fraction as the artist's name
+    tags[315] = 1.5
+    data = file_of(Image.fromarray(SIXTEEN[..., 0]), "TIFF", tiffinfo=tags)
+    with pytest.raises(InputError, match="--strip"):
+        load_picture(data)
+    picture = load_picture(data, strip=True)
+    assert picture.metadata == b""
+    assert np.array_equal(samples_of(picture.exact), SIXTEEN[..., GREY])
 
 
 def with_profile(space: str) -> bytes:

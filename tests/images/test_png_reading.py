@@ -10,12 +10,14 @@ from collections.abc import Iterator
 import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 from png_files import CHANNELS, DEPTHS, grey, png_of
 
 from selfcodec.arrays import UInt16
 from selfcodec.errors import InputError
 from selfcodec.format.metadata import MAX_METADATA, apply_metadata, unpack_metadata
-from selfcodec.images import AnyImage, DeepImage, Picture, load_picture, save_image
+from selfcodec.format.png import make_png, walk_chunks
+from selfcodec.images import AnyImage, DeepImage, Picture, from_image, load_picture, save_image
 from selfcodec.images.deep import samples_of
 from selfcodec.images.storing import unpack_stored
 
@@ -87,6 +89,32 @@ def test_a_transparent_grey_of_two_bits_is_scaled() -> None:
     assert picture.exact.info["transparency"] == 170
     assert picture.alpha is not None
     assert picture.alpha.tolist() == [[255, 255, 0, 255]]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("index", [1, 3])
+def test_a_transparent_grey_stays_when_pillow_has_read_the_pixels(depth: int, index: int) -> None:
+    """Or it is told that it does not."""
+    samples = np.array([[[0], [1], [2], [3]]], np.uint16) * ((1 << depth) - 1) // 3
+    data = png_of(samples, depth, 0, (b"tRNS", struct.pack(">H", int(samples[0, index, 0]))))
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        picture = from_image(image)
+    told = any("transparent grey" in line for line in picture.warnings)
+    assert told == (depth in (2, 4))
+    if not told:
+        assert np.array_equal(samples_shown(come_back(picture)), shown(imagecodecs.png_decode(data)))
+        assert picture.alpha is not None
+        assert picture.alpha.tolist() == [np.where(samples[0, :, 0] == samples[0, index, 0], 0, 255).tolist()]
+
+
+def test_a_deep_image_may_have_a_transparent_colour() -> None:
+    samples = np.arange(12, dtype=np.uint16).reshape(2, 2, 3)
+    picture = from_image(DeepImage("RGB;16", samples, {"transparency": (3, 4, 5)}))
+    assert picture.mode == "RGBA;16"
+    assert samples_of(picture.exact)[..., 3].tolist() == [[65535, 0], [65535, 65535]]
+    with pytest.raises(InputError, match="its transparent colour is damaged"):
+        from_image(DeepImage("RGB;16", samples, {"transparency": 3}))
 
 
 KEPT = (
@@ -166,3 +194,31 @@ def test_what_is_left_out_is_told(chunks: list[tuple[bytes, bytes]], tail: bytes
 def test_damage_is_called_so(damage: object, reason: str) -> None:
     with pytest.raises(InputError, match=f"a damaged PNG: get another copy of it .*{reason}"):
         load_picture(damage(grey()))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("colour", "depth"), [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths]
+)
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("height", "width"), [(9, 11), (1, 1), (2, 5), (5, 1)])
+def test_rows_that_are_missing_are_damage(colour: int, depth: int, interlaced: bool, height: int, width: int) -> None:
+    samples = np.ones((height, width, CHANNELS[colour]), np.uint16)
+    palette = (b"PLTE", bytes(3 << depth)) if colour == 3 else (b"pHYs", bytes(9))
+    for lack in (0, -1, -99):  # bytes behind the last row hide nothing
+        assert load_picture(png_of(samples, depth, colour, palette, interlaced=interlaced, lack=lack)).size == (
+            width,
+            height,
+        )
+    for lack in (1, 1 + width):
+        with pytest.raises(InputError, match=r"damaged or cut short: .*the rows of its pixels end early"):
+            load_picture(png_of(samples, depth, colour, palette, interlaced=interlaced, lack=lack))
+
+
+def test_rows_may_come_in_parts() -> None:
+    samples = np.arange(80, dtype=np.uint16).reshape(8, 10, 1)
+    whole = dict(walk_chunks(png_of(samples, 8, 0)))
+    header, stream = (b"IHDR", whole[b"IHDR"]), whole[b"IDAT"]
+    parts = [(b"IDAT", stream[i : i + 7]) for i in range(0, len(stream), 7)]
+    assert np.array_equal(load_picture(make_png(header, *parts)).planes, samples)
+    with pytest.raises(InputError, match="damaged or cut short"):
+        load_picture(make_png(header, *parts[:2]))
