@@ -36,7 +36,8 @@ def _raise(signal_number: int, frame: FrameType | None) -> None:
 @contextmanager
 def raised() -> Iterator[None]:
     """While work is under way, Ctrl-C is a KeyboardInterrupt, by which it cleans up."""
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as of what a script runs in the background
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     previous = signal.signal(signal.SIGINT, _raise)

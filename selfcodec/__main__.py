@@ -9,7 +9,8 @@ from selfcodec.cli.interrupts import end_at_once
 
 def main() -> None:
     """Runs the command line, of which imports are the longer part where there is little to do."""
-    signal.signal(signal.SIGINT, end_at_once)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as of what a script runs in the background
+        signal.signal(signal.SIGINT, end_at_once)
     from selfcodec.cli.main import main as command
 
     command(prog_name="selfcodec")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from selfcodec.format.container import IMAGE_MODES
+IMAGE_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "LA;16", "RGB;16", "RGBA;16", "CMYK")
 
 
 def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], int]:

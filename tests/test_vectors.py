@@ -114,6 +114,10 @@ def pictures() -> Iterator[tuple[str, str, AnyImage, Settings]]:
     yield "image-mode-CMYK", "an image of mode CMYK", cat.convert("CMYK"), Settings()
     noise = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     yield "stored-raw", "noise, stored as raw samples", Image.fromarray(noise), Settings()
+    samples = np.random.default_rng(0).integers(0, 65536, (3, 5, 3), np.uint16)
+    yield "stored-raw-16", "noise of 16 bits a sample, stored as raw samples", image_of(samples), Settings()
+    ink = Image.fromarray(np.dstack((noise, noise[..., 0])), "CMYK")
+    yield "stored-raw-CMYK", "noise of inks, stored as raw samples", ink, Settings()
     page = np.full((40, 60, 3), 255, np.uint8)
     page[10:12, 5:50] = page[20:22, 5:40] = 0
     yield "stored-flat", "a drawing, stored as PNG or WebP", Image.fromarray(page), Settings()
@@ -144,6 +148,23 @@ def forgeries() -> Iterator[tuple[str, str, Container]]:
     ):
         yield f"metadata-{name}", sentence, replace(lossless, metadata=zlib.compress(records))
     yield "metadata-no-stream", "metadata that are no zlib stream", replace(lossless, metadata=b"nonsense")
+    chunk = b"tEXt\x02\0\0\0a\0"
+    for name, sentence, record in (
+        ("many-chunks", "more chunks than are allowed", chunk * 4097),
+        ("xmp-as-text", "XMP as a text", b"tEXt\x12\0\0\0XML:com.adobe.xmp\0"),
+        ("chunk-twice", "a gamma twice", b"gAMA\x04\0\0\0\0\1\x86\xa0" * 2),
+        ("chunk-unknown", "a chunk that metadata do not hold", b"tRNS\x02\0\0\0\0\0"),
+        ("chunk-cut", "a chunk that ends early", b"gAMA\x04\0\0\0\0"),
+    ):
+        packed = zlib.compress(b"\x04" + len(record).to_bytes(4, "little") + record)
+        yield f"metadata-{name}", sentence, replace(lossless, metadata=packed)
+    inks = opened["image-mode-CMYK"]
+    yield "stored-no-jpegxl", "a stored JPEG XL that is none", replace(inks, stored=b"\x03" + bytes(9))
+    yield (
+        "stored-jpegxl-of-another-size",
+        "a stored JPEG XL of another image",
+        replace(inks, header=replace(inks.header, width=24, height=30)),
+    )
     stored = opened["stored-raw"]
     yield "stored-unknown", "a stored image of no known form", replace(stored, stored=b"\x7f" + stored.stored[1:])
     yield "stored-short", "raw samples that end early", replace(stored, stored=stored.stored[:-1])

@@ -33,6 +33,10 @@ CHUNK_SIZES: dict[bytes, int | None] = {
 several."""
 TEXT_CHUNKS = frozenset(name for name, size in CHUNK_SIZES.items() if size is None)
 MAX_KEYWORD = 79
+MAX_CHUNKS = 2**12
+"""Metadata hold at most so many chunks, since each takes memory beyond its bytes."""
+XMP_KEYWORD = b"XML:com.adobe.xmp"
+"""PNG's text of this keyword is the XMP packet, which has a record of its own."""
 
 Chunk = tuple[bytes, bytes]
 """Name and body, as in PNG."""
@@ -56,8 +60,8 @@ class HasInfo(Protocol):
 def _check_text(name: bytes, body: bytes) -> None:
     """Raise FormatError unless a text chunk has a keyword and what goes with it, and is not compressed."""
     keyword, nul, rest = body.partition(b"\0")
-    if not nul or not 0 < len(keyword) <= MAX_KEYWORD:
-        raise FormatError("a text in the metadata has no keyword")
+    if not nul or not 0 < len(keyword) <= MAX_KEYWORD or keyword == XMP_KEYWORD:
+        raise FormatError("a text in the metadata has no keyword of its own")
     if name == b"iTXt" and (rest[:2] != b"\0\0" or rest[2:].count(b"\0") < 2):
         raise FormatError("a text in the metadata is compressed or cut short")
 
@@ -65,7 +69,9 @@ def _check_text(name: bytes, body: bytes) -> None:
 def check_chunks(chunks: Iterable[Chunk]) -> None:
     """Raise FormatError unless chunks are of the kinds and sizes that metadata hold, in their order."""
     last = -1
-    for name, body in chunks:
+    for count, (name, body) in enumerate(chunks):
+        if count == MAX_CHUNKS:
+            raise FormatError(f"the metadata hold more than {MAX_CHUNKS} chunks")
         place = _ORDER.index(name) if name in CHUNK_SIZES else -1
         text = name in TEXT_CHUNKS
         if place < last or (place == last and not text):
@@ -87,8 +93,11 @@ def _pack_chunks(chunks: Iterable[Chunk]) -> bytes:
 
 
 def _unpack_chunks(record: bytes) -> Iterator[Chunk]:
-    position = 0
+    position, count = 0, 0
     while position < len(record):
+        count += 1
+        if count > MAX_CHUNKS:
+            raise FormatError(f"the metadata hold more than {MAX_CHUNKS} chunks")
         if len(record) - position < _CHUNK.size:
             raise FormatError("a chunk in the metadata ends early")
         name, size = _CHUNK.unpack_from(record, position)

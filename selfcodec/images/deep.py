@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from selfcodec.arrays import UInt8, UInt16
+from selfcodec.errors import InputError
 
 DEEP_CHANNELS = {"I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4}
 """Modes of deep images; the first is Pillow's own."""
@@ -28,6 +29,12 @@ class DeepImage:
     """(H, W, C), 0..65535, alpha last and not premultiplied."""
     info: dict[str, Any] = field(default_factory=dict)
     """Metadata, under the keys of a Pillow image's `info`."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError where samples and mode do not fit."""
+        shape, kind = self.samples.shape, self.samples.dtype
+        if len(shape) != 3 or shape[2] != DEEP_CHANNELS.get(self.mode) or kind != np.uint16:
+            raise InputError(f"samples {shape} of {kind} do not make an image of mode {self.mode}")
 
     @property
     def size(self) -> tuple[int, int]:

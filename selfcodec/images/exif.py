@@ -30,7 +30,25 @@ def _raw(value: Any) -> Any:
 
 
 def packed(tags: dict[int, Any]) -> bytes:
-    """Return the tags as `info["exif"]` has them; b"" of none."""
+    """Return the tags as `info["exif"]` has them, but for those that cannot be written; b"" of none."""
+    kept = writable(tags)
+    return _written(kept) if kept else b""
+
+
+def writable(tags: dict[int, Any]) -> dict[int, Any]:
+    """Return the tags whose values can be written, which are not all: Pillow reads values of types that no tag has."""
+    return tags if _can_be_written(tags) else {t: v for t, v in tags.items() if _can_be_written({t: v})}
+
+
+def _can_be_written(tags: dict[int, Any]) -> bool:
+    try:
+        _written(tags)
+    except Exception:  # Pillow raises nearly every type
+        return False
+    return True
+
+
+def _written(tags: dict[int, Any]) -> bytes:
     exif = Image.Exif()
     exif.update(tags)
-    return exif.tobytes() if tags else b""
+    return exif.tobytes()

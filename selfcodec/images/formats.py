@@ -6,6 +6,9 @@ import contextlib
 import functools
 import importlib
 import os
+import threading
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +21,16 @@ _NOT_READ = frozenset(("BUFR", "GRIB", "HDF5", "MPEG", "WMF", "SV"))
 _FAINT = frozenset(("BMP", "CUR", "DIB", "FITS", "FLI", "GBR", "ICO", "PCX", "PPM", "SGI", "XBM", "XVTHUMB"))
 """Files of other kinds, texts among them, may begin like these, so that their headers must be whole as well."""
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+
+_warning_filters = threading.Lock()
+
+
+@contextlib.contextmanager
+def large_ones_welcome() -> Iterator[None]:
+    """Within the block Pillow does not warn of 89 megapixels and more; its error for twice that stands."""
+    with _warning_filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 @functools.cache
@@ -80,7 +93,7 @@ def _accepts(kind: str, head: bytes) -> bool:
 def _opens(path: str | os.PathLike[str], kind: str) -> bool:
     """Whether a file's header is one of this kind."""
     try:
-        with Image.open(path, formats=[kind]):
+        with large_ones_welcome(), Image.open(path, formats=[kind]):
             return True
     except Image.DecompressionBombError:
         return True

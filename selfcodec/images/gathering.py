@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 
 from selfcodec.errors import InputError
-from selfcodec.format.metadata import EXIF_PREFIX, MAX_KEYWORD, Chunk
-from selfcodec.images.colour import chunks_are_srgb, profile_is_srgb
+from selfcodec.format.metadata import EXIF_PREFIX, MAX_KEYWORD, XMP_KEYWORD, Chunk
 from selfcodec.images.deep import AnyImage
-from selfcodec.images.exif import TIFF_LAYOUT, entries, packed
+from selfcodec.images.exif import TIFF_LAYOUT, entries, packed, writable
+from selfcodec.images.properties import PROPERTIES, Properties
 
 _INCHES_PER_METRE = 1 / 0.0254
 _GAMMA_UNIT = 100_000
@@ -61,10 +61,22 @@ def _chunks(image: AnyImage) -> Iterator[Chunk]:
     if (density := _density(image)) is not None:
         yield b"pHYs", density
     comments = [body for name, body in getattr(image, "applist", ()) if name == "COM"] or [info.get("comment")]
-    texts = [("Comment", comment) for comment in comments] + list(getattr(image, "text", {}).items())
+    texts = [("Comment", comment) for comment in comments]
+    texts += [
+        (keyword, text) for keyword, text in getattr(image, "text", {}).items() if keyword != XMP_KEYWORD.decode()
+    ]
     for keyword, text in texts:
         if isinstance(text, bytes | str) and text and (chunk := _text(keyword, text)) is not None:
             yield chunk
+
+
+def _unwritable(image: Image.Image) -> str:
+    """Numbers of the tags of a TIFF's EXIF whose values cannot be written."""
+    try:
+        tags = entries(image.getexif(), TIFF_LAYOUT)
+    except Exception:  # Pillow raises nearly every type on damaged data, of which `exif_of` tells
+        return ""
+    return ", ".join(str(tag) for tag in sorted(tags.keys() - writable(tags).keys()))
 
 
 def image_format(image: AnyImage) -> str:
@@ -120,15 +132,12 @@ def _text(keyword: str, text: bytes | str) -> Chunk | None:
 
 def lost_colours(fields: dict[str, Any]) -> tuple[str, ...]:
     """Return what changes in an image's look without these metadata, a line each."""
-    chunks = dict(fields["png_chunks"])
-    if (profile := fields.get("icc_profile")) and not profile_is_srgb(profile):
-        return ("its ICC profile is left out: colours will look different",)
-    return () if profile or chunks_are_srgb(chunks) else ("its gamma is left out: colours will look different",)
+    return tuple(Properties.of(fields).left_out(PROPERTIES.keys() - {"icc_profile", "gamma"}))
 
 
 def has_gain_map(image: Image.Image) -> bool:
     """Return whether the second picture in an image's file only tells how to brighten the first on some displays."""
-    xmp = image.info.get("xmp")
+    xmp = image.info.get("xmp") if image.format in ("JPEG", "MPO") else None
     data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
     return b"hdrgm:Version" in data or b"HDRGainMap" in data
 
@@ -147,6 +156,8 @@ def left_out(image: Image.Image) -> Iterator[str]:
             yield f"its JPEG segments {', '.join(dict.fromkeys(lost))} are left out (such as IPTC or Photoshop's data)"
         if has_gain_map(image):
             yield "its gain map (HDR) is left out"
+    if image.format == "TIFF" and (tags := _unwritable(image)):
+        yield f"its EXIF tags {tags} are left out, which cannot be written"
     sizes = image.info.get("sizes")
     if image.format in ("ICO", "ICNS") and sizes is not None and len(sizes) > 1:
         yield f"it holds {len(sizes)} sizes, of which the largest is taken"

@@ -37,7 +37,7 @@ _UNUSUAL = "it has more than 16 bits a sample, or such that are no whole numbers
 
 
 def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False) -> Picture:
-    """Read an image from a path, a file's bytes, or an open binary file, which stays open.
+    """Read an image from a path, a file's bytes, or an open binary file, which stays open, from its beginning.
 
     Args:
         source: what to read.
@@ -50,12 +50,20 @@ def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first:
     if isinstance(source, bytes):
         return _load_file(io.BytesIO(source), "image data", strip, first)
     if not isinstance(source, str | os.PathLike):
-        return _load_file(source, str(getattr(source, "name", "image data")), strip, first)
+        return _load_file(_from_the_beginning(source), str(getattr(source, "name", "image data")), strip, first)
     try:
         with open(source, "rb") as file:
             return _load_file(file, os.fspath(source), strip, first)
     except OSError as error:
         raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+
+
+def _from_the_beginning(file: BinaryIO) -> BinaryIO:
+    """A file at its beginning; what is left of a stream that only goes on."""
+    if not file.seekable():
+        return io.BytesIO(file.read())
+    file.seek(0)
+    return file
 
 
 def _load_file(file: BinaryIO, name: str, strip: bool, first: bool) -> Picture:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import threading
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -15,18 +13,15 @@ from PIL import Image, UnidentifiedImageError
 from selfcodec.errors import FormatError, InputError
 from selfcodec.format.container import MAX_PIXELS, MAX_SIDE
 from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
-from selfcodec.format.metadata import CHUNK_SIZES, EXIF_PREFIX, MAX_METADATA, Chunk, check_chunks
+from selfcodec.format.metadata import CHUNK_SIZES, EXIF_PREFIX, MAX_METADATA, XMP_KEYWORD, Chunk, check_chunks
 from selfcodec.format.png import PNG_MAGIC, TooLongError, check_enough, inflate, make_png, scanlines_size, walk_chunks
-from selfcodec.images.formats import kind_by_signature, needs_plugin, register_formats
+from selfcodec.images.formats import kind_by_signature, large_ones_welcome, needs_plugin, register_formats
 
 _HEAD_BYTES = 64
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT"))
 _ANIMATION = frozenset((b"acTL", b"fcTL", b"fdAT"))
-_XMP = b"XML:com.adobe.xmp"
 _INTERNAL = frozenset((b"sBIT", b"hIST", b"sPLT", b"iDOT"))
 """What such chunks say helps decoders, or follows from the pixels; nobody misses it."""
-
-_warning_filters = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -97,9 +92,7 @@ def refuse_size(width: int, height: int) -> None:
 
 def _open(file: BinaryIO, head: bytes) -> Image.Image:
     try:
-        # Pillow warns from 89 megapixels on, which are welcome here; its error from twice that on stands.
-        with _warning_filters, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with large_ones_welcome():
             return Image.open(file)
     except UnidentifiedImageError as error:
         raise _unidentified(head) from error
@@ -232,7 +225,7 @@ class _PngParts:
             if len(names) < 3:
                 return False
             text = self._inflated(names[2]) if flags[:1] == b"\1" else names[2]
-            if keyword == _XMP:
+            if keyword == XMP_KEYWORD:
                 self.info.setdefault("xmp", text)
                 return True
             body = keyword + b"\0\0\0" + names[0] + b"\0" + names[1] + b"\0" + text

@@ -5,12 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
+from selfcodec.format.metadata import XMP_KEYWORD
 from selfcodec.format.png import png_chunk
 from selfcodec.images.properties import Properties
 
 _HEAD_BYTES = 8 + 25
 """Signature and IHDR; behind it stand the chunks of properties, all of which may come before PLTE and IDAT."""
-_XMP_KEYWORD = b"XML:com.adobe.xmp"
 
 
 def with_properties(png: memoryview, properties: Properties) -> list[bytes | memoryview]:
@@ -25,4 +25,4 @@ def _chunks(properties: Properties) -> Iterator[tuple[bytes, bytes]]:
     if properties.exif:
         yield b"eXIf", properties.exif.removeprefix(b"Exif\0\0")
     if properties.xmp:  # keyword, not compressed, no language, no translated keyword
-        yield b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + properties.xmp
+        yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + properties.xmp

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -14,10 +13,9 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from selfcodec.images.colour import chunks_are_srgb, profile_is_srgb
-from selfcodec.images.exif import entries, packed
+from selfcodec.images.exif import entries, packed, writable
 
 _METRES_PER_INCH = 0.0254
-_MAX_TEXT = 2**24
 _ON_ITS_SIDE = range(5, 9)
 """Orientations that exchange width and height."""
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
@@ -33,7 +31,7 @@ class Properties:
     """Beginning with `Exif`, two zero bytes, and the TIFF header."""
     xmp: bytes = b""
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
-    """Name and body of a PNG's chunks of colour (gAMA, cHRM, sRGB, cICP, mDCV, cLLI), pHYs, tEXt, zTXt and iTXt."""
+    """Name and body of a PNG's chunks of colour (gAMA, cHRM, sRGB, cICP, mDCV, cLLI), pHYs, tIME, tEXt and iTXt."""
 
     @classmethod
     def of(cls, info: Mapping[Any, Any]) -> Properties:
@@ -50,6 +48,13 @@ class Properties:
         with contextlib.suppress(Exception):  # Pillow raises nearly every type on damaged data
             tags.load(self.exif)
         return tags
+
+    @property
+    def unwritable(self) -> str:
+        """What is lost where EXIF data are written anew, as one line; empty where nothing is."""
+        tags = entries(self.exif_tags)
+        names = [ExifTags.TAGS.get(tag, str(tag)) for tag in tags.keys() - writable(tags).keys()]
+        return f"EXIF's {', '.join(sorted(names))} is left out, which cannot be written" if names else ""
 
     @property
     def orientation(self) -> int:
@@ -82,14 +87,14 @@ class Properties:
     @cached_property
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Keyword and text of each comment."""
-        return tuple(_read_text(name, body) for name, body in self.png_chunks if name in (b"tEXt", b"zTXt", b"iTXt"))
+        return tuple(_read_text(name, body) for name, body in self.png_chunks if name in (b"tEXt", b"iTXt"))
 
     @property
     def comment(self) -> str:
         """All texts in one, for formats that have no keywords, a line or more for each."""
         return "\n".join(text if keyword == "Comment" else f"{keyword}: {text}" for keyword, text in self.texts)
 
-    def left_out(self, held: frozenset[str]) -> Iterator[str]:
+    def left_out(self, held: Set[str]) -> Iterator[str]:
         """Yield one line for each property that is there, matters, and is not among the names in `held`."""
         for name, describe in PROPERTIES.items():
             if name not in held and (line := describe(self)):
@@ -114,21 +119,11 @@ def _swapped(body: bytes) -> bytes:
 
 
 def _read_text(name: bytes, body: bytes) -> tuple[str, str]:
-    """Return keyword and text of a tEXt, zTXt or iTXt chunk; what is damaged in the text is left out."""
+    """Return keyword and text of a tEXt or iTXt chunk, which is not compressed; what is damaged in it is replaced."""
     keyword, _, text = body.partition(b"\0")
-    compressed, encoding = name == b"zTXt", "latin-1"
-    if name == b"zTXt":
-        text = text[1:]  # behind the method
-    elif name == b"iTXt":
-        compressed, encoding = text[:1] == b"\1", "utf-8"
-        text = text[2:].split(b"\0", 2)[-1]  # behind flag and method, then language and translated keyword
-    if compressed:
-        inflater = zlib.decompressobj()
-        try:
-            text = inflater.decompress(text, _MAX_TEXT)
-        except zlib.error:
-            text = b""
-    return keyword.decode("latin-1"), text.decode(encoding, "replace")
+    if name == b"iTXt":  # behind flag and method, then language and translated keyword
+        return keyword.decode("latin-1"), text[2:].split(b"\0", 2)[-1].decode("utf-8", "replace")
+    return keyword.decode("latin-1"), text.decode("latin-1")
 
 
 def _without_profile(properties: Properties) -> str | None:
@@ -161,6 +156,10 @@ def _without_text(properties: Properties) -> str | None:
     return f"text is left out ({', '.join(keywords)})" if keywords else None
 
 
+def _without_time(properties: Properties) -> str | None:
+    return "the time of the last change (tIME) is left out" if b"tIME" in properties.chunks else None
+
+
 def _without_gamma(properties: Properties) -> str | None:
     chunks = {name: body for name, body in properties.png_chunks if name in _COLOUR_CHUNKS}
     if properties.icc_profile and b"cICP" not in chunks:  # the profile takes precedence over gamma and primaries
@@ -178,6 +177,7 @@ PROPERTIES: dict[str, Callable[[Properties], str | None]] = {
     "dpi": _without_dpi,
     "aspect": _without_aspect,
     "text": _without_text,
+    "time": _without_time,
     "gamma": _without_gamma,
 }
 """By name, the line that tells that it is left out, or None where there is nothing of it that matters."""

@@ -46,7 +46,7 @@ def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") ->
     Raises:
         InputError: the format cannot hold the pixels, or the file cannot be written.
     """
-    form = target_of(format)
+    form, original = target_of(format), image
     if "orientation" not in form.holds:
         image = upright(image)
     fitted = fit(image, form.modes, keyed=form.keyed)
@@ -63,4 +63,6 @@ def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") ->
         for piece in pieces:
             target.write(piece)
     lossy = (f"{format} does not keep pixels exactly",) if image.mode in form.inexact else ()
-    return (*lossy, *properties.left_out(form.holds))
+    anew = format == "TIFF" or image is not original
+    unwritable = Properties.of(original.info).unwritable if anew and "exif" in form.holds else ""
+    return (*lossy, *([unwritable] if unwritable else []), *properties.left_out(form.holds))

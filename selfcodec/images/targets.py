@@ -117,7 +117,7 @@ TARGETS = {
         _target("PNG", f"{_COMMON} {_DEEP}", " ".join(("orientation", *PROPERTIES)), keyed="any", write=_write_png),
         _target("TIFF", f"{_COMMON} {_DEEP} CMYK", f"{_PHOTOGRAPH} dpi text", write=_write_tiff),
         _target("WEBP", "RGB RGBA", _PHOTOGRAPH, options={"lossless": True, "exact": True}),
-        _target("JXL", "L LA RGB RGBA I;16", "exif xmp orientation", options={"lossless": True}),
+        _target("JXL", "L LA RGB RGBA I;16", "exif xmp", options={"lossless": True}),
         _target("HEIF", "L RGB RGBA", "icc_profile exif xmp", options=_HEIF),
         # Pillow has AVIF turn pictures, but then writes the texts of EXIF anew, as ASCII.
         _target("AVIF", "L RGB RGBA", "icc_profile exif xmp", inexact="P RGB RGBA", options=_JPEG | {"quality": 100}),

@@ -9,7 +9,7 @@ from PIL import ExifTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from selfcodec.images.deep import DeepImage
-from selfcodec.images.exif import TIFF_LAYOUT, entries
+from selfcodec.images.exif import TIFF_LAYOUT, entries, writable
 from selfcodec.images.properties import Properties
 
 _INCH = 2
@@ -28,7 +28,7 @@ _TEXT_TAGS = {
 def tiff_tags(properties: Properties) -> ImageFileDirectory_v2:
     """Return all properties but gamma as tags; those of EXIF that describe another file's layout are left out."""
     tags = ImageFileDirectory_v2()
-    for tag, value in entries(properties.exif_tags, TIFF_LAYOUT).items():
+    for tag, value in writable(entries(properties.exif_tags, TIFF_LAYOUT)).items():
         tags[tag] = value
     described = [tags[ExifTags.Base.ImageDescription]] if ExifTags.Base.ImageDescription in tags else []
     for keyword, text in properties.texts:

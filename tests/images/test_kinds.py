@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from png_files import grey, png_of
 
@@ -235,13 +236,14 @@ def test_stripping_turns_the_picture() -> None:
     assert np.array_equal(samples_of(deep.exact), SIXTEEN[::-1, :, RGB].swapaxes(0, 1))
 
 
-def test_stripping_asks_nothing_of_exif_that_cannot_be_kept() -> None:
+def test_exif_that_cannot_be_written_is_named_and_the_rest_kept() -> None:
     tags = ImageFileDirectory_v2()
     tags.tagtype[315] = 5  # a fraction as the artist's name
-    tags[315] = 1.5
+    tags[315], tags[271] = 1.5, "a maker"
     data = file_of(Image.fromarray(SIXTEEN[..., 0]), "TIFF", tiffinfo=tags)
-    with pytest.raises(InputError, match="--strip"):
-        load_picture(data)
+    kept = load_picture(data)
+    assert kept.warnings == ("its EXIF tags 315 are left out, which cannot be written",)
+    assert b"a maker" in unpack_metadata(kept.metadata)["exif"]
     picture = load_picture(data, strip=True)
     assert picture.metadata == b""
     assert np.array_equal(samples_of(picture.exact), SIXTEEN[..., GREY])
@@ -327,3 +329,46 @@ def test_other_files_are_no_images(tmp_path: Path, content: bytes, suffix: str) 
     path.write_bytes(content)
     assert kind_of(path) is None
     assert kind_of(tmp_path / "none") is None
+
+
+def test_only_the_second_picture_of_a_jpeg_is_a_gain_map() -> None:
+    """XMP that tells of one makes no page of a TIFF disappear."""
+    pages = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    data = file_of(
+        pages[0], "TIFF", save_all=True, append_images=pages[1:], tiffinfo={700: b'<x hdrgm:Version="1.0"/>'}
+    )
+    with pytest.raises(InputError, match="holds 2 images"):
+        load_picture(data)
+
+
+def test_xmp_of_a_png_that_was_read_before_is_no_text() -> None:
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "<x/>")
+    info.add_text("Title", "a picture")
+    image = Image.open(io.BytesIO(file_of(Image.new("L", (2, 2)), "PNG", pnginfo=info)))
+    image.load()
+    metadata = unpack_metadata(from_image(image).metadata)
+    assert metadata["xmp"] == b"<x/>"
+    assert metadata["png_chunks"] == ((b"tEXt", b"Title\0a picture"),)
+
+
+def test_streams_are_read_from_their_beginning_or_from_where_they_are() -> None:
+    class Stream(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_: object) -> int:
+            raise io.UnsupportedOperation
+
+    data = file_of(Image.new("RGB", (3, 2), "red"), "PNG")
+    spent = io.BytesIO(data)
+    spent.read()
+    for stream in (spent, Stream(data)):
+        assert load_picture(stream).size == (3, 2)
+
+
+@pytest.mark.parametrize("wrong", [("RGB;16", np.uint16, 4), ("RGB;16", np.int32, 3), ("RGB", np.uint16, 3)])
+def test_deep_images_are_checked(wrong: tuple[str, type, int]) -> None:
+    mode, kind, channels = wrong
+    with pytest.raises(InputError, match="do not make an image of mode"):
+        DeepImage(mode, np.zeros((2, 2, channels), kind))
