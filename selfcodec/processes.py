@@ -6,11 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from selfcodec import signals
@@ -18,6 +20,9 @@ from selfcodec.atomic import remove_unfinished
 from selfcodec.errors import InputError
 
 T = TypeVar("T")
+
+PATIENCE = 1.0
+"""Processes have so many seconds to end by themselves."""
 
 
 @contextmanager
@@ -38,6 +43,7 @@ def submitted(
     # Spawned, because a forked copy of a process that has run PyTorch may hang.
     context = multiprocessing.get_context("spawn")
     theirs, lifeline = context.Pipe(duplex=False)
+    others = multiprocessing.active_children()
     with signals.held_back():  # from the process, too, that looks after the pool's semaphores
         pool = ProcessPoolExecutor(processes, context, _start, (theirs, threads))
     with theirs, lifeline, pool:
@@ -45,14 +51,23 @@ def submitted(
             with signals.held_back():  # again, since starting that one has let them through
                 futures = [pool.submit(function, *task) for task in tasks]
             yield futures
-        except BrokenProcessPool as error:
+        except BaseException as error:
             lifeline.close()
-            raise InputError(
-                "a process ended before its work was done, perhaps for lack of memory: try -j 1"
-            ) from error
-        except BaseException:
-            lifeline.close()
+            _end([child for child in multiprocessing.active_children() if child not in others])
+            if isinstance(error, BrokenProcessPool):
+                raise InputError(
+                    "a process ended before its work was done, perhaps for lack of memory: try -j 1"
+                ) from error
             raise
+
+
+def _end(children: Sequence[BaseProcess]) -> None:
+    """Waits for processes that see that they should end, and kills those that are still starting and cannot see it."""
+    deadline = time.monotonic() + PATIENCE
+    for child in children:
+        child.join(max(0.0, deadline - time.monotonic()))
+        if child.is_alive():
+            child.kill()
 
 
 def _start(lifeline: Connection, threads: int) -> None:
