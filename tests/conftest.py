@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,14 @@ TRAIN = {
     "optimizer": {"learning_rate": 1e-2, "warmup": 5},
 }
 pytest.register_assert_rewrite("bench_command", "command_line", "sv_files", "trainer_state")  # helpers that assert
+
+
+def pytest_configure() -> None:
+    """Signals that are ignored, as in what a shell runs in the background, are not so in tests and what they start."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

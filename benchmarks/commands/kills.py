@@ -95,7 +95,7 @@ def main(kills: int, seed: int, model_name: str | None, output: Path) -> None:
     Afterwards no process and no temporary file may be left, every coded file must decode, and encoding what is
     missing must succeed. Ends with exit status 1 otherwise.
     """
-    for name in SIGNALS[1:3]:  # which under nohup are ignored, in all that is started, too
+    for name in SIGNALS[:3]:  # which may be ignored, as under nohup, and then in all that is started, too
         signal.signal(signal.Signals[name], signal.SIG_DFL)
     draw, failures, amid = random.Random(seed), 0, 0
     images, coded = output / "images", output / "coded"
