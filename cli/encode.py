@@ -133,7 +133,7 @@ def encode(
 
     reports, failures = [], 0
     with progress(len(todo), "encoding", quiet=quiet, parts=effort != 0) as advance:
-        if jobs == 1:
+        if min(jobs, len(todo)) == 1:
             options = replace(options, report=advance.part)
         for outcome in outcomes(todo, options, jobs) if todo else ():
             advance()

@@ -116,5 +116,10 @@ def attempt_file(job: Job, options: Options) -> Outcome:
     except BrokenPipeError:
         raise
     except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
-        text = describe(error, job.source.path)
-        return Outcome({"input": job.source.path, "output": job.target, "error": text}, text)
+        return failure(job, error)
+
+
+def failure(job: Job, error: Exception) -> Outcome:
+    """Of a file that was not encoded."""
+    text = describe(error, job.source.path)
+    return Outcome({"input": job.source.path, "output": job.target, "error": text}, text)

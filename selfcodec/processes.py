@@ -21,6 +21,8 @@ from selfcodec.errors import InputError
 
 T = TypeVar("T")
 
+KILLED = "a process ended before its work was done, perhaps for lack of memory: try -j 1"
+"""What is said of work that was to be done by a process that was killed."""
 PATIENCE = 1.0
 """Processes have so many seconds to end by themselves."""
 
@@ -55,9 +57,7 @@ def submitted(
             lifeline.close()
             _end([child for child in multiprocessing.active_children() if child not in others])
             if isinstance(error, BrokenProcessPool):
-                raise InputError(
-                    "a process ended before its work was done, perhaps for lack of memory: try -j 1"
-                ) from error
+                raise InputError(KILLED) from error
             raise
 
 

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,3 +133,25 @@ def test_psnr_is_reached_or_the_best_is_named(png: Path, photo: UInt8) -> None:
         encode(png, *wrong, code=2)
     for number in ("nan", "inf", "0", "-1", "x"):
         encode(png, "--bpp", number, code=2)
+
+
+def test_files_of_a_killed_process_fail_by_name_and_others_are_done(
+    tmp_path: Path, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        Image.new("RGB", (9, 9), "red").save(tmp_path / f"{name}.png")
+
+    @contextmanager
+    def submitted(
+        function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], _: int
+    ) -> Iterator[list[Future[Any]]]:
+        futures: list[Future[Any]] = [Future(), Future()]
+        futures[0].set_result(function(*tasks[0]))
+        futures[1].set_exception(BrokenProcessPool())
+        yield futures
+
+    monkeypatch.setattr("selfcodec.processes.submitted", submitted)
+    result = encode(tmp_path, "-j", 2, "--json", code=1)
+    done, failed = json.loads(result.stdout)
+    assert (done["input"], "error" in done) == (str(tmp_path / "a.png"), False)
+    assert "b.png: a process ended before its work was done" in failed["error"]
