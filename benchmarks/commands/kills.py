@@ -23,6 +23,8 @@ from selfcodec.errors import SelfcodecError
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL")
 IMAGES, SIDE = 60, 40
 """So many images are coded, of so many pixels a side."""
+START = 0.1
+"""Until so many seconds Python itself starts, which ends as it likes."""
 PATIENCE = 5.0
 """After so many seconds no process may be left."""
 OURS = re.compile(r"Traceback.*(cli/group\.py|multiprocessing)", re.DOTALL)
@@ -105,7 +107,7 @@ def main(kills: int, seed: int, model_name: str | None, output: Path) -> None:
     with progress(kills, "kills") as advance:
         for kill in range(kills):
             shutil.rmtree(coded, ignore_errors=True)
-            name, moment, all_of_them = SIGNALS[kill % len(SIGNALS)], draw.uniform(0, seconds), draw.random() < 0.5
+            name, moment, all_of_them = SIGNALS[kill % len(SIGNALS)], draw.uniform(START, seconds), draw.random() < 0.5
             process = start(images, coded, model_name)
             time.sleep(moment)
             faults = killed(process, name, all_of_them=all_of_them) + left_behind(coded)
