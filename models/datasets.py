@@ -41,8 +41,15 @@ def is_image(path: Path) -> bool:
 
 
 def read_image(path: Path) -> UInt8:
-    """A file's image (H, W, 3), grey ones in colour; InputError where it cannot be read or has more than 8 bits."""
-    planes = load_picture(path, strip=True).planes
+    """A file's image (H, W, 3), grey ones in colour and of more than 8 bits reduced to 8.
+
+    Raises:
+        InputError: it cannot be read, or is of inks, whose colours depend on the paper.
+    """
+    picture = load_picture(path, strip=True)
+    if picture.lossy_refusal:
+        raise InputError(f"{path}: {picture.lossy_refusal}")
+    planes = picture.planes
     return planes if planes.shape[2] == 3 else planes.repeat(3, 2)
 
 

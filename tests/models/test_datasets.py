@@ -59,14 +59,19 @@ def test_a_folder_of_images_is_cut_into_patches(photo: UInt8, tmp_path: Path) ->
 
 
 def test_images_that_training_would_spoil_are_refused_by_name(photo: UInt8, tmp_path: Path) -> None:
-    Image.fromarray(photo[..., 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png: it has more than 8 bits"):
+    Image.fromarray(photo).convert("CMYK").save(tmp_path / "inks.jpg")
+    with pytest.raises(InputError, match=r"inks\.jpg: it has printing inks"):
         load_images("any", "train", tmp_path)
-    (tmp_path / "deep.png").unlink()
+    (tmp_path / "inks.jpg").unlink()
     Image.fromarray(photo).save(tmp_path / "short.png")
     (tmp_path / "short.png").write_bytes((tmp_path / "short.png").read_bytes()[:3000])
     with pytest.raises(InputError, match=r"short\.png: damaged"):
         load_images("any", "train", tmp_path)
+
+
+def test_images_of_16_bits_are_reduced(photo: UInt8, tmp_path: Path) -> None:
+    Image.fromarray(photo[:32, :32, 0].astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    assert (load_images("any", "train", tmp_path)[0] == photo[:32, :32, :1]).all()
 
 
 @pytest.mark.parametrize(("name", "remedy"), [("cifar10", "cs.toronto.edu"), ("own", "put train.npy")])

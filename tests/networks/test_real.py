@@ -60,7 +60,7 @@ def test_integers_come_near_it(case: Convolutional, seed: int) -> None:
     with torch.no_grad():
         expected = real(*rounded).numpy()
     error = np.sqrt(np.square(found - expected).mean())
-    assert error <= 0.02 * (1 + np.sqrt(np.square(expected).mean())) * (1 + steps_of(case.graph))
+    assert error <= 0.05 * (1 + np.sqrt(np.square(expected).mean())) * (1 + steps_of(case.graph))
 
 
 def test_without_its_rounding_it_is_smooth_and_has_gradients() -> None:
