@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import NoReturn
+
+from selfcodec.signals import handled
 
 INTERRUPTED = 130
 REASON = "stopped by Ctrl-C"
@@ -33,15 +33,7 @@ def _raise(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@contextmanager
-def raised() -> Iterator[None]:
+def raised() -> AbstractContextManager[None]:
     """While work is under way, Ctrl-C is a KeyboardInterrupt, by which it cleans up."""
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as of what a script runs in the background
-    if ignored or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, _raise)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    return handled(() if ignored else (signal.SIGINT,), _raise)

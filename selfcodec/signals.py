@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+
+Handler = Callable[[int, FrameType | None], object]
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -25,11 +27,21 @@ class Ended(KeyboardInterrupt):
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Within the block signals raise `Ended` that would have killed the process; those that are ignored stay so."""
-    if threading.current_thread() is not threading.main_thread():  # which alone may say what signals do
+def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
+    """Within the block a handler has these signals, in the main thread, which alone may say what signals do."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def raised() -> AbstractContextManager[None]:
+    """Within the block signals raise `Ended` that would have killed the process; those that are ignored stay so."""
     deadly = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -37,13 +49,7 @@ def raised() -> Iterator[None]:
             signal.signal(other, signal.SIG_IGN)  # a second one must not disturb the ending
         raise Ended(number)
 
-    for number in deadly:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in deadly:
-            signal.signal(number, signal.SIG_DFL)
+    return handled(deadly, end)
 
 
 @contextmanager
