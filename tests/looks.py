@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import random_images
 from PIL import ExifTags, Image, ImageCms
 
 from selfcodec.arrays import UInt8
@@ -19,17 +20,7 @@ SIZE = (17, 16)
 
 def noise(mode: str, size: tuple[int, int] = SIZE, colours: int = 256) -> Image.Image:
     """Random samples; of mode P with a random palette."""
-    rng = np.random.default_rng(7)
-    width, height = size
-    if mode == "1":
-        return Image.fromarray(rng.random((height, width)) < 0.5)
-    if mode == "P":
-        image = Image.fromarray(rng.integers(0, 200, (height, width), np.uint8))
-        image.putpalette(rng.integers(0, 256, (200, 3), np.uint8).tobytes())
-        return image
-    levels = rng.permutation(256)[:colours].astype(np.uint8)
-    samples = rng.choice(levels, (height, width, len(mode)))
-    return Image.fromarray(samples[..., 0] if mode == "L" else samples)
+    return random_images.noise(mode, size, 7, levels=colours)
 
 
 def keyed(mode: str, key: object, size: tuple[int, int] = SIZE) -> Image.Image:

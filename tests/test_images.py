@@ -12,6 +12,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
+from random_images import noise
 
 from selfcodec.errors import FormatError, InputError
 from selfcodec.files import write_atomically
@@ -20,21 +21,6 @@ from selfcodec.images import apart, from_image, load_picture, opening, save_imag
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
-
-
-def noise(mode: str, size: tuple[int, int] = (31, 33), grey: bool = False) -> Image.Image:
-    """Return an image of random samples; for P with 200 random colours or greys."""
-    rng = np.random.default_rng(5)
-    width, height = size
-    if mode == "1":
-        return Image.fromarray(rng.random((height, width)) < 0.5)
-    if mode == "P":
-        image = Image.fromarray(rng.integers(0, 200, (height, width), np.uint8))
-        colours = rng.integers(0, 256, (200, 1 if grey else 3), np.uint8)
-        image.putpalette(np.broadcast_to(colours, (200, 3)).tobytes())
-        return image
-    samples = rng.integers(0, 256, (height, width, len(mode)), np.uint8)
-    return Image.fromarray(samples[..., 0] if mode == "L" else samples)
 
 
 def file_of(image: Image.Image, format: str = "PNG", **options: object) -> bytes:

@@ -8,9 +8,10 @@ import zlib
 from typing import Any
 
 import pytest
-from damage import fuzz, noise
+from damage import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_images import noise
 
 from selfcodec.errors import FormatError, InputError
 from selfcodec.format import metadata

@@ -7,10 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
-from damage import fuzz, noise
+from damage import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from random_images import noise
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError

@@ -8,10 +8,11 @@ import struct
 import zlib
 
 import pytest
-from damage import fuzz, noise
+from damage import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from random_images import noise
 
 from selfcodec.errors import FormatError
 from selfcodec.format.stored import pack_stored, stored_size, unpack_stored
