@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import slow_network
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import Convolutional, convolutional, exported, inputs_of, trained
 
-from selfcodec.fixed_point import PARAM_FRACTION
+from selfcodec.fixed_point import PARAM_FRACTION, PARAM_MAX
 from selfcodec.models.layers import FloatGraph
 from selfcodec.networks.graph import Graph, GraphBuilder
 from selfcodec.networks.integer import IntegerGraph
@@ -59,8 +59,9 @@ def test_integers_come_near_it(case: Convolutional, seed: int) -> None:
     found = slow_network.run(case.graph, formats, tensors, integers) / 2**PARAM_FRACTION
     with torch.no_grad():
         expected = real(*rounded).numpy()
+    assume(np.abs(expected).max() * 2**PARAM_FRACTION <= PARAM_MAX)
     error = np.sqrt(np.square(found - expected).mean())
-    assert error <= 0.05 * (1 + np.sqrt(np.square(expected).mean())) * (1 + steps_of(case.graph))
+    assert error <= 0.02 * (1 + np.sqrt(np.square(expected).mean())) * (1 + steps_of(case.graph))
 
 
 def test_without_its_rounding_it_is_smooth_and_has_gradients() -> None:
