@@ -14,7 +14,7 @@ import click
 
 from selfcodec.cli.names import STDIO, SUFFIX
 from selfcodec.errors import InputError
-from selfcodec.files import is_stream
+from selfcodec.files import is_stream, read_whole
 
 _NAMES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
@@ -166,10 +166,7 @@ def read_input(source: Source) -> bytes:
         if sys.stdin is None:
             raise InputError("closed, there is nothing to read")
         return sys.stdin.buffer.read()
-    try:
-        return Path(source.path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{source.path}: cannot be read: {error.strerror or error}") from error
+    return read_whole(source.path)
 
 
 def read_coded(source: Source) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 
 from selfcodec.codec import decode_file
 from selfcodec.errors import InputError
+from selfcodec.files import read_whole
 from selfcodec.images import AnyImage, Picture, from_image, load_picture
 from selfcodec.images.deep import DeepImage, image_of
 from selfcodec.modes import Mode
@@ -113,10 +113,7 @@ def _check_source(source: object, beginning: str) -> None:
 def _bytes_of(source: Source) -> bytes:
     _check_source(source, "an .sv file is given as its bytes")
     if isinstance(source, str | os.PathLike):
-        try:
-            return Path(source).read_bytes()
-        except OSError as error:
-            raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+        return read_whole(source)
     return bytes(source) if isinstance(source, _BYTES) else source.read()
 
 

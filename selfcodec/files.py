@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, and never for more people to read than their sources."""
+"""Reading files whole; writing them whole or not at all, and never for more people to read than their sources."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def _descriptor(path: Path) -> int | None:
     text = os.fspath(path)
     match = _DESCRIPTOR.fullmatch(text)
     return int(match[1]) if match else _STANDARD.get(text)
+
+
+def read_whole(path: Path) -> bytes:
+    """A file's bytes; InputError, naming it, where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
 
 
 def is_stream(path: Path) -> bool:
