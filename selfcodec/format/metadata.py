@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Protocol
 
 from selfcodec.errors import FormatError, InputError
@@ -45,8 +46,8 @@ _TAGS = {"icc_profile": 1, "exif": 2, "xmp": 3, "png_chunks": 4}
 _RECORD = struct.Struct("<BI")
 _CHUNK = struct.Struct("<4sI")
 _ORDER = list(CHUNK_SIZES)
-_METRES_PER_INCH = 0.0254
-_GAMMA_UNIT = 100_000
+METRES_PER_INCH = 0.0254
+GAMMA_UNIT = 100_000
 
 
 class HasInfo(Protocol):
@@ -93,11 +94,8 @@ def _pack_chunks(chunks: Iterable[Chunk]) -> bytes:
 
 
 def _unpack_chunks(record: bytes) -> Iterator[Chunk]:
-    position, count = 0, 0
+    position = 0
     while position < len(record):
-        count += 1
-        if count > MAX_CHUNKS:
-            raise FormatError(f"the metadata hold more than {MAX_CHUNKS} chunks")
         if len(record) - position < _CHUNK.size:
             raise FormatError("a chunk in the metadata ends early")
         name, size = _CHUNK.unpack_from(record, position)
@@ -149,7 +147,7 @@ def unpack_metadata(data: bytes) -> dict[str, Any]:
         fields[names[tag]] = records[position : position + size]
         position, last = position + size, tag
     if "png_chunks" in fields:
-        fields["png_chunks"] = tuple(_unpack_chunks(fields["png_chunks"]))
+        fields["png_chunks"] = tuple(islice(_unpack_chunks(fields["png_chunks"]), MAX_CHUNKS + 1))
         check_chunks(fields["png_chunks"])
     return fields
 
@@ -167,6 +165,6 @@ def apply_metadata(image: HasInfo, data: bytes) -> None:
         if name == b"pHYs":
             across, down, unit = struct.unpack(">IIB", body)
             if unit == 1:
-                image.info["dpi"] = (across * _METRES_PER_INCH, down * _METRES_PER_INCH)
+                image.info["dpi"] = (across * METRES_PER_INCH, down * METRES_PER_INCH)
         elif name == b"gAMA":
-            image.info["gamma"] = int.from_bytes(body, "big") / _GAMMA_UNIT
+            image.info["gamma"] = int.from_bytes(body, "big") / GAMMA_UNIT

@@ -14,7 +14,8 @@ from selfcodec.errors import InputError
 DEEP_CHANNELS = {"I;16": 1, "LA;16": 2, "RGB;16": 3, "RGBA;16": 4}
 """Modes of deep images; the first is Pillow's own."""
 _DEEP_MODES = {channels: mode for mode, channels in DEEP_CHANNELS.items()}
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+"""Pillow's modes of samples of 8 bits, by channels."""
 _REDUCTION = 257
 """65535 / 255."""
 
@@ -54,7 +55,7 @@ def image_of(samples: UInt8 | UInt16, mode: str | None = None) -> AnyImage:
     if samples.dtype == np.uint16 and samples.shape[2] > 1:
         return DeepImage(_DEEP_MODES[samples.shape[2]], samples.astype(np.uint16, copy=False))
     ordered = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
-    usual = "I;16" if samples.dtype == np.uint16 else _MODES[samples.shape[2]]
+    usual = "I;16" if samples.dtype == np.uint16 else MODES[samples.shape[2]]
     return Image.frombytes(mode or usual, samples.shape[1::-1], ordered.tobytes())
 
 

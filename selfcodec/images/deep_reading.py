@@ -16,12 +16,13 @@ from selfcodec.errors import InputError
 from selfcodec.format.boxes import contents
 from selfcodec.format.jpegxl import codestream, read_header
 from selfcodec.images.deep import scaled
+from selfcodec.images.turning import turned
 
 Read = Callable[[bytes, Image.Image], UInt16]
 """From a file's bytes, and the image of its header, to samples (H, W), or (H, W, C) with alpha last."""
 
 MAX_DEPTH = 16
-_TOO_DEEP = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
+TOO_DEEP = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
 _UNUSUAL = "its samples of more than 8 bits are of an unusual kind ({}): convert it to a PNG of 16 bits first"
 # Raw modes by which Pillow reduces deep samples to 8 bits unasked. BGR;16 is not one: it packs 5-6-5 bits.
 _DEEP_RAW_MODE = re.compile(r"(L|LA|R|RGB|RGBA|RGBX|RGBa|CMYK);16")
@@ -36,22 +37,6 @@ _AV1C = (
 """Boxes with what tells of an AV1 codestream: of a picture, and of a sequence."""
 _BITS, _PHOTOMETRIC, _EXTRA, _FORMAT, _ORIENTATION = 258, 262, 338, 339, 274
 """Tags of TIFF."""
-_TURNS: dict[int, Callable[[UInt16], UInt16]] = {
-    1: lambda s: s,
-    2: lambda s: s[:, ::-1],
-    3: lambda s: s[::-1, ::-1],
-    4: lambda s: s[::-1],
-    5: lambda s: s.swapaxes(0, 1),
-    6: lambda s: s[::-1].swapaxes(0, 1),
-    7: lambda s: s[::-1, ::-1].swapaxes(0, 1),
-    8: lambda s: s[:, ::-1].swapaxes(0, 1),
-}
-"""By orientation as in EXIF."""
-
-
-def turned(samples: UInt16, orientation: int) -> UInt16:
-    """Return samples (H, W, ...) as they are to be shown where EXIF gives this orientation; 1 if it is none."""
-    return _TURNS.get(orientation, _TURNS[1])(samples)
 
 
 def _file(image: Image.Image) -> bytes:
@@ -118,7 +103,7 @@ def read_deep(image: Image.Image) -> UInt16:
     """
     read = _READERS.get(image.format or "")
     if getattr(image, "fp", None) is None or read is None:
-        raise InputError(_TOO_DEEP if image.mode in ("I", "F") else _UNUSUAL.format(f"in a file {image.format}"))
+        raise InputError(TOO_DEEP if image.mode in ("I", "F") else _UNUSUAL.format(f"in a file {image.format}"))
     samples = read(_file(image), image)
     samples = samples[..., None] if samples.ndim == 2 else samples
     if samples.dtype != np.uint16 or samples.ndim != 3 or not 1 <= samples.shape[2] <= 4:
@@ -138,7 +123,7 @@ def _read_tiff(data: bytes, image: Image.Image) -> UInt16:
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
     bits, formats = set(tags.get(_BITS, (1,))), set(tags.get(_FORMAT, (1,)))
     if bits != {MAX_DEPTH} or formats != {1}:
-        raise InputError(_TOO_DEEP if max(bits) > MAX_DEPTH or formats != {1} else _UNUSUAL.format(f"bits {bits}"))
+        raise InputError(TOO_DEEP if max(bits) > MAX_DEPTH or formats != {1} else _UNUSUAL.format(f"bits {bits}"))
     photometric, extra = tags.get(_PHOTOMETRIC), tags.get(_EXTRA, ())
     if photometric not in (0, 1, 2) or extra not in ((), (2,)):
         raise InputError(_UNUSUAL.format("inks, or alpha that is multiplied in"))
@@ -173,7 +158,7 @@ def _read_jpegxl(data: bytes, image: Image.Image) -> UInt16:
 
     depth = _jpegxl_depth(data)
     if not 8 < depth <= MAX_DEPTH:
-        raise InputError(_TOO_DEEP)
+        raise InputError(TOO_DEEP)
     return scaled(imagecodecs.jpegxl_decode(data, index=0), (1 << depth) - 1)
 
 

@@ -40,6 +40,11 @@ def writable(tags: dict[int, Any]) -> dict[int, Any]:
     return tags if _can_be_written(tags) else {t: v for t, v in tags.items() if _can_be_written({t: v})}
 
 
+def unwritable(tags: dict[int, Any]) -> list[int]:
+    """Return the other tags, in order."""
+    return sorted(tags.keys() - writable(tags).keys())
+
+
 def _can_be_written(tags: dict[int, Any]) -> bool:
     try:
         _written(tags)

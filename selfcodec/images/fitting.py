@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from PIL import Image
 
 from selfcodec.images.deep import AnyImage, DeepImage
 from selfcodec.images.properties import Properties, turned_metadata
+from selfcodec.images.turning import turned_image
 
 Keyed = Literal["none", "entry", "any"]
 """What a format holds of transparency without alpha: nothing, one entry of a palette, or what there is in PNG."""
@@ -19,16 +20,6 @@ _OPAQUE = {"LA": "L", "RGBA": "RGB", "LA;16": "I;16", "RGBA;16": "RGB;16"}
 """What is left of a mode without its alpha."""
 _DEEP_OPAQUE = 65535
 _COLOURS = 256
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns a picture upright, by its orientation in EXIF."""
 
 
 def fit(image: AnyImage, modes: frozenset[str], *, keyed: Keyed) -> AnyImage | None:
@@ -110,11 +101,6 @@ def upright(image: AnyImage) -> AnyImage:
     properties = Properties.of(image.info)
     if properties.orientation == 1:
         return image
-    turn = _TURNS[properties.orientation]
-    info: dict[Any, Any] = {**image.info, **turned_metadata(properties)}
-    if isinstance(image, DeepImage):
-        channels = (Image.fromarray(np.ascontiguousarray(plane)) for plane in np.moveaxis(image.samples, -1, 0))
-        return DeepImage(image.mode, np.dstack([np.asarray(channel.transpose(turn)) for channel in channels]), info)
-    turned = image.transpose(turn)
-    turned.info = info
+    turned = turned_image(image, properties.orientation)
+    turned.info.update(turned_metadata(properties))
     return turned

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from selfcodec.errors import InputError
-from selfcodec.format.metadata import EXIF_PREFIX, MAX_KEYWORD, XMP_KEYWORD, Chunk
+from selfcodec.format.metadata import EXIF_PREFIX, GAMMA_UNIT, MAX_KEYWORD, METRES_PER_INCH, XMP_KEYWORD, Chunk
 from selfcodec.images.deep import AnyImage
-from selfcodec.images.exif import TIFF_LAYOUT, entries, packed, writable
+from selfcodec.images.exif import TIFF_LAYOUT, entries, packed, unwritable
 from selfcodec.images.properties import PROPERTIES, Properties
 
-_INCHES_PER_METRE = 1 / 0.0254
-_GAMMA_UNIT = 100_000
 _KEPT_SEGMENTS = re.compile(rb"APP0|APP1Exif\0|APP1http://ns\.adobe\.com/xap/1\.0/|APP2ICC_PROFILE|APP2MPF|APP14|COM")
 """Segments of a JPEG that are kept, or that only serve decoders."""
 _EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/"
@@ -47,8 +46,22 @@ def _exif(image: AnyImage) -> bytes:
 
 def exif_of(image: Image.Image) -> bytes:
     """Return EXIF that is not a byte string already (TIFF's), rebuilt without tags of the file's layout; InputError."""
-    try:
+    with _readable():
         return packed(entries(image.getexif(), TIFF_LAYOUT)).removeprefix(EXIF_PREFIX)
+
+
+def without_turn(exif: bytes) -> bytes:
+    """Return EXIF without orientation; InputError where it cannot be read."""
+    with _readable():
+        tags = Image.Exif()
+        tags.load(exif)
+        return packed(entries(tags, {ExifTags.Base.Orientation})).removeprefix(EXIF_PREFIX)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # Pillow raises nearly every type on damaged data
         raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
 
@@ -76,7 +89,7 @@ def _unwritable(image: Image.Image) -> str:
         tags = entries(image.getexif(), TIFF_LAYOUT)
     except Exception:  # Pillow raises nearly every type on damaged data, of which `exif_of` tells
         return ""
-    return ", ".join(str(tag) for tag in sorted(tags.keys() - writable(tags).keys()))
+    return ", ".join(map(str, unwritable(tags)))
 
 
 def image_format(image: AnyImage) -> str:
@@ -87,9 +100,9 @@ def image_format(image: AnyImage) -> str:
 def _colours(info: dict[Any, Any]) -> Iterator[Chunk]:
     gamma, primaries, intent = info.get("gamma"), info.get("chromaticity"), info.get("srgb")
     if isinstance(gamma, float):
-        yield b"gAMA", struct.pack(">I", round(gamma * _GAMMA_UNIT))
+        yield b"gAMA", struct.pack(">I", round(gamma * GAMMA_UNIT))
     if isinstance(primaries, tuple) and len(primaries) == 8:
-        yield b"cHRM", struct.pack(">8I", *(round(value * _GAMMA_UNIT) for value in primaries))
+        yield b"cHRM", struct.pack(">8I", *(round(value * GAMMA_UNIT) for value in primaries))
     if isinstance(intent, int):
         yield b"sRGB", bytes((intent & 3,))
 
@@ -102,9 +115,9 @@ def _density(image: AnyImage) -> bytes | None:
         if density is None:
             if image_format(image) in ("JPEG", "MPO"):  # EXIF has it, or nothing has
                 return None
-            across, down = (float(value) * _INCHES_PER_METRE for value in info["dpi"])
+            across, down = (float(value) / METRES_PER_INCH for value in info["dpi"])
         elif unit in (1, 2):
-            across, down = (value * (_INCHES_PER_METRE if unit == 1 else 100) for value in density)
+            across, down = (value / (METRES_PER_INCH if unit == 1 else 0.01) for value in density)
         else:
             return None if density[0] == density[1] else struct.pack(">IIB", *density, 0)
         return struct.pack(">IIB", round(across), round(down), 1) if across >= 1 and down >= 1 else None

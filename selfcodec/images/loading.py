@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
 from selfcodec.format.container import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
-from selfcodec.images.deep_reading import is_deep, read_deep, turned
-from selfcodec.images.exif import entries, packed
-from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours
+from selfcodec.images.deep_reading import TOO_DEEP, is_deep, read_deep
+from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours, without_turn
 from selfcodec.images.opening import Opened, open_image, refuse_size, reopen_jpegxl, unreadable
 from selfcodec.images.picture import Picture
+from selfcodec.images.properties import Properties
+from selfcodec.images.turning import turned
 
 Path = str | os.PathLike[str]
 
@@ -33,7 +34,6 @@ _ORDERS = {"I;16B": ">u2", "I;16L": "<u2", "I;16N": "=u2"}
 """Modes that hold the same samples as I;16 in another order of bytes, by NumPy's name for it."""
 _WITHOUT_TILES = frozenset(("JXL", "HEIF"))
 """Plugins that read these do not tell beforehand which parts of the file are pixels."""
-_UNUSUAL = "it has more than 16 bits a sample, or such that are no whole numbers: convert it to 16 bits or fewer first"
 
 
 def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False) -> Picture:
@@ -136,14 +136,14 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     metadata = b""
     if strip:
         loaded = loaded if upright else _upright(loaded)
-        warnings += lost_colours(gather_colours(loaded))
+        warnings += lost_colours(_gather_colours(loaded))
     else:
         fields = gather(loaded)
-        metadata = pack_metadata(fields | {"exif": _without_turn(fields["exif"])} if upright else fields)
+        metadata = pack_metadata(fields | {"exif": without_turn(fields["exif"])} if upright else fields)
     return take_apart(loaded, metadata, tuple(warnings))
 
 
-def gather_colours(image: AnyImage) -> dict[str, object]:
+def _gather_colours(image: AnyImage) -> dict[str, object]:
     """Metadata that tell how an image looks; those that cannot be read say nothing of that."""
     try:
         return gather(image)
@@ -182,7 +182,7 @@ def _load(image: Image.Image, strip: bool) -> AnyImage:
     except Exception as error:  # Pillow's readers raise nearly every type on damaged files
         raise unreadable(error) from error
     if image.mode in ("I", "F"):
-        raise InputError(_UNUSUAL)
+        raise InputError(TOO_DEEP)
     if image.mode not in _ORDERS:
         return image
     samples = np.frombuffer(image.tobytes(), _ORDERS[image.mode]).astype(np.uint16)
@@ -197,20 +197,10 @@ def _load_deep(image: Image.Image, strip: bool) -> AnyImage:
         raise InputError("damaged: get another copy of it (its sizes differ)")
     loaded = image_of(samples)
     loaded.info.update({str(key): value for key, value in image.info.items() if key != "transparency"})
-    loaded.info["png_chunks"] = (gather_colours(image) if strip else gather(image))["png_chunks"]
+    loaded.info["png_chunks"] = (_gather_colours(image) if strip else gather(image))["png_chunks"]
     if image.format == "TIFF" and not strip and (exif := exif_of(image)):
         loaded.info["exif"] = EXIF_PREFIX + exif
     return loaded
-
-
-def _without_turn(exif: bytes) -> bytes:
-    """Return EXIF without orientation."""
-    try:
-        tags = Image.Exif()
-        tags.load(exif)
-        return packed(entries(tags, {ExifTags.Base.Orientation})).removeprefix(EXIF_PREFIX)
-    except Exception as error:  # Pillow raises nearly every type on damaged data
-        raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
 
 
 def _upright(image: AnyImage) -> AnyImage:
@@ -219,8 +209,6 @@ def _upright(image: AnyImage) -> AnyImage:
         if isinstance(image, Image.Image):
             turned_image = ImageOps.exif_transpose(image)
             return turned_image if turned_image is not None else image
-        exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
-        return DeepImage(image.mode, turned(image.samples, exif.get(ExifTags.Base.Orientation, 1)), image.info)
+        return DeepImage(image.mode, turned(image.samples, Properties.of(image.info).orientation), image.info)
     except Exception:  # Pillow raises nearly every type on damaged data, which tell of no turn
         return image

@@ -11,12 +11,10 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError
 from selfcodec.format.metadata import apply_metadata
-from selfcodec.images.deep import AnyImage
+from selfcodec.images.deep import MODES, AnyImage
 from selfcodec.images.storing import pack_stored, stored_size
 from selfcodec.modes import Mode
 from selfcodec.transparency import hidden_filled
-
-_MODE_NAMES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +70,9 @@ class Picture:
 
     @cached_property
     def stored_size(self) -> int:
-        """Bytes of `stored`; measured when first asked for, since it takes long."""
-        return stored_size(self.exact)
+        """A length that `stored` does not exceed; measured when first asked for, since it takes long."""
+        size = stored_size(self.exact)
+        return len(self.stored) if size is None else size
 
     @cached_property
     def stored(self) -> bytes:
@@ -83,7 +82,7 @@ class Picture:
     @property
     def rendering(self) -> str:
         """Mode of the image that planes and alpha make: L, LA, RGB or RGBA."""
-        return _MODE_NAMES[self.planes.shape[2] + (self.alpha is not None)]
+        return MODES[self.planes.shape[2] + (self.alpha is not None)]
 
 
 def to_image(mode: str, planes: UInt8, alpha: UInt8 | None, metadata: bytes = b"") -> Image.Image:
@@ -99,7 +98,7 @@ def to_image(mode: str, planes: UInt8, alpha: UInt8 | None, metadata: bytes = b"
         FormatError: the file's mode, samples and alpha do not fit together, or the metadata are damaged.
     """
     samples = planes if alpha is None or alpha.shape != planes.shape[:2] else np.dstack((planes, alpha))
-    if mode != _MODE_NAMES.get(samples.shape[2]) or (alpha is None) == (mode in ("LA", "RGBA")):
+    if mode != MODES.get(samples.shape[2]) or (alpha is None) == (mode in ("LA", "RGBA")):
         shape = None if alpha is None else alpha.shape
         raise FormatError(f"samples {planes.shape} and alpha {shape} do not make a {mode} image")
     image = Image.fromarray(samples[..., 0] if mode == "L" else samples)

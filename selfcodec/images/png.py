@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from selfcodec.format.metadata import XMP_KEYWORD
+from selfcodec.format.metadata import EXIF_PREFIX, XMP_KEYWORD
 from selfcodec.format.png import png_chunk
 from selfcodec.images.properties import Properties
 
@@ -23,6 +23,6 @@ def _chunks(properties: Properties) -> Iterator[tuple[bytes, bytes]]:
     if properties.icc_profile:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(properties.icc_profile)
     if properties.exif:
-        yield b"eXIf", properties.exif.removeprefix(b"Exif\0\0")
+        yield b"eXIf", properties.exif.removeprefix(EXIF_PREFIX)
     if properties.xmp:  # keyword, not compressed, no language, no translated keyword
         yield b"iTXt", XMP_KEYWORD + b"\0\0\0\0\0" + properties.xmp

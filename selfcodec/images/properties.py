@@ -12,10 +12,10 @@ from typing import Any
 
 from PIL import ExifTags, Image
 
+from selfcodec.format.metadata import METRES_PER_INCH
 from selfcodec.images.colour import chunks_are_srgb, profile_is_srgb
-from selfcodec.images.exif import entries, packed, writable
+from selfcodec.images.exif import entries, packed, unwritable
 
-_METRES_PER_INCH = 0.0254
 _ON_ITS_SIDE = range(5, 9)
 """Orientations that exchange width and height."""
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:=[\"']|>))[2-8]")
@@ -52,8 +52,7 @@ class Properties:
     @property
     def unwritable(self) -> str:
         """What is lost where EXIF data are written anew, as one line; empty where nothing is."""
-        tags = entries(self.exif_tags)
-        names = [ExifTags.TAGS.get(tag, str(tag)) for tag in tags.keys() - writable(tags).keys()]
+        names = [ExifTags.TAGS.get(tag, str(tag)) for tag in unwritable(entries(self.exif_tags))]
         return f"EXIF's {', '.join(sorted(names))} is left out, which cannot be written" if names else ""
 
     @property
@@ -71,7 +70,7 @@ class Properties:
     def dpi(self) -> tuple[float, float] | None:
         """Resolution across and down in pixels per inch, to two decimals, which bring a PNG's back exactly."""
         x, y, unit = self._density
-        return (round(x * _METRES_PER_INCH, 2), round(y * _METRES_PER_INCH, 2)) if unit == 1 else None
+        return (round(x * METRES_PER_INCH, 2), round(y * METRES_PER_INCH, 2)) if unit == 1 else None
 
     @property
     def aspect(self) -> tuple[int, int] | None:

@@ -62,7 +62,7 @@ def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") ->
     else:
         for piece in pieces:
             target.write(piece)
-    lossy = (f"{format} does not keep pixels exactly",) if image.mode in form.inexact else ()
+    lossy = f"{format} does not keep pixels exactly" if image.mode in form.inexact else ""
     anew = format == "TIFF" or image is not original
     unwritable = Properties.of(original.info).unwritable if anew and "exif" in form.holds else ""
-    return (*lossy, *([unwritable] if unwritable else []), *properties.left_out(form.holds))
+    return tuple(line for line in (lossy, unwritable, *properties.left_out(form.holds)) if line)

@@ -14,10 +14,10 @@ def pack_stored(image: AnyImage) -> bytes:
     return stored.pack_stored(image)
 
 
-def stored_size(image: AnyImage) -> int:
-    """Return a length that `pack_stored` does not exceed."""
+def stored_size(image: AnyImage) -> int | None:
+    """Return a length that `pack_stored` does not exceed, and that is cheaper to have; None where there is none."""
     if isinstance(image, DeepImage) or image.mode in SAMPLE_MODES:
-        return len(pack_stored(image))
+        return None
     return stored.stored_size(image)
 
 
