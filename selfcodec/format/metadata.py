@@ -84,13 +84,18 @@ def check_chunks(chunks: Iterable[Chunk]) -> None:
         last = place
 
 
+def ordered(chunks: Iterable[Chunk]) -> tuple[Chunk, ...]:
+    """Return chunks in the order in which metadata hold them; unknown ones come first, and are refused there."""
+    return tuple(sorted(chunks, key=lambda chunk: _ORDER.index(chunk[0]) if chunk[0] in CHUNK_SIZES else -1))
+
+
 def _pack_chunks(chunks: Iterable[Chunk]) -> bytes:
-    ordered = sorted(chunks, key=lambda chunk: _ORDER.index(chunk[0]) if chunk[0] in CHUNK_SIZES else -1)
+    in_order = ordered(chunks)
     try:
-        check_chunks(ordered)
+        check_chunks(in_order)
     except FormatError as error:
         raise InputError(str(error)) from error
-    return b"".join(_CHUNK.pack(name, len(body)) + body for name, body in ordered)
+    return b"".join(_CHUNK.pack(name, len(body)) + body for name, body in in_order)
 
 
 def _unpack_chunks(record: bytes) -> Iterator[Chunk]:
