@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from selfcodec.arrays import UInt8
@@ -96,13 +97,22 @@ class CropSet:
         """As many as lie side by side."""
         return max(1, sum(picture.shape[0] * picture.shape[1] for picture in self.pictures) // self.patch**2)
 
+    def _extent(self, rng: np.random.Generator, side: int, most: int) -> int:
+        """The side in the picture of a crop that becomes `side`; at most `most`."""
+        if not self.config.scaled_share or rng.random() >= self.config.scaled_share:
+            return side
+        return min(most, round(side / rng.uniform(self.config.least_scale, 1)))
+
     def _crop(self, rng: np.random.Generator, side: int) -> UInt8:
         while True:  # ends, since at least one picture is large enough
             picture = self.pictures[rng.choice(len(self.pictures), p=self._shares)]
             if min(picture.shape[:2]) >= side:
                 break
-        top, left = (int(rng.integers(extent - side + 1)) for extent in picture.shape[:2])
-        crop = picture[top : top + side, left : left + side]
+        taken = self._extent(rng, side, min(picture.shape[:2]))
+        top, left = (int(rng.integers(extent - taken + 1)) for extent in picture.shape[:2])
+        crop = picture[top : top + taken, left : left + taken]
+        if taken > side:
+            crop = np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
         mirrored, transposed, grey = rng.random(3) < (0.5, 0.5, GREY_SHARE)
         if self.flip and mirrored:
             crop = crop[:, ::-1]

@@ -28,6 +28,10 @@ from selfcodec.spec import SPEC_VERSION, Spec
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
 
 
+CALIBRATION_PIXELS = 1 << 19
+"""Networks are calibrated, and errors measured, on batches of at most so many pixels."""
+
+
 def _table(net: FloatGraph, node: Node) -> Tensor:
     """An activation's result for every input integer, int16; clamped, as the layers after it are proven for."""
     limit, fraction = net.input_format(node)
@@ -91,16 +95,17 @@ def export_model(recipe: Recipe, model: SelfVAE, images: Images | None) -> bytes
     Raises:
         InputError: images are needed and not there.
     """
-    objective = build_objective(recipe.train.objective)
+    objective, t = build_objective(recipe.train.objective), recipe.train
+    batch = max(1, min(t.batch, CALIBRATION_PIXELS // t.patch**2))
     if not next(model.graphs())[1].formats:
         if images is None:
             raise InputError("the model was trained without rounding; its formats are measured on images: give --data")
-        calibrate(objective, model, images, torch.Generator().manual_seed(0), recipe.train.batch)
+        calibrate(objective, model, images, torch.Generator().manual_seed(0), batch)
     graphs, tensors = {}, {}
     for name, net in model.graphs():
         graphs[name], own = export_network(name, net)
         tensors.update(own)
-    errors = objective.errors(model, images, recipe.train.batch)
+    errors = objective.errors(model, images, batch)
     variables = {name: pixels.settings(errors) for name, pixels in model.pixels.items()}
     for name, width in calibrated_widths(model, images, objective.planes).items():
         smallest = width.double().clamp_min(2.0**-LATENT_FRACTION)

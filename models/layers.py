@@ -7,25 +7,16 @@ through. Such a forward pass computes exactly what the exported integer network 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from selfcodec.errors import ModelError
-from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, PARAM_FRACTION, WEIGHT_MAX, power_of_two
-from selfcodec.networks.graph import INPUTS, PASS_THROUGH, Graph, Node
+from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, WEIGHT_MAX, power_of_two
+from selfcodec.models.formats import CLAMP_WEIGHT, least_errors, seen
+from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 from selfcodec.networks.real import CONVOLUTIONS, activated, convolved, evaluated
-
-MAX_FRACTION = 10
-"""A hidden activation has at most so many fraction bits."""
-CLAMP_WEIGHT = 0.03
-"""Squared errors by clamping have this weight against those by rounding where formats are chosen: a rare outlier costs
-fewer bits than its error suggests (docs/decisions/0003-context.md)."""
-GATE_FRACTION = 8
-"""A sigmoid's result has so many fraction bits."""
-
 
 class _Round(torch.autograd.Function):
     """Round half up to a grid and clamp; the gradient passes where nothing was clamped."""
@@ -244,7 +235,8 @@ class FloatGraph(nn.Module):
             if node.name not in values:
                 values[node.name] = self._run(node, [values[name] for name in node.inputs])
             if self._observing:
-                self._observe(node, values[node.name].detach())
+                found = seen(values[node.name].detach(), self._limits[node.name])
+                self._observed[node.name] = self._observed.get(node.name, 0) + found
         return values[self.graph.output.name]
 
     def initialising(self, on: bool) -> None:
@@ -257,43 +249,6 @@ class FloatGraph(nn.Module):
         if on:
             self._observed = {}
 
-    def _observe(self, node: Node, x: Tensor) -> None:
-        """Adds up, for every number of fraction bits, the squared error that clamping would make, and the values."""
-        limit, magnitude = self._limits[node.name], x.abs().float()
-        beyond = [(magnitude - limit * 2.0**-f).clamp_min(0).square().sum() for f in range(MAX_FRACTION + 1)]
-        found = torch.stack([*beyond, torch.tensor(float(x.numel()), device=x.device)]).double().cpu()
-        self._observed[node.name] = self._observed.get(node.name, 0) + found
-
-    def calibrate(self) -> None:
-        """Chooses every node's fraction bits for the least weighted error on what was observed; rounds from now on.
-
-        A few outliers may be clamped, so that all other values are rounded less.
-        """
-        group: dict[str, str] = {}
-
-        def find(name: str) -> str:
-            while group.get(name, name) != name:
-                name = group[name]
-            return name
-
-        for node in self.graph.nodes:
-            for name in node.inputs if node.op in PASS_THROUGH else ():
-                group[find(name)] = find(node.name)
-        members: dict[str, list[Node]] = {}
-        for node in self.graph.nodes:
-            members.setdefault(find(node.name), []).append(node)
-        for nodes in members.values():
-            fraction = self._group_fraction(nodes)
-            self.formats.update({node.name: fraction for node in nodes})
-
-    def _group_fraction(self, nodes: Iterable[Node]) -> int:
-        nodes = list(nodes)
-        if any(node.op in INPUTS for node in nodes):
-            return INPUT_FRACTION
-        if any(node is self.graph.output for node in nodes):
-            return PARAM_FRACTION
-        if any(node.op == "sigmoid" for node in nodes):
-            return GATE_FRACTION
-        seen = sum((self._observed[node.name] for node in nodes), torch.zeros(MAX_FRACTION + 2, dtype=torch.double))
-        rounding = torch.tensor([2.0 ** (-2 * f) / 12 for f in range(MAX_FRACTION + 1)], dtype=torch.double)
-        return int((CLAMP_WEIGHT * seen[:-1] / seen[-1] + rounding).argmin())
+    def calibrate(self, clamp_weight: float = CLAMP_WEIGHT) -> None:
+        """Chooses every node's fraction bits by what was observed, see `least_errors`; rounds from now on."""
+        self.formats = least_errors(self.graph, self._observed, clamp_weight)

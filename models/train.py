@@ -273,7 +273,7 @@ def calibrate(objective: Objective, model: SelfVAE, images: Images, generator: t
         objective.exercise(model, next(stream))
     for net in nets:
         net.observe(False)
-        net.calibrate()
+        net.calibrate(objective.clamp_weight)
 
 
 def rounding_loss(objective: Objective, model: SelfVAE, images: Images) -> tuple[float, float]:

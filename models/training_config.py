@@ -136,6 +136,8 @@ class CropsConfig:
             none, the last ones, a tenth.
         larger_share: last share of the time, in which crops are larger.
         larger_patch, larger_batch: then a crop's side, and crops a step.
+        scaled_share: such a share of crops is of pictures made smaller, where they are large enough.
+        least_scale: to this share of their sides at least.
     """
 
     kind: Literal["crops"] = field(default="crops", init=False)
@@ -143,8 +145,12 @@ class CropsConfig:
     larger_share: Share = 0.0
     larger_patch: Size = 0
     larger_batch: Size = 0
+    scaled_share: Share = 0.0
+    least_scale: Share = 1.0
 
     def __post_init__(self) -> None:
+        if not self.least_scale:
+            raise InputError("least_scale must be above 0")
         if self.larger_share and not (self.larger_patch and self.larger_batch):
             raise InputError("larger_share needs a larger_patch and a larger_batch")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selfcodec.models.data import Images
 from selfcodec.models.evaluation import bits_per_dim, evaluate
+from selfcodec.models.formats import CLAMP_WEIGHT
 from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.models.objectives.objective import Evaluation, Terms
 from selfcodec.models.selfvae import SelfVAE
@@ -44,6 +45,7 @@ class LikelihoodObjective:
     """
 
     unit = "bpd"
+    clamp_weight = CLAMP_WEIGHT
     planes: tuple[int, ...] = ()
 
     def __init__(self, config: LikelihoodObjectiveConfig) -> None:

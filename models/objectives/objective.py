@@ -33,10 +33,12 @@ class Objective(Protocol):
 
     Attributes:
         unit: of what is minimised; the log has it under this key.
+        clamp_weight: what errors by clamping count where networks' formats are chosen, see `models.formats`.
         planes: the qualities 1..100 as the exported model's networks see them, in 2**-6; none where they see none.
     """
 
     unit: str
+    clamp_weight: float
 
     @property
     def planes(self) -> tuple[int, ...]: ...

@@ -18,6 +18,9 @@ from selfcodec.models.selfvae import SelfVAE, Transmission
 from selfcodec.models.training_config import RateDistortionObjectiveConfig
 from selfcodec.modes import MAX_QUALITY
 
+CLAMP_WEIGHT = 0.6
+"""Squared errors by clamping count almost as much as those by rounding: a picture shows either, and the smooth groups'
+predictions are spoilt by either (docs/decisions/0008-lossy-photographs.md)."""
 POINTS = 5
 """Models are evaluated at so many lambdas, from the lowest to the highest."""
 SHOWN = (1, 50, 100)
@@ -37,6 +40,7 @@ class RateDistortionObjective:
     """
 
     unit = "J"
+    clamp_weight = CLAMP_WEIGHT
 
     def __init__(self, config: RateDistortionObjectiveConfig) -> None:
         self.config = config

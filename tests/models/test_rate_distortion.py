@@ -31,6 +31,7 @@ from selfcodec.models.optimizers import inner_convolutions
 from selfcodec.models.pictures import progress_rows
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import LOG, Progress, Trainer
+from selfcodec.models.training_config import CropsConfig
 from selfcodec.modes import MAX_QUALITY
 from selfcodec.transforms import get_transform
 
@@ -152,6 +153,18 @@ def test_crops_are_mirrored_transposed_and_sometimes_grey() -> None:
     assert 0.005 < kinds[True, True][1] < 0.08
 
 
+def test_a_share_of_crops_is_of_smaller_pictures() -> None:
+    ramp = np.repeat(2 * np.arange(100, dtype=np.uint8), 300).reshape(100, 100, 3)
+    config = CropsConfig(scaled_share=0.5, least_scale=0.5)
+    crops = CropSet([ramp], 16, "downscale4", 1, False, False, CPU, config)
+    x = crops.batch(torch.arange(300))[0]
+    steps = (x[:, 0, 12, 0] - x[:, 0, 3, 0]) / 9  # 2 where the crop is as it was, up to 4 at half the size
+    assert 0.35 < float((steps > 2.05).float().mean()) < 0.6
+    assert float(steps.min()) > 1.95 and 3.5 < float(steps.max()) < 4.1
+    small = CropSet([ramp[:18]], 16, "downscale4", 1, False, False, CPU, config)
+    assert small.batch(torch.arange(50))[0].shape == (50, 3, 16, 16)  # no crop is larger than its picture
+
+
 def test_the_last_tenth_is_held_out_where_no_name_says_so(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i:02}.png" for i in range(30)]
     assert split_paths(paths, ("07", "12")) == ([p for p in paths if p.stem not in ("07", "12")], [paths[7], paths[12]])
@@ -164,6 +177,8 @@ def test_images_that_are_missing_or_small_are_complained_about(lossy: Recipe, tm
     whole(tmp_path, {"one": (20, 20), "two": (20, 20)})
     with pytest.raises(InputError, match="no image to train on has 32×32 pixels"):
         training_sets(crop_recipe(lossy, larger_share=0.5, larger_patch=32, larger_batch=1), tmp_path, CPU)
+    with pytest.raises(InputError, match="least_scale must be above 0"):
+        crop_recipe(lossy, scaled_share=0.5, least_scale=0)
 
 
 # The start.
