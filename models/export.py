@@ -27,7 +27,6 @@ from selfcodec.networks.integer import IntegerGraph
 from selfcodec.spec import SPEC_VERSION, Spec
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
 
-
 CALIBRATION_PIXELS = 1 << 19
 """Networks are calibrated, and errors measured, on batches of at most so many pixels."""
 

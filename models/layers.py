@@ -18,6 +18,7 @@ from selfcodec.models.formats import CLAMP_WEIGHT, least_errors, seen
 from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 from selfcodec.networks.real import CONVOLUTIONS, activated, convolved, evaluated
 
+
 class _Round(torch.autograd.Function):
     """Round half up to a grid and clamp; the gradient passes where nothing was clamped."""
 

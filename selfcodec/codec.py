@@ -1,18 +1,15 @@
-"""Whole images: tiles' streams, the container, and the stored fallback."""
+"""Whole images: the container, the stored fallback, and verification."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
-import torch
 
-from selfcodec.arrays import Integers, UInt8, Words
-from selfcodec.coding.coder import Decoder, Encoder
-from selfcodec.errors import FormatError, InputError, SelfcodecError
+from selfcodec.arrays import UInt8
+from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import Container, Header, cut, pack, unpack
 from selfcodec.format.metadata import apply_metadata
@@ -21,16 +18,14 @@ from selfcodec.images.deep import DeepImage
 from selfcodec.images.storing import unpack_stored
 from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
-from selfcodec.parallel import mapped
-from selfcodec.refining import USUAL, Work, can_refine, refined
+from selfcodec.refining import Work
 from selfcodec.settings import Settings, whole_number
-from selfcodec.tiles import Box, by_size, shares, tile_boxes
-from selfcodec.walk import Batch, Received, Sent, Source, Values, filling, walk
+from selfcodec.streams import GREY_MODES, Plan, Streams, decode_tiles, encode_tiles
+from selfcodec.walk import Values
 from selfcodec.zoo import Model, find_model, model_by_id
 
-MOST_SHARES = 4
-"""At most so many shares of an image's tiles are decoded at the same time, which bounds memory."""
-_GREY_MODES = ("L", "LA")
+Key = TypeVar("Key")
+
 _SHOWN_MODES = ("1", "L", "P", "RGB")
 """How images of these modes look does not follow from their samples alone."""
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
@@ -59,92 +54,6 @@ class Encoded:
 def _model_of(model_id: bytes, given: Model | None) -> Model:
     """The file's model: the caller's if it is that one, else the installed one."""
     return given if given is not None and given.id == model_id else model_by_id(model_id)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is the same for all tiles of a file.
-
-    Attributes:
-        sent: in coding order.
-        quality: of the latents that it scales, by name.
-        grey: only the first channel is coded.
-        seed: see `Settings`.
-        work: of the encoder.
-    """
-
-    model: Model
-    sent: tuple[str, ...]
-    quality: dict[str, int]
-    grey: bool
-    seed: int | None
-    runtime: Runtime
-    work: Work = USUAL
-
-    @staticmethod
-    def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime, work: Work | None = None) -> _Plan:
-        """Of a file that sends these variables, which are fewer than its mode's where it was cut short."""
-        whole = sent_variables(header.mode, model.levels, header.level)
-        quality = dict.fromkeys(model.tuned(whole), header.quality)
-        grey = header.image_mode in _GREY_MODES
-        return _Plan(model, sent, quality, grey, header.seed, runtime, work or USUAL)
-
-    @property
-    def refines(self) -> bool:
-        """Whether latents are refined before they are coded."""
-        return bool(self.work.effort) and can_refine(self.model, self.sent)
-
-    def batch(self, boxes: Sequence[Box]) -> Batch:
-        """Tiles of one size."""
-        size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
-        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen)
-
-    def sources(self, sent: Source, indices: Sequence[int]) -> dict[str, Source]:
-        """Of all variables, for tiles with these indices."""
-        fill = filling(None if self.seed is None else [(self.seed << 32) + i for i in indices])
-        return {step.name: sent if step.name in self.sent else fill for step in self.model.steps}
-
-
-def _encode_tiles(
-    plan: _Plan, boxes: list[Box], planes: UInt8, expected: UInt8 | None, inferred: dict[int, Values] | None
-) -> tuple[list[list[Words]], dict[str, float]]:
-    """Streams [tile][variable] of tiles of one size, and the model's bits by variable.
-
-    Args:
-        planes: (H, W, 3), the image.
-        expected: (H, W, 3), where what a decoder will make of the tiles is put, or None.
-        inferred: what was inferred before, by the first tile's index, and is kept now; None where nothing is.
-    """
-    batch, coder = plan.batch(boxes), Encoder(len(boxes))
-    truth = None if inferred is None else inferred.get(boxes[0].index)
-    if truth is None:
-        images = np.stack([box.of(planes) for box in boxes]) if len(boxes) > 1 else boxes[0].of(planes)[None]
-        truth = batch.infer(images, plan.sent)
-        if plan.refines:
-            truth["z1"] = refined(batch, images, truth, plan.sent, plan.work)
-        if inferred is not None:
-            inferred[boxes[0].index] = truth
-    if inferred is not None:  # coding may overwrite it
-        truth = {name: values.copy() for name, values in truth.items()}
-    sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.thrift), [box.index for box in boxes])
-    if expected is None:  # nothing after the last variable sent is needed
-        order = list(sources)
-        sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
-    walk([batch], sources)
-    if expected is not None:
-        _put(expected, boxes, batch.values["x"])
-    streams, bits = [], dict.fromkeys(plan.sent, 0.0)
-    for stream in coder.finish():
-        ends = [0, *stream.ends[:-1], len(stream.words)]
-        streams.append([stream.words[a:b] for a, b in pairwise(ends)])
-        bits = {name: bits[name] + cost for name, cost in zip(plan.sent, stream.bits, strict=True)}
-    return streams, bits
-
-
-def _put(planes: UInt8, boxes: Sequence[Box], x: Integers) -> None:
-    """Puts tiles (B, 3, h, w) into their places."""
-    for box, tile in zip(boxes, x.transpose(0, 2, 3, 1), strict=True):
-        box.of(planes)[...] = tile
 
 
 def encode_picture(
@@ -179,48 +88,112 @@ def encode_picture(
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
-    model = model or find_model(mode=settings.mode)
-    sent, level = settings.resolved(model.levels)
-    if settings.mode not in model.modes:
-        raise InputError(f"model {model.spec.name} does not offer mode {settings.mode}")
-    lossless = settings.mode is Mode.LOSSLESS
-    if not lossless and picture.lossy_refusal:
-        raise InputError(picture.lossy_refusal)
-    if lossless and picture.stored_reason:
-        return _encoded_stored(_stored(picture), picture, verify=verify)
-    height, width = picture.planes.shape[:2]
-    header = Header(
-        mode=settings.mode,
-        image_mode=picture.rendering,
-        width=width,
-        height=height,
-        model_id=model.id,
-        level=level,
-        quality=settings.quality if model.tuned(sent) else DEFAULT_QUALITY,
-        seed=None if lossless else settings.seed,
-    )
-    plan = _Plan.of(header, model, sent, runtime, work or Work(settings.effort))
-    # What full transparency hides must stay where a lossless file cut short is to be this one.
-    planes = picture.planes if Mode.LOSSLESS in model.modes else picture.shown
-    planes = np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
-    expected = np.empty_like(planes) if (verify or expect) and not lossless else None
-    boxes = tile_boxes(width, height, model.spec.tile)
-    streams: list[list[Words]] = [[] for _ in boxes]
-    bits: dict[str, float] = dict.fromkeys(sent, 0.0)
-    for batch in by_size(boxes, 1 if plan.refines else runtime.batch):  # images are refined one by one
-        coded, batch_bits = _encode_tiles(plan, batch, planes, expected, inferred)
-        for box, stream in zip(batch, coded, strict=True):
-            streams[box.index] = stream
-        bits = {name: bits[name] + batch_bits[name] for name in sent}
-    side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
-    sections = tuple(zip(*streams, strict=True))
-    data = pack(Container(header, sent, sections, side, picture.metadata))
-    if fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
-        return _encoded_stored(stored, picture, verify=verify)
-    encoded = Encoded(data, settings.mode, bits, header.quality, expected)
-    if verify:
-        verify_encoded(encoded, picture, model, runtime)
-    return encoded
+    coder = _Coder(settings, model or find_model(mode=settings.mode), runtime, verify, fallback, expect, work)
+    return coder.encoded([picture], inferred)[0]
+
+
+def encode_pictures(
+    pictures: Sequence[Picture],
+    settings: Settings | None = None,
+    model: Model | None = None,
+    runtime: Runtime = DEFAULT_RUNTIME,
+    *,
+    verify: bool = True,
+    fallback: bool = True,
+    work: Work | None = None,
+) -> list[Encoded]:
+    """Codes several images at once; see `encode_picture`. Each has the file that it has alone, bit for bit.
+
+    Small ones are coded many times as fast so. All of them are in memory; an error in one ends them all.
+    """
+    settings = settings or Settings()
+    coder = _Coder(settings, model or find_model(mode=settings.mode), runtime, verify, fallback, False, work)
+    return coder.encoded(pictures)
+
+
+@dataclass(frozen=True)
+class _Coder:
+    """What `encode_picture` is asked for, whatever the picture."""
+
+    settings: Settings
+    model: Model
+    runtime: Runtime
+    verify: bool
+    fallback: bool
+    expect: bool
+    work: Work | None
+
+    def __post_init__(self) -> None:
+        self.settings.resolved(self.model.levels)  # which complains of what does not fit
+        if self.settings.mode not in self.model.modes:
+            raise InputError(f"model {self.model.spec.name} does not offer mode {self.settings.mode}")
+
+    def encoded(self, pictures: Sequence[Picture], inferred: dict[int, Values] | None = None) -> list[Encoded]:
+        """Files of pictures, each verified if that is asked for."""
+        files: dict[int, Encoded] = {}
+        groups: list[tuple[Plan, list[int]]] = []
+        for i, picture in enumerate(pictures):
+            if not self._lossless and picture.lossy_refusal:
+                raise InputError(picture.lossy_refusal)
+            if self._lossless and picture.stored_reason:
+                files[i] = Encoded(_stored(picture), Mode.STORED)
+                continue
+            header = self._header(picture)
+            plan = Plan.of(header, self.model, self._sent, self.runtime, self.work or Work(self.settings.effort))
+            _alike(groups, plan).append(i)
+        for plan, members in groups:
+            planes = [self._planes(pictures[i]) for i in members]
+            expect = (self.verify or self.expect) and not self._lossless
+            for i, streams in zip(members, encode_tiles(plan, planes, expect=expect, inferred=inferred), strict=True):
+                files[i] = self._file(pictures[i], streams)
+        made = [files[i] for i in range(len(pictures))]
+        if self.verify:
+            _verify(made, pictures, self.model, self.runtime)
+        return made
+
+    @property
+    def _lossless(self) -> bool:
+        return self.settings.mode is Mode.LOSSLESS
+
+    @property
+    def _sent(self) -> tuple[str, ...]:
+        return self.settings.resolved(self.model.levels)[0]
+
+    def _header(self, picture: Picture) -> Header:
+        height, width = picture.planes.shape[:2]
+        return Header(
+            mode=self.settings.mode,
+            image_mode=picture.rendering,
+            width=width,
+            height=height,
+            model_id=self.model.id,
+            level=self.settings.resolved(self.model.levels)[1],
+            quality=self.settings.quality if self.model.tuned(self._sent) else DEFAULT_QUALITY,
+            seed=None if self._lossless else self.settings.seed,
+        )
+
+    def _planes(self, picture: Picture) -> UInt8:
+        """The samples that are coded, (H, W, 3)."""
+        # What full transparency hides must stay where a lossless file cut short is to be this one.
+        planes = picture.planes if Mode.LOSSLESS in self.model.modes else picture.shown
+        return np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
+
+    def _file(self, picture: Picture, streams: Streams) -> Encoded:
+        """The file of a picture's streams, or one that stores it, if that is smaller."""
+        header, side = self._header(picture), b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
+        data = pack(Container(header, self._sent, streams.sections, side, picture.metadata))
+        if self.fallback and picture.stored_size <= len(data) and len(stored := _stored(picture)) <= len(data):
+            return Encoded(stored, Mode.STORED)
+        return Encoded(data, self.settings.mode, streams.bits, header.quality, streams.expected)
+
+
+def _alike(groups: list[tuple[Key, list[int]]], key: Key) -> list[int]:
+    """The numbers of what has the same key, to which another may be added; keys need not be hashable."""
+    for other, members in groups:
+        if other == key:
+            return members
+    groups.append((key, []))
+    return groups[-1][1]
 
 
 def _stored(picture: Picture) -> bytes:
@@ -230,13 +203,12 @@ def _stored(picture: Picture) -> bytes:
     return pack(Container(header, metadata=picture.metadata, stored=picture.stored))
 
 
-def _encoded_stored(data: bytes, picture: Picture, *, verify: bool) -> Encoded:
-    if verify:
-        image, source = decode_file(data), picture.exact
-        same = image.mode == source.mode and image.tobytes() == source.tobytes()
-        if not same or not _shown_alike(image, source):
-            raise SelfcodecError(_UNFAITHFUL)
-    return Encoded(data, Mode.STORED)
+def _check_stored(encoded: Encoded, picture: Picture) -> None:
+    """SelfcodecError where a file that stores a picture has another."""
+    image, source = decode_file(encoded.data), picture.exact
+    same = image.mode == source.mode and image.tobytes() == source.tobytes()
+    if not same or not _shown_alike(image, source):
+        raise SelfcodecError(_UNFAITHFUL)
 
 
 def _shown_alike(image: AnyImage, source: AnyImage) -> bool:
@@ -254,17 +226,25 @@ def verify_encoded(encoded: Encoded, picture: Picture, model: Model, runtime: Ru
     Raises:
         SelfcodecError: they differ.
     """
-    if encoded.mode is Mode.STORED:
-        _encoded_stored(encoded.data, picture, verify=True)
-        return
-    container = open_file(encoded.data, model=model)
-    expected = picture.planes if encoded.expected is None else encoded.expected
-    planes, alpha = decode_planes(container, model, runtime)[:, :, : expected.shape[2]], None
-    if container.side:
-        alpha = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
-    same_alpha = alpha is None if picture.alpha is None else np.array_equal(picture.alpha, alpha)  # type: ignore[arg-type]
-    if not same_alpha or not np.array_equal(expected, planes):
-        raise SelfcodecError(_UNFAITHFUL)
+    _verify([encoded], [picture], model, runtime)
+
+
+def _verify(files: Sequence[Encoded], pictures: Sequence[Picture], model: Model, runtime: Runtime) -> None:
+    coded = []
+    for encoded, picture in zip(files, pictures, strict=True):
+        if encoded.mode is Mode.STORED:
+            _check_stored(encoded, picture)
+        else:
+            coded.append((encoded, picture, open_file(encoded.data, model=model)))
+    decoded = decode_planes([container for _, _, container in coded], model, runtime)
+    for (encoded, picture, container), shown in zip(coded, decoded, strict=True):
+        expected = picture.planes if encoded.expected is None else encoded.expected
+        alpha = None
+        if container.side:
+            alpha = sidedata.unpack_alpha(container.side, container.header.width, container.header.height)
+        same_alpha = alpha is None if picture.alpha is None else np.array_equal(picture.alpha, alpha)  # type: ignore[arg-type]
+        if not same_alpha or not np.array_equal(expected, shown[:, :, : expected.shape[2]]):
+            raise SelfcodecError(_UNFAITHFUL)
 
 
 def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None = None) -> Container:
@@ -328,45 +308,61 @@ def decode_file(
         ModelError: its model is not installed.
         InputError: `upto` asks for more than is there.
     """
+    return decode_files([data], upto=upto, allow_truncated=allow_truncated, model=model, runtime=runtime)[0]
+
+
+def decode_files(
+    files: Sequence[bytes],
+    *,
+    upto: Mode | None = None,
+    allow_truncated: bool = False,
+    model: Model | None = None,
+    runtime: Runtime = DEFAULT_RUNTIME,
+) -> list[AnyImage]:
+    """Decodes several files at once, small ones many times as fast so; see `decode_file`. An error ends them all."""
+    opened = [_opened(data, upto, model, allow_truncated=allow_truncated) for data in files]
+    images: dict[int, AnyImage] = {}
+    models: dict[bytes, list[int]] = {}
+    for i, container in enumerate(opened):
+        header = container.header
+        if header.mode is Mode.STORED:
+            images[i] = unpack_stored(container.stored, header.image_mode, header.width, header.height)
+            apply_metadata(images[i], container.metadata)
+        else:
+            models.setdefault(header.model_id, []).append(i)
+    for model_id, members in models.items():
+        containers = [opened[i] for i in members]
+        for i, container, planes in zip(
+            members, containers, decode_planes(containers, _model_of(model_id, model), runtime), strict=True
+        ):
+            header = container.header
+            alpha = sidedata.unpack_alpha(container.side, header.width, header.height) if container.side else None
+            shown = planes[:, :, :1] if header.image_mode in GREY_MODES else planes
+            images[i] = to_image(header.image_mode, shown, alpha, container.metadata)
+    return [images[i] for i in range(len(files))]
+
+
+def _opened(data: bytes, upto: Mode | None, model: Model | None, *, allow_truncated: bool) -> Container:
+    """A file's contents, cut to a mode if it holds more."""
     container = open_file(data, allow_truncated=allow_truncated, model=model)
     header = container.header
-    if header.mode is Mode.STORED:
-        image = unpack_stored(container.stored, header.image_mode, header.width, header.height)
-        apply_metadata(image, container.metadata)
-        return image
-    model = _model_of(header.model_id, model)
-    if upto is not None and upto is not header.mode:
-        level = default_level(upto, model.levels)
-        container = cut(container, sent_variables(upto, model.levels, level), upto, level)
-    planes = decode_planes(container, model, runtime)
-    grey = header.image_mode in _GREY_MODES
-    alpha = sidedata.unpack_alpha(container.side, header.width, header.height) if container.side else None
-    return to_image(header.image_mode, planes[:, :, :1] if grey else planes, alpha, container.metadata)
+    if upto is None or header.mode in (upto, Mode.STORED):
+        return container
+    levels = _model_of(header.model_id, model).levels
+    level = default_level(upto, levels)
+    return cut(container, sent_variables(upto, levels, level), upto, level)
 
 
-def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
-    """The colour samples (H, W, 3) of a file that has a model."""
-    header = container.header
-    boxes = tile_boxes(header.width, header.height, model.spec.tile)
-    if any(len(section) != len(boxes) for section in container.streams):
-        raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
-    whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
-    plan = _Plan.of(header, model, container.variables, runtime)
-    planes = np.empty((header.height, header.width, 3), dtype=np.uint8)
-
-    def decode_share(share: list[Box]) -> None:
-        groups = list(by_size(share, runtime.batch))
-        indices = [box.index for group in groups for box in group]
-        decoder = Decoder([np.concatenate([section[i] for section in container.streams]) for i in indices])
-        batches = [plan.batch(group) for group in groups]
-        walk(batches, plan.sources(Received(decoder, plan.quality), indices))
-        if whole and header.mode is Mode.LOSSLESS:
-            decoder.finish()
-        for group, batch in zip(groups, batches, strict=True):
-            _put(planes, group, batch.values["x"])
-
-    workers = min(MOST_SHARES, torch.get_num_threads())
-    tasks = [partial(decode_share, share) for share in shares(boxes, runtime.batch, workers)]
-    for _ in mapped(tasks, workers):
-        pass
-    return planes
+def decode_planes(containers: Sequence[Container], model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> list[UInt8]:
+    """The colour samples (H, W, 3) of files that have this model."""
+    groups: list[tuple[tuple[Plan, bool], list[int]]] = []
+    for i, container in enumerate(containers):
+        header = container.header
+        sent = sent_variables(header.mode, model.levels, header.level)
+        whole = not container.truncated and container.variables == sent
+        _alike(groups, (Plan.of(header, model, container.variables, runtime), whole)).append(i)
+    planes: dict[int, UInt8] = {}
+    for (plan, whole), members in groups:
+        decoded = decode_tiles(plan, [containers[i] for i in members], whole=whole)
+        planes.update(zip(members, decoded, strict=True))
+    return [planes[i] for i in range(len(containers))]

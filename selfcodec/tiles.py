@@ -20,25 +20,31 @@ TILE_MULTIPLE = 16
 
 @dataclass(frozen=True)
 class Box:
-    """A tile's place: rows [top, top + height), columns [left, left + width)."""
+    """A tile's place: rows [top, top + height), columns [left, left + width).
+
+    Attributes:
+        index: among its picture's tiles.
+        picture: its number among those that are coded together.
+    """
 
     index: int
     top: int
     left: int
     height: int
     width: int
+    picture: int = 0
 
     def of(self, image: npt.NDArray[Sample]) -> npt.NDArray[Sample]:
         """The tile's part of an image (H, W, C)."""
         return image[self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-def tile_boxes(width: int, height: int, tile: int) -> list[Box]:
+def tile_boxes(width: int, height: int, tile: int, picture: int = 0) -> list[Box]:
     """Tiles in row-major order, as few as sides up to `tile` allow, and about equally large."""
     tops, lefts = range(0, height, _side(height, tile)), range(0, width, _side(width, tile))
     corners = [(top, left) for top in tops for left in lefts]
     return [
-        Box(i, top, left, min(tops.step, height - top), min(lefts.step, width - left))
+        Box(i, top, left, min(tops.step, height - top), min(lefts.step, width - left), picture)
         for i, (top, left) in enumerate(corners)
     ]
 

@@ -204,10 +204,10 @@ def test_verification_notices_a_file_that_decodes_to_something_else(
     encode_picture(picture, None, models["tiny"], verify=True)
     decode_planes = codec.decode_planes
 
-    def wrong(*args: object) -> UInt8:
-        planes = decode_planes(*args)  # type: ignore[arg-type]
+    def wrong(*args: object) -> list[UInt8]:
+        (planes,) = decode_planes(*args)  # type: ignore[arg-type]
         planes[3, 3, 1] ^= 1
-        return planes
+        return [planes]
 
     monkeypatch.setattr(codec, "decode_planes", wrong)
     encode_picture(picture, None, models["tiny"], verify=False)

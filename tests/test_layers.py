@@ -116,6 +116,7 @@ CORE_LAYERS = {
     "selfcodec.images.turning": 2,
     "selfcodec.walk": 17,
     "selfcodec.refining": 18,
+    "selfcodec.streams": 20,
     "selfcodec.codec": 21,
     "selfcodec.generation": 22,
     "selfcodec.rate_control": 22,

@@ -84,9 +84,9 @@ def test_every_truncation_gives_a_prefix_or_an_error(models: dict[str, Model], p
     container = open_file(data)
     prefixes = [
         decode_planes(
-            replace(container, variables=container.variables[:n], streams=container.streams[:n], truncated=True),
+            [replace(container, variables=container.variables[:n], streams=container.streams[:n], truncated=True)],
             models["tiny"],
-        ).tobytes()
+        )[0].tobytes()
         for n in range(1, len(container.variables))
     ]
     assert len(set(prefixes)) == len(prefixes)

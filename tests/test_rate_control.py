@@ -282,8 +282,8 @@ def test_lossless_files_keep_to_sizes_as_well(photo: UInt8, tiny_model: Model) -
 def test_a_file_that_decodes_to_something_else_is_noticed(
     photo: UInt8, tiny_model: Model, always_the_model: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode_planes: Callable[..., UInt8] = codec.decode_planes
-    monkeypatch.setattr(codec, "decode_planes", lambda *arguments: decode_planes(*arguments) ^ 1)
+    decode_planes: Callable[..., list[UInt8]] = codec.decode_planes
+    monkeypatch.setattr(codec, "decode_planes", lambda *arguments: [x ^ 1 for x in decode_planes(*arguments)])
     selfcodec.encode(photo, model="tiny", bpp=24.0, verify=False)
     with pytest.raises(selfcodec.SelfcodecError, match="does not decode to its image"):
         selfcodec.encode(photo, model="tiny", bpp=24.0)
