@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +29,13 @@ from selfcodec.modes import Mode
 
 if TYPE_CHECKING:
     from selfcodec.format.container import Container
+    from selfcodec.images import AnyImage
+
+MOST_FILES = 64
+MOST_PIXELS = 1 << 20
+"""Small files are decoded together, at most about so many and so large ones."""
+SMALL = 1 << 17
+"""Files of fewer bytes and fewer pixels are small."""
 
 
 def image_format(target: str) -> str:
@@ -74,22 +85,74 @@ def _partly_whole(data: bytes) -> bool:
     return True
 
 
-def decode_job(job: Job, upto: Mode | None, *, allow_truncated: bool, force: bool, preserve: bool) -> None:
-    """Decodes one file."""
-    from selfcodec.codec import decode_file, open_file
+@dataclass(frozen=True)
+class Wanted:
+    """What `decode` was asked for, the same for all of its files."""
 
-    data = read_coded(job.source)
-    check_target(job, force=force)
-    format = image_format(job.target)
+    upto: Mode | None
+    allow_truncated: bool
+    force: bool
+    preserve: bool
+
+
+def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], dict[Job, bytes]]]:
+    """Jobs one after another, and the bytes of those that are worth decoding together, which are small."""
+    from selfcodec.format.container import peek
+
+    group: list[Job] = []
+    small: dict[Job, bytes] = {}
+    pixels = 0
+    for job in jobs:
+        group.append(job)
+        with contextlib.suppress(SelfcodecError, OSError):  # what is wrong is told when the file's turn comes
+            if not (wanted.allow_truncated or is_piped(job.source.path)) and os.path.getsize(job.source.path) < SMALL:
+                check_target(job, force=wanted.force)
+                data = read_coded(job.source)
+                header = peek(data)
+                if header.width * header.height < SMALL:
+                    small[job] = data
+                    pixels += header.width * header.height
+        if len(group) == MOST_FILES or pixels >= MOST_PIXELS or job not in small:
+            yield group, small
+            group, small, pixels = [], {}, 0
+    if group:
+        yield group, small
+
+
+def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyImage]:
+    """The images of several files; none where one of them is damaged, which shows when each is decoded by itself."""
+    from selfcodec.codec import decode_files
+
+    if len(files) < 2:
+        return {}
     try:
-        image = decode_file(data, upto=upto, allow_truncated=allow_truncated)
+        return dict(zip(files, decode_files(list(files.values()), upto=wanted.upto), strict=True))
+    except SelfcodecError:
+        return {}
+
+
+def _decoded(data: bytes, wanted: Wanted) -> AnyImage:
+    from selfcodec.codec import decode_file
+
+    try:
+        return decode_file(data, upto=wanted.upto, allow_truncated=wanted.allow_truncated)
     except FormatError as error:
-        if allow_truncated or not _partly_whole(data):
+        if wanted.allow_truncated or not _partly_whole(data):
             raise
         raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
-    if allow_truncated:
-        warn_of_truncation(open_file(data, allow_truncated=True), named(job.source.path), upto)
-    for line in write_image(job, image, format, preserve=preserve):
+
+
+def decode_job(job: Job, wanted: Wanted, ahead: AnyImage | None = None) -> None:
+    """Decodes one file, unless that was done ahead."""
+    from selfcodec.codec import open_file
+
+    data = read_coded(job.source) if ahead is None else b""
+    check_target(job, force=wanted.force)
+    format = image_format(job.target)
+    image = _decoded(data, wanted) if ahead is None else ahead
+    if wanted.allow_truncated:
+        warn_of_truncation(open_file(data, allow_truncated=True), named(job.source.path), wanted.upto)
+    for line in write_image(job, image, format, preserve=wanted.preserve):
         complain(f"{job.target}: {line}", "warning")
 
 
@@ -130,12 +193,15 @@ def decode(
     planned = plan(inputs, output, CODED_FILES, image_suffix)
     jobs, done = split_done(planned.jobs) if skip_existing else (planned.jobs, ())
     tell_skipped(planned.skipped + done, verbose=verbose)
-    mode = None if upto is None else Mode.parse(upto)
+    wanted = Wanted(None if upto is None else Mode.parse(upto), allow_truncated, force, preserve)
+    failures = 0
     with progress(len(jobs), "decoding") as advance:
+        for group, small in _groups(jobs, wanted):
+            images = _decoded_together(small, wanted)
 
-        def action(job: Job) -> None:
-            advance()
-            decode_job(job, mode, allow_truncated=allow_truncated, force=force, preserve=preserve)
+            def action(job: Job, images: dict[Job, AnyImage] = images) -> None:
+                advance()
+                decode_job(job, wanted, images.get(job))
 
-        failures = each(jobs, lambda job: job.source.path, action)
+            failures += each(group, lambda job: job.source.path, action)
     finish(failures)

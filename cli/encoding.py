@@ -1,11 +1,11 @@
-"""Encodes one file for the `encode` command, in this process or in a worker."""
+"""Encodes files for the `encode` command, in this process or in a worker."""
 
 from __future__ import annotations
 
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,13 @@ from selfcodec.cli.outputs import check_target, write_output
 from selfcodec.modes import Mode
 
 if TYPE_CHECKING:
-    from selfcodec.rate_control import Target
+    from selfcodec.images import Picture
+    from selfcodec.rate_control import Reached, Target
     from selfcodec.settings import Settings
+    from selfcodec.zoo import Model
 
-
+MOST_PIXELS = 1 << 20
+"""Inputs that are encoded together have about so many pixels, which bounds memory."""
 BY_SIZE = "smaller than what the model makes of it"
 """Why an image is stored whose picture gives no reason."""
 
@@ -64,10 +67,54 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def encode_file(job: Job, options: Options) -> Outcome:
-    """Encodes and writes one file. Raises SelfcodecError or OSError."""
+@dataclass(frozen=True)
+class _Loaded:
+    """An input that has been read.
+
+    Attributes:
+        settings: the command's, with the effort for this picture.
+        seconds: that reading took.
+    """
+
+    job: Job
+    picture: Picture
+    source_bytes: int
+    settings: Settings
+    model: Model
+    seconds: float
+
+    @property
+    def pixels(self) -> int:
+        return self.picture.planes.shape[0] * self.picture.planes.shape[1]
+
+
+def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
+    """Encodes and writes files, small lossless ones together.
+
+    Any error is a line of text in its file's outcome: unlike exceptions text always travels between processes.
+    """
+    found: dict[int, Outcome] = {}
+    waiting: dict[int, _Loaded] = {}
+
+    def finish() -> None:
+        found.update(_attempt_loaded(waiting, options))
+        waiting.clear()
+
+    for i, job in enumerate(jobs):
+        try:
+            waiting[i] = _load(job, options)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
+            found[i] = failure(job, error)
+        if sum(loaded.pixels for loaded in waiting.values()) >= MOST_PIXELS:
+            finish()
+    finish()
+    return [found[i] for i in range(len(jobs))]
+
+
+def _load(job: Job, options: Options) -> _Loaded:
     from selfcodec.images import load_picture
-    from selfcodec.rate_control import encode_to_target
     from selfcodec.settings import usual_effort
     from selfcodec.zoo import find_model
 
@@ -76,11 +123,55 @@ def encode_file(job: Job, options: Options) -> Outcome:
     start = time.perf_counter()
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
-    model = find_model(options.model, options.settings.mode)
-    wanted = options.settings
+    settings = options.settings
     if options.usual_effort:
-        wanted = replace(wanted, effort=usual_effort(picture.size))
-    reached = encode_to_target(picture, wanted, options.target, model, verify=options.verify, report=options.report)
+        settings = replace(settings, effort=usual_effort(picture.size))
+    size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    model = find_model(options.model, settings.mode)
+    return _Loaded(job, picture, size, settings, model, time.perf_counter() - start)
+
+
+def _attempt_loaded(inputs: Mapping[int, _Loaded], options: Options) -> dict[int, Outcome]:
+    """Of files that have been read, by their numbers."""
+    ahead = _encoded_together(list(inputs.values()), options)
+    found = {}
+    for (i, loaded), reached in zip(inputs.items(), ahead, strict=True):
+        try:
+            found[i] = _encode(loaded, options, reached)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            found[i] = failure(loaded.job, error)
+    return found
+
+
+def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[tuple[Reached, float] | None]:
+    """What becomes of several inputs, and how long each took; None for all where that is not faster, or not known."""
+    from selfcodec.codec import encode_pictures
+    from selfcodec.rate_control import Reached
+
+    alone = [None] * len(inputs)
+    if len(inputs) < 2 or options.target.given or options.settings.mode is not Mode.LOSSLESS:
+        return alone
+    start = time.perf_counter()
+    pictures, settings = [loaded.picture for loaded in inputs], inputs[0].settings
+    try:
+        files = encode_pictures(pictures, settings, inputs[0].model, verify=options.verify)
+    except Exception:  # which one it is shows when each is encoded by itself
+        return alone
+    seconds = (time.perf_counter() - start) / len(inputs)
+    return [(Reached(encoded, settings), seconds) for encoded in files]
+
+
+def _encode(loaded: _Loaded, options: Options, ahead: tuple[Reached, float] | None) -> Outcome:
+    """Encodes an input, unless that was done ahead, and writes the file. Raises SelfcodecError or OSError."""
+    from selfcodec.rate_control import encode_to_target
+
+    job, picture, model, start = loaded.job, loaded.picture, loaded.model, time.perf_counter()
+    reached, seconds = ahead or (None, 0.0)
+    if reached is None:
+        wanted, target = loaded.settings, options.target
+        reached = encode_to_target(picture, wanted, target, model, verify=options.verify, report=options.report)
     encoded, settings = reached.encoded, reached.settings
     write_output(job, encoded.data, preserve=options.preserve)
     stored, size = encoded.mode is Mode.STORED, len(encoded.data)
@@ -91,11 +182,11 @@ def encode_file(job: Job, options: Options) -> Outcome:
         "mode": str(encoded.mode),
         "model": None if stored else model.spec.name,
         "bytes": size,
-        "source_bytes": len(source) if isinstance(source, bytes) else os.path.getsize(source),
+        "source_bytes": loaded.source_bytes,
         "stored_reason": (picture.stored_reason or BY_SIZE) if stored else None,
         "model_bits": sum(encoded.model_bits.values()),
         "bpp": 8 * size / (width * height),
-        "seconds": time.perf_counter() - start,
+        "seconds": loaded.seconds + seconds + time.perf_counter() - start,
         "width": width,
         "height": height,
         "level": None if stored else settings.resolved(model.levels)[1] or None,
@@ -107,16 +198,6 @@ def encode_file(job: Job, options: Options) -> Outcome:
         report["psnr"] = reached.psnr if math.isfinite(reached.psnr) else None
     lines = picture.warnings_in(encoded.mode)
     return Outcome(report, warnings=tuple(f"{named(job.source.path)}: {line}" for line in lines))
-
-
-def attempt_file(job: Job, options: Options) -> Outcome:
-    """The same, with any error as a line of text, which unlike exceptions always travels between processes."""
-    try:
-        return encode_file(job, options)
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
-        return failure(job, error)
 
 
 def failure(job: Job, error: Exception) -> Outcome:

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
-from selfcodec.cli.encoding import Options, Outcome, attempt_file, failure
+from selfcodec.cli.encoding import Options, Outcome, attempt_files, failure
 from selfcodec.cli.files import Job
+from selfcodec.cli.inputs import is_piped
 from selfcodec.errors import InputError
+
+MOST_FILES = 64
+MOST_BYTES = 1 << 18
+"""Groups of files that may be encoded together are at most so many and so large."""
 
 
 def outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[Outcome]:
     """Results in the order of the jobs."""
     processes = min(processes, len(jobs))
+    groups = list(_groups(jobs, min(MOST_FILES, -(-len(jobs) // processes))))
     if processes == 1:
-        for job in jobs:
-            yield attempt_file(job, options)
+        for group in groups:
+            yield from attempt_files(group, options)
         return
     from selfcodec.processes import KILLED, submitted
 
-    with submitted(attempt_file, [(job, options) for job in jobs], processes) as futures:
-        for job, future in zip(jobs, futures, strict=True):
+    with submitted(attempt_files, [(group, options) for group in groups], processes) as futures:
+        for group, future in zip(groups, futures, strict=True):
             try:
-                outcome = future.result()
+                yield from future.result()
             except BrokenProcessPool:  # those that are not done fail, each by name, and those that are stay done
-                outcome = failure(job, InputError(KILLED))
-            yield outcome
+                yield from (failure(job, InputError(KILLED)) for job in group)
+
+
+def _groups(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
+    """Files one after another; large ones alone, so that processes share them out evenly."""
+    group: list[Job] = []
+    total = 0
+    for job in jobs:
+        size = _size(job.source.path)
+        if group and (len(group) >= most or total + size > MOST_BYTES):
+            yield group
+            group, total = [], 0
+        group, total = [*group, job], total + size
+    if group:
+        yield group
+
+
+def _size(path: str) -> int:
+    try:
+        return MOST_BYTES if is_piped(path) else os.path.getsize(path)
+    except OSError:  # which is told when the file's turn comes
+        return 0
