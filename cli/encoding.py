@@ -38,7 +38,7 @@ class Options:
         force: replace existing files.
         preserve: give outputs their inputs' permissions and times.
         first: take the first picture where a file has several.
-        usual_effort: take the effort that is usual for a picture's size.
+        usual_effort: take the effort that is usual for a picture's size and the mode.
         report: is told the share of one file's refining that is done; None where nobody wants to know.
     """
 
@@ -79,7 +79,7 @@ def encode_file(job: Job, options: Options) -> Outcome:
     model = find_model(options.model, options.settings.mode)
     wanted = options.settings
     if options.usual_effort:
-        wanted = replace(wanted, effort=usual_effort(picture.size))
+        wanted = replace(wanted, effort=usual_effort(picture.size, wanted.mode))
     reached = encode_to_target(picture, wanted, options.target, model, verify=options.verify, report=options.report)
     encoded, settings = reached.encoded, reached.settings
     write_output(job, encoded.data, preserve=options.preserve)

@@ -70,6 +70,7 @@ class _Plan:
         quality: of the latents that it scales, by name.
         grey: only the first channel is coded.
         seed: see `Settings`.
+        adapting: see `Batch`.
         work: of the encoder.
     """
 
@@ -78,6 +79,7 @@ class _Plan:
     quality: dict[str, int]
     grey: bool
     seed: int | None
+    adapting: bool
     runtime: Runtime
     work: Work = USUAL
 
@@ -87,7 +89,7 @@ class _Plan:
         whole = sent_variables(header.mode, model.levels, header.level)
         quality = dict.fromkeys(model.tuned(whole), header.quality)
         grey = header.image_mode in _GREY_MODES
-        return _Plan(model, sent, quality, grey, header.seed, runtime, work or USUAL)
+        return _Plan(model, sent, quality, grey, header.seed, header.adapting, runtime, work or USUAL)
 
     @property
     def refines(self) -> bool:
@@ -97,7 +99,7 @@ class _Plan:
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
         size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
-        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen)
+        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen, self.adapting)
 
     def sources(self, sent: Source, indices: Sequence[int]) -> dict[str, Source]:
         """Of all variables, for tiles with these indices."""
@@ -188,6 +190,7 @@ def encode_picture(
         raise InputError(picture.lossy_refusal)
     if lossless and picture.stored_reason:
         return _encoded_stored(_stored(picture), picture, verify=verify)
+    work = work or Work(settings.effort)
     height, width = picture.planes.shape[:2]
     header = Header(
         mode=settings.mode,
@@ -198,8 +201,9 @@ def encode_picture(
         level=level,
         quality=settings.quality if model.tuned(sent) else DEFAULT_QUALITY,
         seed=None if lossless else settings.seed,
+        adapting=bool(work.effort) and model.adapts(settings.mode),
     )
-    plan = _Plan.of(header, model, sent, runtime, work or Work(settings.effort))
+    plan = _Plan.of(header, model, sent, runtime, work)
     # What full transparency hides must stay where a lossless file cut short is to be this one.
     planes = picture.planes if Mode.LOSSLESS in model.modes else picture.shown
     planes = np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
@@ -348,6 +352,8 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
     """The colour samples (H, W, 3) of a file that has a model."""
     header = container.header
     boxes = tile_boxes(header.width, header.height, model.spec.tile)
+    if header.adapting and not model.adapts(header.mode):
+        raise FormatError(f"the file says that model {model.spec.name} adapts, which it cannot")
     if any(len(section) != len(boxes) for section in container.streams):
         raise FormatError(f"the file has {len(container.streams[0])} streams where its size needs {len(boxes)}")
     whole = not container.truncated and container.variables == sent_variables(header.mode, model.levels, header.level)
