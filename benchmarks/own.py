@@ -12,7 +12,7 @@ from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
-from selfcodec.modes import Mode, has_level
+from selfcodec.modes import USUAL_EFFORT, Mode, has_level
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.refining import can_refine
 from selfcodec.settings import Settings
@@ -58,17 +58,21 @@ class Own(Coder):
         return same and (picture.source is None or picture.exact.tobytes() == decoded.exact.tobytes())
 
 
+_USUAL = {mode: {"effort": USUAL_EFFORT} if mode is Mode.LOSSLESS else {} for mode in Mode}
+"""Where no settings are given, lossless files are measured as users get them, lossy ones without effort."""
+
+
 def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:
-    """Return a model's coder in one mode, as the user gets it if no settings are given; None: the mode's default."""
+    """Return a model's coder in one mode, with usual settings if none are given; None: the mode's default."""
     model = name or DEFAULT_MODELS[mode]
     info = CoderInfo(f"{Path(model).name} {mode}", OWN, lossless=mode is Mode.LOSSLESS)
-    return Own(info=info, settings=settings or {"": {}}, model=model, mode=mode)
+    return Own(info=info, settings=settings or {"": _USUAL[mode]}, model=model, mode=mode)
 
 
 def own_settings(model: Model, mode: Mode, qualities: tuple[int, ...], effort: int = 0) -> dict[str, Options]:
     """Return a model's settings in one mode: every level with every quality, with one effort."""
     if mode is Mode.LOSSLESS:
-        return {"": {}}
+        return {"": _USUAL[mode]}
     levels = range(1, model.levels + 1) if has_level(mode) else (None,)
     points = [(level, quality) for level in levels for quality in qualities]
     named = model.levels > 1 and has_level(mode)

@@ -22,8 +22,12 @@ T = TypeVar("T")
 STAGES = {
     "networks": (("integer.py", "floats"), ("pointwise.py", "__call__")),
     "neighbours": (("neighbours.py", "gather"),),
+    "adapting": tuple(
+        ("context/adapting.py", name) for name in ("corrections_of", "look", "stretch", "move", "observe", "take_in")
+    ),
     "likelihoods": (
-        *(("context/mixture.py", name) for name in ("symbols_of", "high_frequencies", "low_frequencies", "expected")),
+        *(("context/mixture.py", name) for name in ("symbols_of", "advance", "high_frequencies", "low_frequencies")),
+        ("context/mixture.py", "expected"),
         ("coding/mixture.py", "cumulative"),
         *(("coding/grid.py", name) for name in ("of", "nearest")),
     ),

@@ -50,7 +50,7 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 @click.option(
     "--effort",
     type=click.IntRange(0, MAX_EFFORT),
-    help="How long to look for better latents of a lossy photograph.  [default: 2]",
+    help="How long to look for better latents of a lossy photograph; lossless, 0 for faster and larger.  [default: 2]",
 )
 @click.option("--first", is_flag=True, help="Take the first picture of an animation or of several pages.")
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
@@ -158,7 +158,8 @@ def _check_settings(options: Options, *, quiet: bool) -> None:
 
     model = find_model(options.model, options.settings.mode)
     sent, _ = options.settings.resolved(model.levels)
-    if options.settings.effort and not can_refine(model, sent) and not quiet:
+    works = can_refine(model, sent) or model.adapts(options.settings.mode)
+    if options.settings.effort and not works and not quiet:
         complain(f"the effort changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
         complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")

@@ -41,7 +41,7 @@ class Options:
         force: replace existing files.
         preserve: give outputs their inputs' permissions and times.
         first: take the first picture where a file has several.
-        usual_effort: take the effort that is usual for a picture's size.
+        usual_effort: take the effort that is usual for a picture's size and the mode.
         report: is told the share of one file's refining that is done; None where nobody wants to know.
     """
 
@@ -125,7 +125,7 @@ def _load(job: Job, options: Options) -> _Loaded:
     picture = load_picture(source, strip=options.strip, first=options.first)
     settings = options.settings
     if options.usual_effort:
-        settings = replace(settings, effort=usual_effort(picture.size))
+        settings = replace(settings, effort=usual_effort(picture.size, settings.mode))
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
     model = find_model(options.model, settings.mode)
     return _Loaded(job, picture, size, settings, model, time.perf_counter() - start)
@@ -154,7 +154,7 @@ def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[t
     if len(inputs) < 2 or options.target.given or options.settings.mode is not Mode.LOSSLESS:
         return alone
     start = time.perf_counter()
-    pictures, settings = [loaded.picture for loaded in inputs], inputs[0].settings
+    pictures, settings = [loaded.picture for loaded in inputs], inputs[0].settings  # lossless, the same for all
     try:
         files = encode_pictures(pictures, settings, inputs[0].model, verify=options.verify)
     except Exception:  # which one it is shows when each is encoded by itself

@@ -62,6 +62,7 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
         "level": header.level or None,
         "quality": None if header.mode is Mode.STORED else header.quality,
         "seed": header.seed,
+        "adapting": header.adapting,
         "width": header.width,
         "height": header.height,
         "image_mode": header.image_mode,
@@ -139,6 +140,8 @@ def _text(fields: dict[str, Any]) -> str:
         rows.insert(1, ("quality", fields["quality"]))
     if fields["seed"] is not None:
         rows.insert(2, ("seed", fields["seed"]))
+    if fields["adapting"]:
+        rows.insert(1, ("learns", "of the picture while it is coded"))
     if model:
         what = f"K = {model['levels']}, {model['transformation']}" if model["levels"] else "K = 0"
         rows += [("model", f"{model['name']} ({fields['model_id']}), {what}"), ("sha256", model["sha256"])]

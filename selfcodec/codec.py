@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import InputError, SelfcodecError
+from selfcodec.errors import FormatError, InputError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import Container, Header, cut, pack, unpack
 from selfcodec.format.metadata import apply_metadata
@@ -139,7 +139,7 @@ class _Coder:
                 files[i] = Encoded(_stored(picture), Mode.STORED)
                 continue
             header = self._header(picture)
-            plan = Plan.of(header, self.model, self._sent, self.runtime, self.work or Work(self.settings.effort))
+            plan = Plan.of(header, self.model, self._sent, self.runtime, self._work)
             _alike(groups, plan).append(i)
         for plan, members in groups:
             planes = [self._planes(pictures[i]) for i in members]
@@ -159,6 +159,10 @@ class _Coder:
     def _sent(self) -> tuple[str, ...]:
         return self.settings.resolved(self.model.levels)[0]
 
+    @property
+    def _work(self) -> Work:
+        return self.work or Work(self.settings.effort)
+
     def _header(self, picture: Picture) -> Header:
         height, width = picture.planes.shape[:2]
         return Header(
@@ -170,6 +174,7 @@ class _Coder:
             level=self.settings.resolved(self.model.levels)[1],
             quality=self.settings.quality if self.model.tuned(self._sent) else DEFAULT_QUALITY,
             seed=None if self._lossless else self.settings.seed,
+            adapting=bool(self._work.effort) and self.model.adapts(self.settings.mode),
         )
 
     def _planes(self, picture: Picture) -> UInt8:
@@ -358,6 +363,8 @@ def decode_planes(containers: Sequence[Container], model: Model, runtime: Runtim
     groups: list[tuple[tuple[Plan, bool], list[int]]] = []
     for i, container in enumerate(containers):
         header = container.header
+        if header.adapting and not model.adapts(header.mode):
+            raise FormatError(f"the file says that model {model.spec.name} adapts, which it cannot")
         sent = sent_variables(header.mode, model.levels, header.level)
         whole = not container.truncated and container.variables == sent
         _alike(groups, (Plan.of(header, model, container.variables, runtime), whole)).append(i)

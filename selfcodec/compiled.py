@@ -1,7 +1,8 @@
 """Loops over pixels that numba compiles to machine code, on first use; they release Python's lock.
 
 The result is kept beside the module, or in the user's cache where that is not writable; where it cannot be kept or
-read, say for lack of space, it is compiled anew in every process. Only integers are computed.
+read, say for lack of space, it is compiled anew in every process. What they compute is in integers, or in float64
+without leave to reorder or to fuse operations.
 """
 
 from __future__ import annotations

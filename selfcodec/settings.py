@@ -38,9 +38,9 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
     return number
 
 
-def usual_effort(size: tuple[int, int]) -> int:
+def usual_effort(size: tuple[int, int], mode: Mode) -> int:
     """The effort for a picture of a width and height where none is asked for."""
-    return USUAL_EFFORT if size[0] * size[1] <= USUAL_PIXELS else 0
+    return USUAL_EFFORT if mode is Mode.LOSSLESS or size[0] * size[1] <= USUAL_PIXELS else 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Settings:
         level: of cg and cr, 1..K; None for the mode's default.
         quality: 1..100, scales the latents' grids; 50 is the model's own.
         seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
-        effort: 0..9, how long an encoder looks for better latents, where the model has any to look for.
+        effort: 0..9, how long an encoder looks for better latents, where the model has any to look for; from 1 on a
+            lossless file is coded with what is learned of the image on the way, where the model can.
     """
 
     mode: Mode = Mode.LOSSLESS

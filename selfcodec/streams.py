@@ -36,6 +36,7 @@ class Plan:
         quality: of the latents that it scales, by name.
         grey: only the first channel is coded.
         seed: see `Settings`.
+        adapting: see `Batch`.
         work: of the encoder.
     """
 
@@ -44,6 +45,7 @@ class Plan:
     quality: dict[str, int]
     grey: bool
     seed: int | None
+    adapting: bool
     runtime: Runtime
     work: Work = USUAL
 
@@ -53,7 +55,7 @@ class Plan:
         whole = sent_variables(header.mode, model.levels, header.level)
         quality = dict.fromkeys(model.tuned(whole), header.quality)
         grey = header.image_mode in GREY_MODES
-        return Plan(model, sent, quality, grey, header.seed, runtime, work or USUAL)
+        return Plan(model, sent, quality, grey, header.seed, header.adapting, runtime, work or USUAL)
 
     @property
     def refines(self) -> bool:
@@ -68,7 +70,7 @@ class Plan:
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
         size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
-        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen)
+        return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen, self.adapting)
 
     def sources(self, sent: Source, boxes: Sequence[Box]) -> dict[str, Source]:
         """Of all variables of these tiles."""

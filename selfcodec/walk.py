@@ -44,6 +44,7 @@ class Batch:
         grey: the three colour channels are equal, so that only the first is coded.
         runtime: how networks run.
         quality: 1..100, the file's, for models whose networks see it.
+        adapting: the last variable is coded with what is learned of it on the way.
         values: of the variables walked so far.
     """
 
@@ -53,6 +54,7 @@ class Batch:
     grey: bool
     runtime: Runtime
     quality: int = DEFAULT_QUALITY
+    adapting: bool = False
     values: Values = field(default_factory=dict)
 
     @property
@@ -65,8 +67,9 @@ class Batch:
         parents = tuple(self.values[parent.name] for parent in step.parents)
         inputs = tuple(self._input(*pair) for pair in zip(step.parents, parents, strict=True))
         size, padded = self.extent(step.target), self._padded(step.target)
+        plane, adapting = self.plane, self.adapting and step is self.model.steps[-1]
         return Condition(
-            step, size, self.count, parents, inputs, padded, self.grey, quality, self.plane, self.runtime, thrift
+            step, size, self.count, parents, inputs, padded, self.grey, quality, plane, self.runtime, thrift, adapting
         )
 
     def infer(self, images: UInt8, names: Sequence[str]) -> Values:

@@ -95,6 +95,10 @@ class Model:
         names = tuned_latents(sent, self.levels)
         return tuple(name for name in names if name != "u") if self.spec.planes else names
 
+    def adapts(self, mode: Mode) -> bool:
+        """Whether a mode sends x, and the model can code it with what is learned of it on the way."""
+        return mode is Mode.LOSSLESS and self.likelihoods[self.steps[-1].name].adapts
+
     def plane(self, quality: int) -> int:
         """A quality of 1..100 as networks see it, in 2**-6; 0 where they see none."""
         return self.spec.planes[quality - 1] if self.spec.planes else 0

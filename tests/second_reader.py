@@ -37,8 +37,8 @@ def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], i
     require(octets(3) == bytes((0x93, 0x53, 0x56)))
     version, flags = divmod(octets(1)[0], 16)
     kind = octets(1)[0]
-    mode, image_mode = kind % 8, kind // 8
-    require(version == 1 and flags < 8 and mode < 6 and image_mode < 11)
+    mode, image_mode, adapting = kind % 8, kind // 8 % 16, kind >= 128
+    require(version == 1 and flags < 8 and mode < 6 and image_mode < 11 and (mode == 4 or not adapting))
     width, height = number(1, 2**24), number(1, 2**24)
     require(width * height <= 2**28)
     model = octets(4) if mode != 5 else b""
@@ -71,7 +71,7 @@ def read_by_the_page(data: bytes, transforms: int) -> tuple[dict[str, object], i
         require(tiles * len(names) - 1 <= len(data) - position)
         counts = [number(0, 2**32) for _ in range(tiles * len(names) - 1)]
     fields: dict[str, object] = {
-        "header": (mode, IMAGE_MODES[image_mode], width, height, model, *chosen),
+        "header": (mode, IMAGE_MODES[image_mode], width, height, model, *chosen, adapting),
         "side": side,
         "metadata": metadata,
     }

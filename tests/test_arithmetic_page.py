@@ -12,8 +12,8 @@ from selfcodec.coding import coder, grid, mixture, tables
 from selfcodec.coding.tables import load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
+from selfcodec.likelihoods.context import adapting, neighbours
 from selfcodec.likelihoods.context import mixture as joint
-from selfcodec.likelihoods.context import neighbours
 from selfcodec.likelihoods.families import FAMILIES
 from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MAX_SEED, MIN_QUALITY
 from selfcodec.networks import flow
@@ -144,6 +144,29 @@ PHRASES = (
     f"the largest has {joint.MIXTURE_BITS + 1} binary digits, and are at least 1.",
     f"below 2{up(joint.FREQUENCY_BITS)}, then min(d, 2{up(joint.FREQUENCY_BITS)} −"
     f" {(1 << joint.FREQUENCY_BITS) - joint._FREQUENCY_MOST}) + 1.",
+    # Learning.
+    f"a row f of n = {2 * len(adapting.SEEN) + 2} C + 1 numbers.",
+    f"For each of the {len(adapting.SEEN)} neighbours at squared",
+    f"distance {max(r * r + c * c for r, c in (layout.NEIGHBOURS[n] for n in adapting.SEEN))} or less,",
+    f"clamped to 0..{LAST * GREY}; the residual is x − e / {GREY}.",
+    f"the first k = {2 * len(adapting.SEEN)} C + 2 c + 2 numbers,",
+    f"s = (S / R) · {1 << tables.INVERSE_BITS}.",
+    f"clamped to ±(s + {adapting.MOST_MOVE}).",
+    f"⌊d · gain · {GREY} + 0.5⌋,",
+    f"the stretch ⌊{adapting._STEPS} · stretch + 0.5⌋,",
+    f"which begin at {adapting.FIRST_GAIN} and 0.",
+    f"b = C(l) / 2{CDF}, but 0 for x = 0; t = C(h) / 2{CDF}, but 1 for x = {LAST};",
+    f"l and h divided by 2{up(tables.INVERSE_BITS + layout.PIXEL_BITS)} and clamped to ±{tables.CDF_RANGE}:",
+    f"((B − T) (r / {1 << tables.INVERSE_BITS}))",
+    f"p is at least 2{up(-tables.CDF_BITS)}.",
+    f"the gain grows by {adapting.GAIN_RATE} times that, and is clamped to 0..{adapting.MOST_GAIN:g}.",
+    f"with p_stretch / p clamped to ±{adapting.STRETCH_GRADIENT:g} the stretch grows by"
+    f" max({adapting.STRETCH_RATE}, 1 / (N + {adapting.STRETCH_BEGIN})) times that,"
+    f" and is clamped to ±{adapting.MOST_STRETCH}.",
+    f"ω = 1 / (({adapting.VARIANCE:g} · (v / C) + {adapting.SQUARE} · (y / C)) + {adapting.NOISE:g}),",
+    f"Once {adapting.SOLVED_AFTER} or more pixels were added",
+    f"P with {adapting.RIDGE:g} added to each diagonal element; P is then multiplied by {adapting.KEPT}.",
+    f"the pivot is max(A_jj, {adapting.RIDGE / 2:g});",
     # Pixels that are a network's, and latents.
     f"{NEUTRAL} + rhu(output / 2{up(reconstruction._DROP)}), clamped to 0..{LAST};",
     f"μ = {GREY} · {NEUTRAL} + output,",
@@ -189,8 +212,8 @@ PHRASES = (
 
 
 NOTATION = (
-    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 0 2 1 1 0 1 1 1 0 1 1 0 1 0 0 0 64 0 0 0 1 2 3 6 0 0 0 1 1 0 1 2 1 1 0 64 4 64"
-    " 0 256"  # of names, indices, types
+    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 0 2 1 1 0 1 1 1 0 1 1 0 1 0 0 0 64 0 0 0 1 64 754 2 ⁻⁵ 0 1 0 1 2 3 4 4 0 1 2 3"
+    " 0 1 1 1 1 1 0 1 1 1 2 3 6 0 0 0 1 1 0 1 2 1 1 0 64 4 64 0 256"  # of names, indices, types
 )
 """All other numbers on the page, in order: one that is added there belongs into a phrase, or here."""
 

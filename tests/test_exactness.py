@@ -72,7 +72,8 @@ def files(
 ) -> Iterator[Decoded]:
     """Files of two models and the digests of what they decode to tile by tile here.
 
-    Lossless, by means and drawn, of a model that codes in phases; lossless and drawn of one that codes in context.
+    Lossless, by means and drawn, of a model that codes in phases; lossless, drawn, and lossless with what is learned
+    of the image of one that codes in context.
     """
     folder = tmp_path_factory.mktemp("exactness")
     with pytest.MonkeyPatch.context() as patch:
@@ -89,16 +90,17 @@ def files(
             (model, Settings(Mode.RS2, seed=7)),
             (of_context, Settings()),
             (of_context, Settings(Mode.CG, seed=7)),
+            (of_context, Settings(effort=1)),
         ):
             data = encode_picture(picture, settings, coder, verify=False, fallback=False).data
             container = open_file(data)
             assert container.header.mode is settings.mode
             assert len(container.streams[0]) == (30 if coder is model else 9)
-            paths.append(folder / f"{coder.spec.name} {settings.mode}.sv")
+            paths.append(folder / f"{coder.spec.name} {settings.mode} {settings.effort}.sv")
             paths[-1].write_bytes(data)
         reference = [digest_of_file(path, Runtime(batch=1)) for path in paths]
         original = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
-        assert reference[0] == reference[3] == original
+        assert reference[0] == reference[3] == reference[5] == original
         yield paths, reference
 
 
@@ -141,15 +143,15 @@ def test_encoding_gives_the_same_bytes(files: Decoded, photo: UInt8) -> None:
     """Encoders run the same networks, and so write the same file under other settings."""
     rows, columns = (np.arange(n) % m for n, m in zip(SIZE[::-1], photo.shape, strict=False))
     picture = from_image(Image.fromarray(photo[rows][:, columns]))
-    lossless = [files[0][i].read_bytes() for i in (0, 3)]
+    lossless = [(files[0][i].read_bytes(), Settings(effort=effort)) for i, effort in ((0, 0), (3, 0), (5, 1))]
     before = torch._C._get_mkldnn_enabled()
     try:
-        for onednn, runtime, whole in product(
+        for onednn, runtime, (whole, settings) in product(
             (True, False), (Runtime(64, False), Runtime(5, True, window=16)), lossless
         ):
             torch._C._set_mkldnn_enabled(onednn)
             model = model_by_id(open_file(whole).header.model_id)
-            again = encode_picture(picture, Settings(), model, runtime, verify=False, fallback=False)
+            again = encode_picture(picture, settings, model, runtime, verify=False, fallback=False)
             assert again.data == whole
     finally:
         torch._C._set_mkldnn_enabled(before)

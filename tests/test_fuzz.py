@@ -34,7 +34,7 @@ SECONDS = 2.0
 """Processor time of one file at most."""
 MEGABYTES = 500
 """Growth of the peak memory at most."""
-KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "context", "drawn in context")
+KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "context", "adapting", "drawn in context")
 KINDS += ("stored raw", "stored PNG", "stored deep", "stored inks")
 
 
@@ -66,6 +66,7 @@ def files(
         made["seeded"] = encode_picture(from_image(colour), seeded, tiny_model, verify=False).data
         made["grey and alpha"] = encode_picture(from_image(alpha), None, tiny_model, verify=False).data
         made["context"] = encode_picture(from_image(colour), None, of_context, verify=False).data
+        made["adapting"] = encode_picture(from_image(colour), Settings(effort=1), of_context, verify=False).data
         drawn = Settings(Mode.CG, seed=300)
         made["drawn in context"] = encode_picture(from_image(colour), drawn, of_context, verify=False).data
         patch.setattr(codec, "_stored", stored)
@@ -78,7 +79,7 @@ def files(
         made["stored inks"] = encode_picture(from_image(inks), None, tiny_model).data
         assert tuple(made) == KINDS
         assert [str(open_file(data).header.mode) for data in made.values()] == [
-            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "cg", *["stored"] * 4)
+            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "lossless", "cg", *["stored"] * 4)
         ]
         yield made
 

@@ -80,6 +80,7 @@ def pictures() -> Iterator[tuple[str, str, AnyImage, Settings]]:
             yield f"mode-{mode}", f"mode {mode} of a photograph", cat, Settings(mode)
     yield "quality", "a quality other than 50", cat, Settings(Mode.CR, quality=80)
     yield "seed", "what is not sent is drawn from a seed", cat, Settings(Mode.CR, seed=2**32 - 1)
+    yield "adapting", "a lossless image, with what is learned of it on the way", cat, Settings(effort=1)
     yield "tiles", "two tiles, each with a stream of its own", cat.resize((300, 4)), Settings()
     yield "one-pixel", "one pixel", cat.crop((0, 0, 1, 1)), Settings(Mode.RS1)
     for mode in IMAGES:

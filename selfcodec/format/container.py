@@ -31,6 +31,8 @@ MAX_STREAMS = 2**16
 MODEL_ID_BYTES = 4
 
 _SETTINGS, _SIDE, _METADATA, _RESERVED = 1, 2, 4, 8
+_ADAPTING = 0x80
+"""In the byte of the modes."""
 _CRC_BYTES = 4
 _BAD_CHECKSUM = "the checksum does not match: the file is damaged or cut short"
 _MODE_OFFSET = len(MAGIC) + 1
@@ -59,6 +61,8 @@ class Header:
     """1..100."""
     seed: int | None = None
     """In [0, 2**32): the decoder draws what was not sent; None: it takes the mean."""
+    adapting: bool = False
+    """Of LOSSLESS: what was learned of x on the way corrects its distributions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +104,8 @@ def _read_header(reader: ByteReader, max_pixels: int) -> tuple[Header, int, int]
     start = reader.position
     byte = reader.byte("mode")
     number, index = byte & 0x07, byte >> 3 & 0x0F
-    if number > Mode.STORED or index >= len(IMAGE_MODES) or byte >> 7:
+    adapting = bool(byte & _ADAPTING)
+    if number > Mode.STORED or index >= len(IMAGE_MODES) or (adapting and number != Mode.LOSSLESS):
         raise FormatError(f"0x{byte:02x} names no mode and image mode", start)
     mode = Mode(number)
     if mode is Mode.STORED and flags & _SETTINGS:
@@ -113,7 +118,7 @@ def _read_header(reader: ByteReader, max_pixels: int) -> tuple[Header, int, int]
         raise FormatError(f"{width}×{height} pixels exceed the limit of {max_pixels}", start)
     model_id = b"" if mode is Mode.STORED else reader.take(MODEL_ID_BYTES, "model id")
 
-    header = Header(mode, IMAGE_MODES[index], width, height, model_id, _default_level(mode))
+    header = Header(mode, IMAGE_MODES[index], width, height, model_id, _default_level(mode), adapting=adapting)
     if flags & _SETTINGS:
         header = _read_settings(reader, header)
     side_size = reader.varint("side data size", 1, MAX_VARINT) if flags & _SIDE else 0
@@ -259,6 +264,7 @@ def _check_header(header: Header, max_pixels: int) -> None:
         (1 <= header.quality <= 100, f"quality {header.quality}"),
         (seed is None or 0 <= seed <= MAX_VARINT, f"seed {seed}"),
         (not stored or (header.quality == DEFAULT_QUALITY and seed is None), "settings of a stored image"),
+        (not header.adapting or header.mode is Mode.LOSSLESS, f"what adapts in mode {header.mode}"),
     ):
         if not valid:
             raise InputError(f"an .sv file cannot hold {what}")
@@ -294,7 +300,7 @@ def _pack_header(container: Container) -> bytes:
     flags = _SETTINGS * (header != plain) | _SIDE * bool(container.side) | _METADATA * bool(container.metadata)
     out = bytearray(MAGIC)
     out.append(VERSION << 4 | flags)
-    out.append(header.mode | IMAGE_MODES.index(header.image_mode) << 3)
+    out.append(header.mode | IMAGE_MODES.index(header.image_mode) << 3 | _ADAPTING * header.adapting)
     out += encode_varint(header.width) + encode_varint(header.height) + header.model_id
     if flags & _SETTINGS:
         out += bytes((header.level, header.quality, header.seed is not None))
@@ -339,7 +345,8 @@ def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level
     old = container.header
     # Latents whose picture was sent have the model's own grid (`modes.tuned_latents`), which must stay theirs.
     same = old.mode in (Mode.RS1, Mode.RS2) or (old.mode, old.level) == (mode, level)
-    header = replace(old, mode=mode, level=level, quality=old.quality if same else DEFAULT_QUALITY)
+    quality, adapting = old.quality if same else DEFAULT_QUALITY, old.adapting and mode is Mode.LOSSLESS
+    header = replace(old, mode=mode, level=level, quality=quality, adapting=adapting)
     kept = container.variables[:count], container.streams[:count]
     return replace(container, header=header, variables=kept[0], streams=kept[1], truncated=False)
 

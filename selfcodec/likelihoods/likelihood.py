@@ -34,6 +34,7 @@ class Condition:
         plane: the file's quality as networks see it, in 2**-6; 0 where the model has no such planes.
         runtime: how networks run.
         thrift: for encoders that may choose: how much bits count against errors, 1 being usual.
+        adapting: distributions are corrected by what is learned of the image on the way; for families that can.
     """
 
     step: Step
@@ -47,6 +48,7 @@ class Condition:
     plane: int
     runtime: Runtime
     thrift: float = 1.0
+    adapting: bool = False
 
     def plane_of(self, net: Network) -> tuple[Tensor, ...]:
         """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
@@ -84,6 +86,8 @@ class Likelihood(ABC):
     kind: ClassVar[str]
     codable: bool = True
     """Whether the variable can be sent; otherwise it can only be filled in."""
+    adapts: ClassVar[bool] = False
+    """Whether the family can learn of the image while it is coded."""
 
     @staticmethod
     @abstractmethod

@@ -3,6 +3,7 @@
 python results.py MODEL...
 
 Nothing is refined: that takes real numbers, and such files may differ between machines, though not in what they show.
+What adapts to the image is encoded twice, without and with that, and the latter is decoded again.
 """
 
 from __future__ import annotations
@@ -51,6 +52,11 @@ def main() -> None:
             for kind, image in images:
                 data = encode_picture(from_image(image), Settings(mode), model, verify=False, fallback=False).data
                 print(f"{name}.{mode} of {kind}: {hashlib.sha256(data).hexdigest()}", flush=True)
+            if model.adapts(mode):
+                for kind, image in images:
+                    settings = Settings(mode, effort=1)
+                    data = encode_picture(from_image(image), settings, model, fallback=False).data
+                    print(f"{name}.{mode} of {kind}, adapting: {hashlib.sha256(data).hexdigest()}", flush=True)
 
 
 if __name__ == "__main__":

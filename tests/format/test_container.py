@@ -41,7 +41,7 @@ def one_level(model_id: bytes, mode: Mode, level: int) -> tuple[str, ...]:
 def fields_of(container: Container) -> dict[str, object]:
     h = container.header
     fields: dict[str, object] = {
-        "header": (int(h.mode), h.image_mode, h.width, h.height, h.model_id, h.level, h.quality, h.seed),
+        "header": (int(h.mode), h.image_mode, h.width, h.height, h.model_id, h.level, h.quality, h.seed, h.adapting),
         "side": container.side,
         "metadata": container.metadata,
     }
@@ -66,6 +66,7 @@ def containers(draw: st.DrawFn) -> Container:
         level,
         50 if stored else draw(st.sampled_from((1, 50, 100))),
         None if stored else draw(st.none() | st.integers(0, 2**32 - 1)),
+        mode is Mode.LOSSLESS and draw(st.booleans()),
     )
     names = sent_variables(mode, K, level)
     tiles = draw(st.integers(1, 3))

@@ -5,33 +5,25 @@ Both sides run the same integer network on the same neighbours, which is why the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 from torch import Tensor
 
-from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
+from selfcodec.arrays import Int16, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import load_tables
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.context.neighbours import gather
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
+from selfcodec.likelihoods.context.stage import Adapting, Chunk, Contexts, Fixed, Room, Stage
 from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
 from selfcodec.networks.pointwise import PointwiseNetwork
 
 HEAD_PIXELS = 1 << 14
 """The heads of so many pixels run together where nothing has to wait."""
-
-
-@dataclass(frozen=True)
-class Contexts:
-    """Of some pixels, (n, ...), what their heads make of their contexts, and what that is relative to."""
-
-    params: Float32
-    bases: Int64
-    activity: Int64
 
 
 @dataclass(frozen=True)
@@ -46,6 +38,7 @@ class ContextCoder:
         fallback: (B, C, H, W), the base where no neighbour is known; H and W are the largest image's.
         block: side of the blocks that do not see each other.
         grey: the channels are equal, and only the first is coded.
+        adapting: the mixtures are corrected by what is learned on the way.
     """
 
     head: PointwiseNetwork
@@ -55,6 +48,7 @@ class ContextCoder:
     fallback: UInt8
     block: int
     grey: bool
+    adapting: bool
 
     @staticmethod
     def joined(coders: Sequence[ContextCoder]) -> ContextCoder:
@@ -91,37 +85,54 @@ class ContextCoder:
         inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
         bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
         gather(plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
-        return Contexts(self.head(inputs), bases, activity)
+        return Contexts(places, self.head(inputs), bases, activity)
+
+    def _stage(self, planes: UInt8, order: Wavefront) -> Stage:
+        """What corrects the mixtures of a pass over planes (B, C, H, W)."""
+        kind = Adapting if self.adapting else Fixed
+        pixels = int(np.diff(order.starts).max())
+        return kind(Room(planes, self._widths, self.block, self.layout, self._coded, pixels))
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
         """Notes all values (B, C, H, W) of images of one size, step after step."""
-        order, first = wavefront(self.sizes[:1], self.block), 0
+        order, first, chunks = wavefront(self.sizes[:1], self.block), 0, list[Callable[[], list[Chunk]]]()
         while first < len(order.starts) - 1:
             last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + HEAD_PIXELS, "right")) - 1)
-            coder.defer(partial(self._notes, truth, order, first, last))
+            chunks.append(partial(self._chunk, truth, order, first, last))
             first = last
+        for chunk in self._stage(truth, order).corrected(chunks):
+            coder.defer(partial(self._notes, chunk))
 
-    def _notes(self, truth: UInt8, order: Wavefront, first: int, last: int) -> Notes:
-        """The symbols of steps first..last - 1 with their frequencies."""
-        tables, coded, starts = load_tables(), self._coded, order.starts[first : last + 1]
-        places = order.places[starts[0] : starts[-1]].copy()
-        symbols = np.empty((len(truth), 2 * coded * len(places)), dtype=np.uint8)
-        frequencies = np.empty((len(truth), 2 * coded * len(places), ALPHABET), dtype=np.uint16)
+    def _chunk(self, truth: UInt8, order: Wavefront, first: int, last: int) -> list[Chunk]:
+        """Steps first..last - 1 of every image."""
+        starts, chunks = order.starts[first : last + 1], []
         for b, image in enumerate(truth):
+            places = order.places[starts[0] : starts[-1]].copy()
             places[:, 0] = b
-            found = self._contexts(truth, places, shown=True)
+            values = image[:, places[:, 1], places[:, 2]].T.astype(np.int64, order="C")
+            chunks.append(Chunk.plain(self._contexts(truth, places, shown=True), starts - starts[0], values))
+        return chunks
+
+    def _notes(self, chunk: Callable[[], list[Chunk]]) -> Notes:
+        """The symbols of a chunk of every image with their frequencies."""
+        tables, coded, images = load_tables(), self._coded, chunk()
+        count = 2 * coded * len(images[0].values)
+        symbols = np.empty((len(images), count), dtype=np.uint8)
+        frequencies = np.empty((len(images), count, ALPHABET), dtype=np.uint16)
+        for b, of_image in enumerate(images):
             joint.symbols_of(
-                found.params,
+                of_image.found.params,
                 self._starts,
-                found.bases,
-                found.activity,
-                image[:, places[:, 1], places[:, 2]].T.astype(np.int64, order="C"),
+                of_image.found.bases,
+                of_image.found.activity,
+                of_image.values,
+                of_image.corrections,
                 coded,
                 self.layout.mixtures,
                 tables.logistic,
                 tables.pixel_inverse_scale,
                 tables.weight,
-                starts - starts[0],
+                of_image.starts,
                 symbols[b],
                 frequencies[b],
             )
@@ -129,30 +140,22 @@ class ContextCoder:
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, C, H, W), 0 beyond an image's size."""
-        tables, order = load_tables(), wavefront(self.sizes, self.block)
-        plane, mixtures = np.zeros_like(self.fallback), self.layout.mixtures
+        table, order = load_tables().logistic, wavefront(self.sizes, self.block)
+        plane = np.zeros_like(self.fallback)
+        stage = self._stage(plane, order)
         for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
             places = order.places[start:stop]
-            found, n = self._contexts(plane, places, shown=True), len(places)
-            values = np.empty((n, self.layout.channels), dtype=np.int64)
-            state, frequencies = np.empty((n, 3, mixtures), dtype=np.int64), np.empty((n, ALPHABET))
+            stage.begin(self._contexts(plane, places, shown=True))
+            values = np.empty((len(places), self.layout.channels), dtype=np.int64)
+            frequencies = np.empty((len(places), ALPHABET))
             for channel in range(self._coded):
-                joint.high_frequencies(
-                    found.params,
-                    self._starts,
-                    found.bases,
-                    found.activity,
-                    values,
-                    channel,
-                    tables.logistic,
-                    tables.pixel_inverse_scale,
-                    tables.weight,
-                    state,
-                    frequencies,
-                )
+                state = stage.mixtures(channel, values)
+                joint.high_frequencies(table, state, frequencies)
                 high = coder.symbols(frequencies, counts)
-                joint.low_frequencies(high, tables.logistic, state, frequencies)
+                joint.low_frequencies(high, table, state, frequencies)
                 values[:, channel] = ALPHABET * high + coder.symbols(frequencies, counts)
+                stage.observe(channel, values)
+            stage.end()
             if self.grey:
                 values[:, 1:] = values[:, :1]
             plane[places[:, 0], :, places[:, 1], places[:, 2]] = values

@@ -30,6 +30,7 @@ class Context(Likelihood):
     """
 
     kind = "context"
+    adapts = True
 
     @staticmethod
     def networks(step: Step, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -70,6 +71,7 @@ class Context(Likelihood):
             pixel_base(at, at.size, 1).astype(np.uint8),
             self._block,
             at.grey,
+            at.adapting,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Float64, Int64, UInt8, UInt16
+from selfcodec.arrays import Float32, Float64, Int16, Int64, UInt8, UInt16
 from selfcodec.coding.coder import ALPHABET
 from selfcodec.coding.mixture import INTERPOLATION_BITS
 from selfcodec.coding.tables import (
@@ -51,7 +51,7 @@ _EDGE = 1 << PIXEL_BITS
 
 
 @compiled
-def _cdf(table: Int64, distance: int) -> int:
+def cdf(table: Int64, distance: int) -> int:
     """The logistic's CDF in 2**-CDF_BITS; distance from the mean in scales, in 2**-(INVERSE_BITS + PIXEL_BITS)."""
     t = min(max((distance >> _CDF_DROP) + _CDF_HALF, 0), _CDF_LAST)
     index = t >> INTERPOLATION_BITS
@@ -66,7 +66,7 @@ def _byte_cdf(table: Int64, byte: int, mean: int, inverse: int) -> int:
         return 0
     if byte >= 256:
         return 1 << CDF_BITS
-    return _cdf(table, (_EDGE * byte - _EDGE // 2 - mean) * inverse)
+    return cdf(table, (_EDGE * byte - _EDGE // 2 - mean) * inverse)
 
 
 @compiled
@@ -88,28 +88,33 @@ def _components(
     base: Int64,
     activity: int,
     values: Int64,
+    move: int,
+    stretch: int,
     scales: Int64,
     means: Int64,
     inverses: Int64,
 ) -> None:
-    """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values."""
+    """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values.
+
+    All means are moved by `move`, in 2**-PIXEL_BITS grey levels, and all scales `stretch` steps up their table.
+    """
     of_means, of_log_scales, of_coefficients = layout[channel, 0], layout[channel, 1], layout[channel, 2:]
     for m in range(len(means)):
-        mean = _EDGE * base[channel] + shift(int(params[of_means + m]), activity - _MEAN_ACTIVITY)
+        mean = _EDGE * base[channel] + move + shift(int(params[of_means + m]), activity - _MEAN_ACTIVITY)
         for earlier in range(channel):
             product = int(params[of_coefficients[earlier] + m]) * (values[earlier] - base[earlier])
             mean += shift(product, -_COEFFICIENT_DROP)
         raw = int(params[of_log_scales + m])
         index = (raw + (activity - ACTIVITY_UNIT) * ACTIVITY_LOG_SCALE + _LOG_SCALE_OFFSET) // _LOG_SCALE_UNIT
         means[m] = mean
-        inverses[m] = scales[min(max(index, 0), _LOG_SCALE_LAST)]
+        inverses[m] = scales[min(max(index + stretch, 0), _LOG_SCALE_LAST)]
 
 
 @compiled
 def _symbol(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: int, width: int, out: Int64) -> None:
     """Sets the frequencies (16,) of the symbols of `width` numbers each from `start`; their sum is below 2**16 + 16."""
     out[:] = 0
-    lowest, highest = table[0], _cdf(table, _CDF_FAR)
+    lowest, highest = table[0], cdf(table, _CDF_FAR)
     for m in range(len(weights)):
         distance, step = (_EDGE * start - _EDGE // 2 - means[m]) * inverses[m], _EDGE * width * inverses[m]
         below = _byte_cdf(table, start, means[m], inverses[m])
@@ -122,7 +127,7 @@ def _symbol(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: 
             elif distance >= _CDF_FAR:
                 above = highest
             else:
-                above = _cdf(table, distance)
+                above = cdf(table, distance)
             if above != below:
                 out[d] += weights[m] * (above - below)
             below = above
@@ -151,6 +156,7 @@ def symbols_of(
     bases: Int64,
     activity: Int64,
     values: Int64,
+    corrections: Int16,
     coded: int,
     mixtures: int,
     table: Int64,
@@ -166,6 +172,7 @@ def symbols_of(
         params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
         layout: of params, `PixelLayout.starts`.
         values: (n, C), the true values.
+        corrections: (n, C, 2), by how much a channel's means are moved and its scales stretched.
         coded: channels that are coded; 1 for a grey image.
         mixtures: M.
         table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.coding.tables`.
@@ -181,8 +188,10 @@ def symbols_of(
         for i in range(first, first + count):
             _start(params[i, :mixtures], softmax, w)
             for channel in range(coded):
-                value = values[i, channel]
-                _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
+                value, move, stretch = values[i, channel], corrections[i, channel, 0], corrections[i, channel, 1]
+                _components(
+                    params[i], layout, channel, bases[i], activity[i], values[i], move, stretch, scales, means, inverses
+                )
                 at = 2 * coded * first + 2 * channel * count + i - first
                 high = value // ALPHABET
                 _symbol(table, w, means, inverses, 0, ALPHABET, out)
@@ -198,34 +207,43 @@ def symbols_of(
 
 
 @compiled
-def high_frequencies(
+def advance(
     params: Float32,
     layout: Int64,
     bases: Int64,
     activity: Int64,
     values: Int64,
     channel: int,
+    stretches: Int64,
     table: Int64,
     scales: Int64,
     softmax: Int64,
     state: Int64,
-    frequencies: Float64,
 ) -> None:
-    """The decoder's side: frequencies (n, 16) of the high symbols of one channel, the channels before it being known.
+    """The decoder's side: the mixtures of one channel, the channels before it being known.
 
     Args:
+        stretches: (n,), of the scales.
         state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
             set to this channel's.
     """
-    out = np.empty(ALPHABET, dtype=np.int64)
     for i in range(len(params)):
         w, means, inverses = state[i, 0], state[i, 1], state[i, 2]
         if channel == 0:
             _start(params[i, : len(w)], softmax, w)
         else:
             _learn(table, w, means, inverses, values[i, channel - 1])
-        _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
-        _symbol(table, w, means, inverses, 0, ALPHABET, out)
+        _components(
+            params[i], layout, channel, bases[i], activity[i], values[i], 0, stretches[i], scales, means, inverses
+        )
+
+
+@compiled
+def high_frequencies(table: Int64, state: Int64, frequencies: Float64) -> None:
+    """Frequencies (n, 16) of the high symbols of one channel."""
+    out = np.empty(ALPHABET, dtype=np.int64)
+    for i in range(len(state)):
+        _symbol(table, state[i, 0], state[i, 1], state[i, 2], 0, ALPHABET, out)
         for d in range(ALPHABET):
             frequencies[i, d] = out[d]
 
@@ -261,6 +279,6 @@ def expected(
             if channel >= coded:
                 values[i, channel] = values[i, 0]
                 continue
-            _components(params[i], layout, channel, bases[i], activity[i], values[i], scales, means, inverses)
+            _components(params[i], layout, channel, bases[i], activity[i], values[i], 0, 0, scales, means, inverses)
             mean = (w * means).sum() // w.sum()
             values[i, channel] = min(max((mean + _EDGE // 2) // _EDGE, 0), 255)

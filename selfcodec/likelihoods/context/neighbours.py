@@ -30,6 +30,14 @@ _INPUT_SHIFT = INPUT_FRACTION + ACTIVITY_UNIT
 
 
 @compiled
+def is_known(row: int, column: int, n: int, block: int, width: int) -> bool:
+    """Whether a pixel's neighbour n lies in its block, in a plane of some width."""
+    r, left = row + _NEIGHBOURS[n, 0], column - column % block
+    c = column + _NEIGHBOURS[n, 1]
+    return r >= row - row % block and c >= left and c < min(left + block, width)
+
+
+@compiled
 def gather(
     plane: UInt8,
     widths: Int64,
@@ -62,11 +70,8 @@ def gather(
         b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
         for f in range(given):
             inputs[i, f] = features[b, row, column, f]
-        top, left = row - row % block, column - column % block
-        right = min(left + block, widths[b])
         for n in range(count):
-            r, c = row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]
-            near[n] = shown and r >= top and c >= left and c < right
+            near[n] = shown and is_known(int(row), int(column), n, block, widths[b])
         known = 0
         for n in _BASE:
             known += near[n]

@@ -1,0 +1,315 @@
+"""What no network can know of a picture, its grain, demosaicing or sharpening, is learned while its pixels are coded.
+
+A channel's mixture is corrected twice. Its scales are stretched, and its means are moved by a linear filter of what was
+coded around the pixel: the values, and how far they were from where the network expected them. The filter is the
+weighted least squares solution over the pixels coded so far. One matrix gathers the products for all channels, since
+the filter of each sees all that the one before sees, and its channel. How much of the filter's move is made, and the
+stretch, follow the gradient of the coded bits, by activity.
+
+Encoder and decoder learn the same to the last bit: this computes with float64 in the order in which it is written, with
+sums, products and quotients alone, which IEEE 754 rounds correctly. No step may be fused or taken in another order.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64, UInt8
+from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
+from selfcodec.compiled import compiled
+from selfcodec.likelihoods.context.mixture import advance, cdf
+from selfcodec.likelihoods.context.neighbours import is_known
+from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
+
+SEEN = tuple(n for n, (row, column) in enumerate(NEIGHBOURS) if row * row + column * column <= 5)
+"""The filters see these neighbours, the ten nearest."""
+SOLVED_AFTER = 128
+"""A plane's filters are found anew once so many of its pixels were taken in."""
+KEPT = 0.975
+"""Of what was learned before so much counts from then on."""
+RIDGE = 40.0
+"""It is added to the diagonal, which keeps filters small that little speaks for."""
+VARIANCE, SQUARE, NOISE = 1.0, 0.1, 2.0
+"""A pixel's weight is one by the sum of so much of its squared scale and of its squared residual, and of this."""
+MOST_MOVE = 0.25
+"""A filter moves means by at most the mixture's scale and so many grey levels."""
+FIRST_GAIN, GAIN_RATE, MOST_GAIN = 0.5, 0.01, 2.0
+"""The gain begins here, follows gradients of at most 1 at this rate, and stays between 0 and this."""
+STRETCH_RATE, STRETCH_BEGIN, STRETCH_GRADIENT, MOST_STRETCH = 0.002, 50, 4.0, 1.5
+"""The logarithm of the stretch begins at 0, follows gradients of at most so much at first at the rate 1 / 51, as
+averages do, later at this one, and has at most this magnitude."""
+
+_SEEN = np.array(SEEN)
+_NEIGHBOURS = np.array(NEIGHBOURS, dtype=np.int64)
+_LOWEST, _HIGHEST = ACTIVITY_RANGE
+_EDGE = 1 << PIXEL_BITS
+_STEPS = 32
+"""Steps of the table of scales in a natural logarithm of 1."""
+_SCALE = float(1 << INVERSE_BITS)
+_DISTANCE = float(1 << (INVERSE_BITS + PIXEL_BITS))
+_CERTAIN = float(1 << CDF_BITS)
+
+
+class Memory(NamedTuple):
+    """What was learned of some planes.
+
+    Attributes:
+        residuals: (B, C, H, W), by how much values were above the expectation, in 2**-PIXEL_BITS, where coded.
+        products: (B, n, n), lower triangle: weighted sums of products of what the filters see and find.
+        filters: (B, C, n).
+        fresh: (B,), pixels taken in since the filters were found.
+        gains, stretches, counts: (B, C, A), by activity: of the filters' moves; logarithms; values seen.
+    """
+
+    residuals: Int16
+    products: Float64
+    filters: Float64
+    fresh: Int64
+    gains: Float64
+    stretches: Float64
+    counts: Float64
+
+
+class Step(NamedTuple):
+    """What is known of the pixels that are coded together, at most S.
+
+    Attributes:
+        seen: (S, n), what the filters see: of each neighbour the values, relative to the base, and the residuals; 1;
+            then of each channel its expectation, relative to the base, and its residual. In grey levels.
+        moves: (S,), by how much the filter of the channel at hand moves means, before the gain.
+        variances: (S,), the channels' squared scales, added up.
+        stretches: (S,), of the channel at hand, in steps of the table of scales.
+        state: (S, 3, M), the mixtures of the channel at hand, see `mixture.advance`.
+    """
+
+    seen: Float64
+    moves: Float64
+    variances: Float64
+    stretches: Int64
+    state: Int64
+
+
+def blank(planes: int, channels: int, height: int, width: int) -> Memory:
+    """Nothing learned yet, of planes (B, C, H, W)."""
+    n, by_activity = 2 * channels * len(SEEN) + 1 + 2 * channels, (planes, channels, _HIGHEST - _LOWEST + 1)
+    return Memory(
+        np.zeros((planes, channels, height, width), dtype=np.int16),
+        np.zeros((planes, n, n)),
+        np.zeros((planes, channels, n)),
+        np.zeros(planes, dtype=np.int64),
+        np.full(by_activity, FIRST_GAIN),
+        np.zeros(by_activity),
+        np.zeros(by_activity),
+    )
+
+
+def room(memory: Memory, pixels: int, mixtures: int) -> Step:
+    """Room for steps of at most so many pixels."""
+    return Step(
+        np.zeros((pixels, memory.products.shape[1])),
+        np.zeros(pixels),
+        np.zeros(pixels),
+        np.zeros(pixels, dtype=np.int64),
+        np.zeros((pixels, 3, mixtures), dtype=np.int64),
+    )
+
+
+@compiled
+def look(plane: UInt8, widths: Int64, places: Int32, block: int, bases: Int64, memory: Memory, step: Step) -> None:
+    """Begins a step: sets what the filters see of the neighbours of pixels at places (n, 3)."""
+    residuals = memory.residuals
+    channels = residuals.shape[1]
+    for i in range(len(places)):
+        b, row, column, at = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2]), 0
+        step.variances[i] = 0.0
+        for n in _SEEN:
+            known = is_known(int(row), int(column), n, block, widths[b])
+            r, c = row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]
+            for channel in range(channels):
+                value, residual = 0, 0
+                if known:
+                    value = int(plane[b, channel, r, c]) - int(bases[i, channel])
+                    residual = int(residuals[b, channel, r, c])
+                step.seen[i, at + channel] = float(value)
+                step.seen[i, at + channels + channel] = residual / _EDGE
+            at += 2 * channels
+        step.seen[i, at] = 1.0
+
+
+@compiled
+def stretch(channel: int, places: Int32, activity: Int64, memory: Memory, step: Step) -> None:
+    """Sets by how much the scales of a channel are stretched."""
+    for i in range(len(places)):
+        learned = memory.stretches[np.int64(places[i, 0]), channel, activity[i] - _LOWEST]
+        step.stretches[i] = math.floor(_STEPS * learned + 0.5)
+
+
+@compiled
+def _dot(a: Float64, b: Float64, n: int) -> float:
+    """The sum of the first n products, in four sums that are added in the end."""
+    s0, s1, s2, s3, whole = 0.0, 0.0, 0.0, 0.0, n - n % 4
+    for k in range(0, whole, 4):
+        s0 += a[k] * b[k]
+        s1 += a[k + 1] * b[k + 1]
+        s2 += a[k + 2] * b[k + 2]
+        s3 += a[k + 3] * b[k + 3]
+    for k in range(whole, n):
+        s0 += a[k] * b[k]
+    return (s0 + s1) + (s2 + s3)
+
+
+@compiled
+def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step, moved: Int16) -> None:
+    """Moves the means of a channel's mixtures, `step.state`; sets moved (n,), by how much, in 2**-PIXEL_BITS."""
+    channels = memory.filters.shape[1]
+    given = step.seen.shape[1] - 2 * (channels - channel)
+    for i in range(len(places)):
+        b = np.int64(places[i, 0])
+        w, means, inverses = step.state[i, 0], step.state[i, 1], step.state[i, 2]
+        total, mean, inverse = 0, 0, 0
+        for m in range(len(w)):
+            total += w[m]
+            mean += w[m] * means[m]
+            inverse += w[m] * inverses[m]
+        expected = min(max(mean // total, 0), 255 * _EDGE)
+        step.seen[i, given] = (expected - _EDGE * bases[i, channel]) / _EDGE
+        scale = float(total) / float(inverse) * _SCALE
+        step.variances[i] += scale * scale
+        most = scale + MOST_MOVE
+        step.moves[i] = min(max(_dot(memory.filters[b, channel], step.seen[i], given + 1), -most), most)
+        gain = memory.gains[b, channel, activity[i] - _LOWEST]
+        own = math.floor(step.moves[i] * gain * _EDGE + 0.5)
+        for m in range(len(w)):
+            means[m] += own
+        moved[i] = own
+
+
+@compiled
+def observe(
+    channel: int, places: Int32, bases: Int64, activity: Int64, values: Int64, table: Int64, memory: Memory, step: Step
+) -> None:
+    """Learns gains and stretches from a channel's values (n, C), and notes the residuals."""
+    channels = memory.filters.shape[1]
+    given = step.seen.shape[1] - 2 * (channels - channel)
+    for i in range(len(places)):
+        b, value, a = np.int64(places[i, 0]), values[i, channel], activity[i] - _LOWEST
+        w, means, inverses = step.state[i, 0], step.state[i, 1], step.state[i, 2]
+        residual = float(value - bases[i, channel]) - step.seen[i, given]
+        step.seen[i, given + 1] = residual
+        memory.residuals[b, channel, np.int64(places[i, 1]), np.int64(places[i, 2])] = int(residual * _EDGE)
+        mass, of_move, of_stretch = 0.0, 0.0, 0.0
+        for m in range(len(w)):
+            low = (_EDGE * value - _EDGE // 2 - means[m]) * inverses[m]
+            high = low + _EDGE * inverses[m]
+            below = cdf(table, low) / _CERTAIN if value > 0 else 0.0
+            above = cdf(table, high) / _CERTAIN if value < 255 else 1.0
+            rise_below, rise_above = below * (1.0 - below), above * (1.0 - above)
+            low_far = min(max(low / _DISTANCE, -float(CDF_RANGE)), float(CDF_RANGE))
+            high_far = min(max(high / _DISTANCE, -float(CDF_RANGE)), float(CDF_RANGE))
+            mass += w[m] * (above - below)
+            of_move += w[m] * ((rise_below - rise_above) * (inverses[m] / _SCALE))
+            of_stretch += w[m] * (rise_below * low_far - rise_above * high_far)
+        mass = max(mass, 1.0 / _CERTAIN)
+        gain = memory.gains[b, channel, a] + GAIN_RATE * min(max(of_move / mass * step.moves[i], -1.0), 1.0)
+        memory.gains[b, channel, a] = min(max(gain, 0.0), MOST_GAIN)
+        memory.counts[b, channel, a] += 1.0
+        rate = max(STRETCH_RATE, 1.0 / (memory.counts[b, channel, a] + STRETCH_BEGIN))
+        steep = min(max(of_stretch / mass, -STRETCH_GRADIENT), STRETCH_GRADIENT)
+        learned = memory.stretches[b, channel, a] + rate * steep
+        memory.stretches[b, channel, a] = min(max(learned, -MOST_STRETCH), MOST_STRETCH)
+
+
+@compiled
+def take_in(places: Int32, memory: Memory, step: Step) -> None:
+    """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
+    n, channels = step.seen.shape[1], memory.filters.shape[1]
+    for i in range(len(places)):
+        b, seen, squares = np.int64(places[i, 0]), step.seen[i], 0.0
+        for channel in range(channels):
+            residual = seen[n - 1 - 2 * channel]
+            squares += residual * residual
+        weight = 1.0 / (VARIANCE * (step.variances[i] / channels) + SQUARE * (squares / channels) + NOISE)
+        for row in range(n):
+            products, factor = memory.products[b, row], weight * seen[row]
+            for k in range(row + 1):
+                products[k] += factor * seen[k]
+        memory.fresh[b] += 1
+    for plane in range(len(memory.fresh)):
+        if memory.fresh[plane] >= SOLVED_AFTER:
+            memory.fresh[plane] = 0
+            _solve(memory.products[plane], memory.filters[plane])
+
+
+@compiled
+def _solve(products: Float64, filters: Float64) -> None:
+    """Sets the filters (C, n) that the products (n, n) make, and lets the products fade.
+
+    The matrix is factored once, without square roots, into lower triangle, diagonal and the transposed triangle. In
+    the triangle the row of a channel's residual is what the transposed triangle of what it sees makes of its filter.
+    """
+    n, channels = len(products), len(filters)
+    factors, column = np.empty((n, n)), np.empty(n)
+    for i in range(n):
+        for k in range(i + 1):
+            factors[i, k] = products[i, k]
+            products[i, k] *= KEPT
+        factors[i, i] += RIDGE
+    for j in range(n):
+        pivot = max(factors[j, j], 0.5 * RIDGE)  # exactly computed it would be at least RIDGE
+        for i in range(j + 1, n):
+            column[i] = factors[i, j]
+            factors[i, j] = column[i] / pivot
+        for i in range(j + 1, n):
+            row, factor = factors[i], factors[i, j]
+            for k in range(j + 1, i + 1):
+                row[k] -= factor * column[k]
+    for channel in range(channels):
+        of_residual, own = n - 1 - 2 * (channels - 1 - channel), filters[channel]
+        for k in range(of_residual):
+            own[k] = factors[of_residual, k]
+        for k in range(of_residual - 1, 0, -1):
+            row, found = factors[k], own[k]
+            for i in range(k):
+                own[i] -= row[i] * found
+
+
+@compiled
+def corrections_of(
+    plane: UInt8,
+    widths: Int64,
+    places: Int32,
+    starts: Int64,
+    block: int,
+    params: Float32,
+    layout: Int64,
+    bases: Int64,
+    activity: Int64,
+    values: Int64,
+    table: Int64,
+    scales: Int64,
+    softmax: Int64,
+    memory: Memory,
+    step: Step,
+    corrections: Int16,
+) -> None:
+    """The encoder's side: all that happens in whole steps, places[starts[t] : starts[t + 1]], from the true values.
+
+    Args:
+        corrections: (n, C, 2), set, see `mixture.symbols_of`; the others are as of the functions that are called.
+    """
+    for t in range(len(starts) - 1):
+        a, b = starts[t], starts[t + 1]
+        own, near, active, true = places[a:b], bases[a:b], activity[a:b], values[a:b]
+        look(plane, widths, own, block, near, memory, step)
+        for channel in range(memory.filters.shape[1]):
+            stretch(channel, own, active, memory, step)
+            state, stretches = step.state[: b - a], step.stretches[: b - a]
+            advance(params[a:b], layout, near, active, true, channel, stretches, table, scales, softmax, state)
+            move(channel, own, near, active, memory, step, corrections[a:b, channel, 0])
+            for i in range(b - a):
+                corrections[a + i, channel, 1] = stretches[i]
+            observe(channel, own, near, active, true, table, memory, step)
+        take_in(own, memory, step)

@@ -1,0 +1,176 @@
+"""What is learned of an image while it is coded: the filters, the arithmetic, and that both sides learn the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import pytest
+import variants
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from selfcodec import api, codec
+from selfcodec.arrays import UInt8
+from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec.errors import FormatError
+from selfcodec.format.container import pack
+from selfcodec.images import from_image
+from selfcodec.likelihoods.context import adapting
+from selfcodec.models.config import Recipe
+from selfcodec.modes import Mode
+from selfcodec.networks.integer import Runtime
+from selfcodec.settings import Settings, usual_effort
+from selfcodec.zoo import Model
+
+ADAPTING = Settings(effort=1)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The context variant in tiles of 32 and blocks of 16, so that small images have several of both."""
+    _, _, data = variants.build(tiny_recipe, "context", patches)
+    folder = tmp_path_factory.mktemp("adapting")
+    return variants.install(folder, "context", variants.with_blocks(data, 16, tile=32))
+
+
+def coded(pixels: UInt8, model: Model, wanted: Settings = ADAPTING, runtime: Runtime | None = None) -> bytes:
+    picture = from_image(Image.fromarray(pixels))
+    return encode_picture(picture, wanted, model, runtime or Runtime(), verify=False, fallback=False).data
+
+
+# The filters.
+
+
+def memory_of(samples: npt.NDArray[np.float64], channels: int) -> adapting.Memory:
+    """As if the steps' `seen` had been samples (N, n)."""
+    memory = adapting.blank(1, channels, 1, len(samples))
+    memory.products[0] = np.tril(samples.T @ samples)
+    return memory
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_filter_is_the_least_squares_solution_over_what_its_channel_sees(channels: int) -> None:
+    n = adapting.blank(1, channels, 1, 1).products.shape[1]
+    samples = np.random.default_rng(channels).normal(0, 3, (200, n))
+    memory = memory_of(samples, channels)
+    adapting._solve(memory.products[0], memory.filters[0])
+    for channel in range(channels):
+        own = n - 1 - 2 * (channels - 1 - channel)
+        seen = samples[:, :own]
+        expected = np.linalg.solve(seen.T @ seen + adapting.RIDGE * np.eye(own), seen.T @ samples[:, own])
+        assert memory.filters[0, channel, :own] == pytest.approx(expected, abs=1e-9)
+        assert not memory.filters[0, channel, own:].any()
+
+
+def test_filters_of_what_says_nothing_are_finite() -> None:
+    """Equal and missing columns leave the matrix without full rank, and huge ones without the ridge's digits."""
+    n = adapting.blank(1, 3, 1, 1).products.shape[1]
+    samples = np.zeros((50, n))
+    samples[:, 3] = samples[:, 7] = samples[:, n - 1] = 255e6
+    memory = memory_of(samples, 3)
+    adapting._solve(memory.products[0], memory.filters[0])
+    assert np.isfinite(memory.filters).all()
+    assert np.abs(memory.filters).max() < 10
+
+
+def test_what_was_learned_fades() -> None:
+    memory = memory_of(np.ones((5, adapting.blank(1, 1, 1, 1).products.shape[1])), 1)
+    adapting._solve(memory.products[0], memory.filters[0])
+    assert memory.products[0, 4, 2] == 5 * adapting.KEPT
+
+
+# The arithmetic.
+
+
+def test_no_product_and_sum_are_fused(model: Model) -> None:
+    """A fused operation rounds once where two round twice, so that processors with and without it would differ."""
+    coded(np.zeros((3, 3, 3), np.uint8), model)
+    compiled: Any = adapting.corrections_of  # which calls all the others
+    again = numba.njit(nogil=True)(compiled.py_func)
+    for signature in compiled.signatures:
+        again.compile(signature)
+    (text,) = again.inspect_asm().values()
+    found = set(re.findall(r"^\s+(v?f[a-z]*m[a-z]*\w*|v?mul[sp]d)\b", text, re.MULTILINE))
+    assert found
+    assert not [name for name in found if re.match("vf|fn?m(add|sub|l[as])", name)]
+
+
+# Whole files.
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 40), (33, 17), (50, 37)])
+def test_lossless_files_come_back(model: Model, photo: UInt8, mode: str, size: tuple[int, int]) -> None:
+    image = variants.make_image(photo, mode, *size)
+    data = encode_picture(from_image(image), ADAPTING, model, verify=False, fallback=False).data
+    assert open_file(data, model=model).header.adapting
+    assert variants.same(decode_file(data, model=model), image)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    noise=st.sampled_from([0, 1, 5, 300]),
+    batches=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 99),
+)
+def test_any_image_comes_back_in_any_batches(
+    model: Model, size: tuple[int, int], noise: int, batches: tuple[int, int], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    slopes = np.add.outer(2 * np.arange(size[0]), 3 * np.arange(size[1]))[..., None] + [0, 50, 90]
+    pixels = (slopes + random.normal(0, noise, slopes.shape)).clip(0, 255).astype(np.uint8)
+    data = coded(pixels, model, runtime=Runtime(batches[0]))
+    assert data == coded(pixels, model)
+    assert (np.asarray(decode_file(data, model=model, runtime=Runtime(batches[1]))) == pixels).all()
+
+
+def test_what_repeats_is_learned(model: Model) -> None:
+    """Every other column is brighter, which no network was trained for."""
+    random = np.random.default_rng(0)
+    pixels = (100 + 40 * (np.arange(64) % 2)[:, None] + random.normal(0, 2, (64, 64, 3))).clip(0, 255).astype(np.uint8)
+    assert len(coded(pixels, model)) < 0.9 * len(coded(pixels, model, Settings()))
+
+
+def test_people_get_what_adapts_unless_they_ask_for_no_effort(
+    model: Model, photo: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec, "_stored", lambda picture: bytes(1 << 20))
+    image, folder = Image.fromarray(photo[:40, :50]), Path(model.where).parent
+    found = {effort: api.encode(image, model=folder, effort=effort, verify=False) for effort in (None, 1, 0)}
+    assert found[None] == found[1] == coded(photo[:40, :50], model)
+    assert found[0] == coded(photo[:40, :50], model, Settings())
+    assert usual_effort((9999, 9999), Mode.LOSSLESS)
+    assert not usual_effort((9999, 9999), Mode.RS2)
+
+
+def test_a_cut_file_does_not_adapt_and_shows_the_same(model: Model, photo: UInt8) -> None:
+    files = [coded(photo[:40, :50], model, wanted) for wanted in (ADAPTING, Settings())]
+    assert files[0] != files[1]
+    for mode in (Mode.CG, Mode.RS1):
+        cuts = [cut_file(data, mode, model=model) for data in files]
+        headers = [open_file(data, model=model).header for data in cuts]
+        assert headers[0] == headers[1]
+        assert not headers[0].adapting
+        images = [np.asarray(decode_file(data, model=model)) for data in cuts]
+        assert (images[0] == images[1]).all()
+
+
+def test_lossy_files_and_other_models_do_not_adapt(model: Model, tiny_model: Model, photo: UInt8) -> None:
+    for coder, mode in ((model, Mode.CG), (tiny_model, Mode.LOSSLESS)):
+        files = [coded(photo[:20, :30], coder, Settings(mode, effort=effort)) for effort in (0, 9)]
+        assert files[0] == files[1]
+
+
+def test_a_model_that_cannot_adapt_refuses_a_file_that_does(tiny_model: Model, photo: UInt8) -> None:
+    container = open_file(coded(photo[:20, :30], tiny_model), model=tiny_model)
+    forged = pack(replace(container, header=replace(container.header, adapting=True)))
+    with pytest.raises(FormatError, match="adapts, which it cannot"):
+        decode_file(forged, model=tiny_model)
