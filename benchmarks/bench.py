@@ -14,12 +14,12 @@ from selfcodec.benchmarks import runner
 from selfcodec.benchmarks.coders import Coder, choose_peers
 from selfcodec.benchmarks.figures.crops import matched_crops
 from selfcodec.benchmarks.figures.plots import save_plots
+from selfcodec.benchmarks.journal import Journal
 from selfcodec.benchmarks.own import Own, own_coders
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.html import write_html
 from selfcodec.benchmarks.reports.summary import write_summary
-from selfcodec.benchmarks.results import RESULTS, Run
-from selfcodec.benchmarks.runner import Journal
+from selfcodec.benchmarks.results import RESULTS, Record, Run
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.errors import InputError
 from selfcodec.modes import Mode
@@ -118,7 +118,7 @@ def run_plan(
     about = environment() | {"models": models_of(coders)}
     dataset = Path(plan.dataset).name or plan.dataset
     what = {"dataset": dataset, "models": about["models"], "versions": about["versions"]}
-    journal = Journal(output, what, force=force)
+    journal = Journal(output, what, Record, force=force)
     with progress(len(pictures)) as advance:
         records = runner.run(pictures, coders, journal, plan.jobs, advance)
     run = Run({"command": command, **about}, dataset, {key: coder.info for key, coder in coders.items()}, records)

@@ -73,6 +73,11 @@ class Record:
         return self.image, self.coder, self.setting
 
     @property
+    def model(self) -> str:
+        """Return the name of the model that made the file, or what stands there in a peer's key."""
+        return parts_of_key(self.coder)[0]
+
+    @property
     def bpp(self) -> float:
         """Return the bits per pixel of the file."""
         return 8 * self.bytes / (self.width * self.height)

@@ -9,6 +9,7 @@ from selfcodec.cli.bench import bench
 from selfcodec.cli.cut import cut
 from selfcodec.cli.decode import decode
 from selfcodec.cli.encode import encode
+from selfcodec.cli.eval import evaluate
 from selfcodec.cli.export import export
 from selfcodec.cli.group import SETTINGS, Group
 from selfcodec.cli.info import info
@@ -30,7 +31,7 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, info, verify, cut, bench, train, export, models, sample):
+for command in (encode, decode, info, verify, cut, bench, evaluate, train, export, models, sample):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
+from selfcodec.models.affine import moved
 from selfcodec.models.datasets import data_root, load_images
 from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
@@ -133,12 +134,14 @@ def as_batch(images: UInt8, transformation: str, levels: int, device: torch.devi
 class ImageSet:
     """x and all y_k on one device, uint8 (N, C, H, W), served in random batches.
 
-    With `augment` random batches are varied (see `augmented`), and their y computed from the varied x.
+    With `affine` and `augment` random batches are varied (see `moved` and `augmented`), and their y computed from the
+    varied x.
     """
 
     ys: list[Tensor]
     transformation: str
     augment: bool = False
+    affine: bool = False
 
     @staticmethod
     def build(
@@ -149,12 +152,13 @@ class ImageSet:
         flip: bool,
         device: torch.device,
         augment: bool = False,
+        affine: bool = False,
     ) -> ImageSet:
         if flip:  # mirrored before the transformations, which need not commute with mirroring
             images = np.concatenate([images, images[:, :, ::-1]])
         ys = with_transformations(np.ascontiguousarray(images), transformation, levels)
         tensors = [torch.from_numpy(y.transpose(0, 3, 1, 2).copy()).to(device) for y in ys]
-        return ImageSet(tensors, transformation, augment)
+        return ImageSet(tensors, transformation, augment, affine)
 
     def __len__(self) -> int:
         return len(self.ys[0])
@@ -185,11 +189,16 @@ class ImageSet:
             order = torch.randperm(len(self), generator=generator).to(self.ys[0].device)
             for start in range(0, len(self) - size + 1, size):
                 chosen = order[start : start + size]
-                yield self._varied(chosen, generator) if self.augment else self.batch(chosen)
+                varied = self.augment or self.affine
+                yield self._varied(chosen, generator) if varied else self.batch(chosen)
 
     def _varied(self, index: Tensor, generator: torch.Generator) -> list[Tensor]:
-        x = augmented(self.ys[0][index], generator).cpu().numpy().transpose(0, 2, 3, 1)
-        return as_batch(x, self.transformation, len(self.ys) - 1, self.device)
+        x = self.ys[0][index]
+        if self.affine:
+            x = moved(x, generator)
+        if self.augment:
+            x = augmented(x, generator)
+        return as_batch(x.cpu().numpy().transpose(0, 2, 3, 1), self.transformation, len(self.ys) - 1, self.device)
 
     def batches(self, size: int) -> Iterator[list[Tensor]]:
         """All images once, in order."""

@@ -26,6 +26,10 @@ FACE_TOP, FACE_LEFT, FACE_SIDE = 40, 15, 148
 """The paper cuts this box from CelebA's aligned images, in pixels."""
 FACE_SIZE = (218, 178)
 """Those have this height and width."""
+PAPER = "-paper"
+"""A public data set's name with this behind it is the paper's own split: of the training images a share, drawn at
+random, is the test set (section 4.1), and the published test set is not used."""
+PAPER_SHARE, PAPER_SEED = 0.15, 0
 PARTITION = "list_eval_partition.txt"
 PARTITIONS = {"train": "0", "test": "2"}
 
@@ -169,12 +173,20 @@ def _array_of(dataset: str, split: str, root: Path) -> UInt8 | None:
     return None if found is None else _load_array(found)
 
 
+def _papers(images: dict[str, UInt8], split: str) -> dict[str, UInt8]:
+    """The images of the paper's own split among the published training images, in their order."""
+    test = np.zeros(len(images), dtype=bool)
+    drawn = np.random.default_rng(PAPER_SEED).permutation(len(images))
+    test[drawn[: round(PAPER_SHARE * len(images))]] = True
+    return {name: image for (name, image), own in zip(images.items(), test == (split == "test"), strict=True) if own}
+
+
 def load_named(dataset: str, split: str, root: Path, limit: int | None = None) -> dict[str, UInt8] | None:
     """A data set's images by name, each (H, W, 3), from its array or as it is published; None where neither is there.
 
     Args:
         dataset: looked for in `<root>/<dataset>/<split>.npy`; those in PUBLISHED also as their authors publish them,
-            then cropped and resized as in the paper's section 4.1.
+            then cropped and resized as in the paper's section 4.1, and with PAPER behind the name in its split.
         split: `train` or `test`.
         root: where to look.
         limit: read no more images than that.
@@ -185,12 +197,19 @@ def load_named(dataset: str, split: str, root: Path, limit: int | None = None) -
     array = _array_of(dataset, split, root)
     if array is not None:
         return {str(i): image for i, image in enumerate(array[:limit])}
+    base = dataset.removesuffix(PAPER)
+    if base != dataset and base in PUBLISHED:
+        images = load_named(base, "train", root)
+        return None if images is None else dict(islice(_papers(images, split).items(), limit))
     found = PUBLISHED[dataset].read(root, split) if dataset in PUBLISHED else None
     return None if found is None else dict(islice(found, limit))
 
 
 def not_there(dataset: str, split: str, root: Path) -> InputError:
     """What to put where, in one line."""
+    base = dataset.removesuffix(PAPER)
+    if base != dataset and base in PUBLISHED:
+        return not_there(base, "train", root)
     where = f"put {split}.npy, uint8 (N, H, W, 3), into {root / dataset}"
     if dataset == "kodak":
         where = f"put the PNG files from {KODAK_URL} into {root / dataset}"

@@ -46,7 +46,9 @@ def training_sets(recipe: Recipe, data: Path | None, device: torch.device) -> tu
         return _crops(recipe, t.images, data, device)
     images, held_out = training_images(t, data)
     return (
-        ImageSet.build(images, m.transformation, m.levels, flip=t.flip, device=device, augment=t.augment),
+        ImageSet.build(
+            images, m.transformation, m.levels, flip=t.flip, device=device, augment=t.augment, affine=t.affine
+        ),
         ImageSet.build(held_out, m.transformation, m.levels, flip=False, device=device),
     )
 

@@ -173,6 +173,7 @@ class TrainConfig:
         networks: what is trained: `all`, or the `pixels`' likelihoods alone, which leaves the latents of the model that
             training starts from as they are.
         flip: whether images are mirrored at random.
+        affine: whether they are also turned, scaled, sheared and shifted a little, as in the paper; crops never.
         augment: whether whole images are also taken at other scales (which makes four times as many patches), and
             patches at random transposed, made darker, flatter, noisier, grey, or coarser in colour; crops only
             transposed and made grey.
@@ -200,3 +201,4 @@ class TrainConfig:
     optimizer: OptimizerConfig
     objective: ObjectiveConfig
     images: ImagesConfig = PatchesConfig()
+    affine: bool = False

@@ -130,6 +130,7 @@ CORE_LAYERS = {
 
 MODELS_LAYERS = {
     "selfcodec.models.parsing": 0,
+    "selfcodec.models.affine": 0,
     "selfcodec.models.lifting": 0,
     "selfcodec.models.datasets": 0,
     "selfcodec.models.training_config": 1,
@@ -162,6 +163,7 @@ MODELS_LAYERS = {
     "selfcodec.models.evaluation": 10,
     "selfcodec.models.optimizers": 10,
     "selfcodec.models.starting": 10,
+    "selfcodec.models.exported": 11,
     "selfcodec.models.objectives": 11,
     "selfcodec.models.objectives.objective": 11,
     "selfcodec.models.objectives.likelihood": 12,

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from selfcodec.benchmarks import bench, runner
+from selfcodec.benchmarks.journal import Journal
 from selfcodec.benchmarks.results import Record
-from selfcodec.benchmarks.runner import Journal
 from selfcodec.cli.main import main
 from selfcodec.errors import InputError
 from selfcodec.zoo import Model
@@ -92,29 +92,29 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path, WHAT)
-    assert Journal(tmp_path, WHAT).records == {}
-    with pytest.raises(InputError, match=r"another data set or version: choose another folder"):
-        Journal(tmp_path, WHAT | {"dataset": "there"})
+    Journal(tmp_path, WHAT, Record)
+    assert Journal(tmp_path, WHAT, Record).records == {}
+    with pytest.raises(InputError, match=r"another data set, version or setting: choose another folder"):
+        Journal(tmp_path, WHAT | {"dataset": "there"}, Record)
     shapeless, no_text = json.dumps(WHAT | {"models": 3}).encode() + b"\n", b"\xff\n"
     for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n', shapeless, no_text):
         (tmp_path / "records.jsonl").write_bytes(damaged)
         with pytest.raises(InputError, match="begin anew with --force"):
-            Journal(tmp_path, WHAT)
-    Journal(tmp_path, WHAT, force=True)
+            Journal(tmp_path, WHAT, Record)
+    Journal(tmp_path, WHAT, Record, force=True)
 
 
 def test_a_model_that_changed_is_measured_again_and_nothing_else(tmp_path: Path) -> None:
     what = WHAT | {"models": {"a": "1", "b": "2"}}
-    journal = Journal(tmp_path, what)
+    journal = Journal(tmp_path, what, Record)
     records = [record(coder, "", 5) for coder in ("a lossless", "b lossless", "a b lossless", "png")]
     journal.add(records)
-    assert list(Journal(tmp_path, what | {"models": {"c": "3"}}).records.values()) == records
-    assert list(Journal(tmp_path, what).records.values()) == records
+    assert list(Journal(tmp_path, what | {"models": {"c": "3"}}, Record).records.values()) == records
+    assert list(Journal(tmp_path, what, Record).records.values()) == records
     changed = what | {"models": {"a": "4"}}
-    assert list(Journal(tmp_path, changed).records.values()) == records[1:]
+    assert list(Journal(tmp_path, changed, Record).records.values()) == records[1:]
     changed = what | {"models": {"b": "5"}}
-    assert list(Journal(tmp_path, changed).records.values()) == records[2:]
+    assert list(Journal(tmp_path, changed, Record).records.values()) == records[2:]
     header = json.loads((tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert header["models"] == {"a": "4", "b": "5", "c": "3"}
 

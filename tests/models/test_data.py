@@ -13,6 +13,7 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import data
+from selfcodec.models.affine import SHIFT, moved
 from selfcodec.models.data import LUMA, ImageSet, augmented, coarse_colour, training_images
 from selfcodec.models.recipe import load_recipe
 from selfcodec.models.training_config import TrainConfig
@@ -130,3 +131,33 @@ def test_augmented_batches_have_the_y_of_their_x(patches: UInt8) -> None:
     x, y = next(images.random_batches(16, torch.Generator().manual_seed(1)))
     expected = get_transform("downscale4")(x.permute(0, 2, 3, 1).to(torch.uint8).numpy())
     assert (y.permute(0, 2, 3, 1).numpy() == expected).all()
+
+
+# Affine maps.
+
+
+def test_affine_maps_move_images_a_little_and_each_another_way(patches: UInt8) -> None:
+    """A ramp stays one inside, of about the same slope and not far away; flat images stay as they are."""
+    ramp = np.arange(32, dtype=np.uint8)[:, None, None] * np.full((1, 32, 3), 7, np.uint8)
+    x = torch.from_numpy(np.stack([ramp] * 40)).permute(0, 3, 1, 2)
+    found = moved(x, torch.Generator().manual_seed(0)).float()
+    assert found.shape == x.shape
+    inner = found[:, 0, 10:22, 10:22]
+    slope = (inner[:, -1] - inner[:, 0]).mean(1) / 11
+    middle = inner.mean((1, 2)) - x[0, 0, 10:22].float().mean()
+    assert 7 * 0.8 < float(slope.min()) < float(slope.max()) < 7 * 1.2
+    assert float(slope.std()) > 0.1
+    assert 7 < float(middle.abs().max()) < 7 * (SHIFT * 16 + 1)
+    flat = torch.full((4, 3, 16, 16), 93, dtype=torch.uint8)
+    assert torch.equal(moved(flat, torch.Generator()), flat)
+
+
+def test_batches_are_moved_before_their_y_is_made(patches: UInt8) -> None:
+    still, moving = (
+        ImageSet.build(patches[:8], "downscale", 1, flip=False, device=CPU, affine=affine) for affine in (False, True)
+    )
+    before, after = (next(images.random_batches(8, torch.Generator().manual_seed(0))) for images in (still, moving))
+    assert not torch.equal(before[0], after[0])
+    x = after[0].permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    y = get_transform("downscale")(x)
+    assert torch.equal(after[1], torch.from_numpy(y).permute(0, 3, 1, 2).float())

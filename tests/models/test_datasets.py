@@ -167,6 +167,25 @@ def test_imagenette_is_resized(name: str, tmp_path: Path) -> None:
     assert (load_images(name, "test", tmp_path) == shrunk(grey)[None]).all()
 
 
+def test_the_paper_s_own_split_is_drawn_from_the_training_images(tmp_path: Path) -> None:
+    """15 % of them, always the same ones; what is published as test set is not among them."""
+    (tmp_path / "cifar10").mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    np.save(tmp_path / "cifar10" / "train.npy", images)
+    np.save(tmp_path / "cifar10" / "test.npy", images[:2])
+    parts = {split: load_named("cifar10-paper", split, tmp_path) or {} for split in ("train", "test")}
+    assert (len(parts["train"]), len(parts["test"])) == (34, 6)
+    assert sorted(map(int, [*parts["train"], *parts["test"]])) == list(range(40))
+    assert list(parts["test"]) != [str(i) for i in range(6)]
+    for split, part in parts.items():
+        assert all((images[int(name)] == image).all() for name, image in part.items())
+        assert (load_images("cifar10-paper", split, tmp_path) == np.stack(list(part.values()))).all()
+    assert list(load_named("cifar10-paper", "test", tmp_path, 2) or {}) == list(parts["test"])[:2]
+    assert (load_images("cifar10", "test", tmp_path) == images[:2]).all()
+    with pytest.raises(InputError, match=r"data set 'imagenette64' is not there: get https://.*imagenette2-160"):
+        load_images("imagenette64-paper", "test", tmp_path / "nothing")
+
+
 def test_damaged_batches_and_arrays_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()

@@ -1,0 +1,214 @@
+"""Bounds of a model's likelihoods on a data set, image by image, and its files beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from selfcodec.arrays import UInt8
+from selfcodec.benchmarks.coders import picture_of
+from selfcodec.benchmarks.files import write_report
+from selfcodec.benchmarks.journal import Journal
+from selfcodec.benchmarks.measure import measure
+from selfcodec.benchmarks.own import Own, own_coder
+from selfcodec.benchmarks.provenance import environment
+from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.errors import InputError
+from selfcodec.models.checkpoint import CHECKPOINT, load_trained
+from selfcodec.models.config import Recipe
+from selfcodec.models.data import as_batch
+from selfcodec.models.evaluation import bounds
+from selfcodec.models.exported import load_exported
+from selfcodec.models.selfvae import SelfVAE
+from selfcodec.modes import Mode
+from selfcodec.schedule import padding_multiple
+from selfcodec.tiles import tile_boxes
+from selfcodec.zoo import find_model
+
+REPORT = "bounds.json"
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """What one image costs.
+
+    Attributes:
+        image: its name in the data set.
+        width, height: pixels.
+        model: the model's name.
+        rates: terms of the negative evidence lower bound by variable, nats.
+        weighted: the importance weighted bound, nats.
+        bytes: of the lossless file; None where none was made.
+        failure: what is wrong with the file, "" if nothing is.
+    """
+
+    image: str
+    width: int
+    height: int
+    model: str
+    rates: dict[str, float]
+    weighted: float
+    bytes: int | None
+    failure: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what no two records share."""
+        return self.model, self.image
+
+    def bpd(self, nats: float) -> float:
+        """Return bits per dimension."""
+        return nats / (3 * self.width * self.height * math.log(2))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be evaluated, exported or not.
+
+    Attributes:
+        name: of the model.
+        digest: SHA-256 of its file.
+        recipe: of the model.
+        net: its networks, of an exported model with the integers' rounding.
+        coder: makes its files; None where it is not exported.
+    """
+
+    name: str
+    digest: str
+    recipe: Recipe
+    net: SelfVAE
+    coder: Own | None
+
+    @property
+    def tile(self) -> int:
+        """Return the largest tile's side in pixels."""
+        return min(pixels.tile for pixels in self.net.pixels.values())
+
+    @staticmethod
+    def load(model: str) -> Subject:
+        """Return a model by name or folder, or a training run by its folder or checkpoint.
+
+        Raises:
+            InputError: there is none, or it was not trained by likelihood.
+            ModelError: it is damaged.
+        """
+        path = Path(model)
+        checkpoint = path if path.suffix == Path(CHECKPOINT).suffix else path / CHECKPOINT
+        if checkpoint == path or checkpoint.is_file():
+            recipe, net, _ = load_trained(checkpoint)
+            name, digest, coder = recipe.name, hashlib.sha256(checkpoint.read_bytes()).hexdigest(), None
+        else:
+            source = find_model(model)
+            recipe, net = load_exported(source)
+            name, digest, coder = source.spec.name, source.digest, own_coder(model, Mode.LOSSLESS)
+        if recipe.model.is_transform:
+            raise InputError(f"{model}: is lossy only and has no likelihoods; `selfcodec bench` measures its files")
+        return Subject(name, digest, recipe, net, coder)
+
+    def evaluate(self, name: str, image: UInt8, samples: int, *, files: bool) -> Bounded:
+        """Return an image's (H, W, 3) record: sums over its tiles, from random numbers that its name alone chooses.
+
+        Raises:
+            InputError: a side of a tile is no multiple of what the networks take without padding; names the image.
+        """
+        config, multiple = self.recipe.model, padding_multiple(self.net.steps)
+        device = next(self.net.parameters()).device
+        rates, weighted = dict.fromkeys((step.name for step in self.net.steps), 0.0), 0.0
+        with torch.random.fork_rng():
+            torch.manual_seed(zlib.crc32(name.encode()))
+            for box in tile_boxes(image.shape[1], image.shape[0], self.tile):
+                if box.height % multiple or box.width % multiple:
+                    raise InputError(
+                        f"{name}: {image.shape[1]}×{image.shape[0]} pixels: likelihoods of this model are evaluated on"
+                        f" sides that are multiples of {multiple}"
+                    )
+                found = bounds(
+                    self.net, as_batch(box.of(image)[None], config.transformation, config.levels, device), samples
+                )
+                rates = {variable: rate + found.rates[variable] for variable, rate in rates.items()}
+                weighted += found.weighted
+        size, failure = None, ""
+        if files and self.coder is not None:
+            measured = measure(picture_of(image), self.coder)
+            size, failure = measured.size, measured.failure
+        return Bounded(name, image.shape[1], image.shape[0], self.name, rates, weighted, size, failure)
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def summary(records: list[Bounded], samples: int, *, files: bool) -> dict[str, Any]:
+    """Return means of the images' own bits per dimension."""
+    found: dict[str, Any] = {
+        "images": len(records),
+        "samples": samples,
+        "terms": {name: _mean([r.bpd(r.rates[name]) for r in records]) for name in records[0].rates},
+        "elbo": _mean([r.bpd(math.fsum(r.rates.values())) for r in records]),
+        "importance_weighted": _mean([r.bpd(r.weighted) for r in records]) if samples > 1 else None,
+    }
+    if files:
+        good = [r for r in records if not r.failure and r.bytes is not None]
+        sizes = [8 * (r.bytes or 0) / (3 * r.width * r.height) for r in good]
+        found["files"] = _mean(sizes) if good else None
+        found["failures"] = len(records) - len(good)
+    return found
+
+
+def evaluate_data_set(
+    model: str,
+    dataset: str,
+    output: Path,
+    command: str,
+    *,
+    limit: int | None,
+    samples: int,
+    files: bool,
+    device: torch.device,
+    force: bool,
+    progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
+) -> Mapping[str, Any]:
+    """Evaluate what the output folder has no record of yet; write the report there and return it.
+
+    Args:
+        model: as of `Subject.load`.
+        dataset: as of `load_pictures`.
+        output: folder, made where missing; a run that was stopped there goes on.
+        command: for the report.
+        limit: images; None for all.
+        samples: of the posterior, an image.
+        files: make lossless files, too.
+        device: where networks run.
+        force: begin anew whatever is in the folder.
+        progress: given the number of images, a context in which to call what it gives once an image.
+
+    Raises:
+        InputError: there is no such model or data set, it makes no files, or the folder holds something else.
+    """
+    subject = Subject.load(model)
+    if files and subject.coder is None:
+        raise InputError(f"{model}: a training run makes no files; export it first: selfcodec export")
+    subject.net.to(device)
+    pictures = load_pictures(dataset, limit)
+    about = environment() | {"models": {subject.name: subject.digest}}
+    name = Path(dataset).name or dataset
+    what = {"dataset": name, "samples": samples, "models": about["models"], "versions": about["versions"]}
+    journal = Journal(output, what, Bounded, force=force)
+    with progress(len(pictures)) as advance:
+        for picture, image in pictures.items():
+            known = journal.records.get((subject.name, picture))
+            if known is None or (files and known.bytes is None):
+                journal.add([subject.evaluate(picture, image, samples, files=files)])
+            advance()
+    records = [journal.records[subject.name, picture] for picture in pictures]
+    report = {"command": command, **about, "dataset": name, **summary(records, samples, files=files)}
+    write_report(output / REPORT, report)
+    return report

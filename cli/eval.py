@@ -1,0 +1,83 @@
+"""selfcodec eval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from selfcodec.cli.group import command_line
+from selfcodec.cli.options import folder_option, force_option, json_option
+from selfcodec.cli.output import complain, finish, print_json, progress, table
+from selfcodec.cli.train import choose_device
+
+DIGITS = 4
+"""Bits per dimension are shown with so many."""
+
+
+def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What is printed: terms, bounds and files in bits per dimension."""
+    figures = {**report["terms"], "ELBO": report["elbo"]}
+    figures[f"importance weighted, {report['samples']} samples"] = report["importance_weighted"]
+    figures["files"] = report.get("files")
+    return [(name, f"{figure:.{DIGITS}f}") for name, figure in figures.items() if figure is not None]
+
+
+@click.command("eval")
+@click.argument("model", metavar="MODEL|RUN")
+@click.option("--dataset", metavar="NAME|DIR", required=True, help="cifar10, celeba, imagenette64, or a folder.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="First images only; all if not given.")
+@click.option(
+    "--iw", "samples", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="Samples an image."
+)
+@click.option("--files", is_flag=True, help="Make lossless files, too, and compare what they decode to.")
+@click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="auto", show_default=True)
+@folder_option("output", "Folder for the records.  [default: eval-MODEL-DATASET]", "-o")
+@json_option
+@force_option
+def evaluate(
+    model: str,
+    dataset: str,
+    limit: int | None,
+    samples: int,
+    files: bool,
+    device: str,
+    output: Path | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Bound a model's likelihoods on a data set, in bits per dimension.
+
+    MODEL is an exported one, by name or folder, or a training run, by its folder or checkpoint. Prints the terms of
+    the evidence lower bound, with more samples than one also the importance weighted bound. Goes on where it was
+    stopped. Ends with exit status 1 if a file did not decode to its image.
+
+    \b
+    Example:
+      selfcodec eval celeba-vae --dataset celeba --iw 512 --files
+    """
+    from selfcodec.benchmarks.bounds import evaluate_data_set
+
+    output = output or Path(f"eval-{Path(model).name}-{Path(dataset).name}")
+    report = evaluate_data_set(
+        model,
+        dataset,
+        output,
+        command_line(),
+        limit=limit,
+        samples=samples,
+        files=files,
+        device=choose_device(device),
+        force=force,
+        progress=lambda total: progress(total, "images"),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(table([("bits per dimension", f"{report['images']} images"), *_rows(report)], right=(1,)))
+    failures = report.get("failures", 0)
+    if failures:
+        complain(f"{failures} of {report['images']} files do not decode to their image; {output} has the records")
+    finish(failures)
