@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from selfcodec.arrays import Integers, UInt8, Words
 from selfcodec.coding.coder import Decoder, Encoder
@@ -21,7 +20,7 @@ from selfcodec.images.deep import DeepImage
 from selfcodec.images.storing import unpack_stored
 from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
-from selfcodec.parallel import mapped
+from selfcodec.parallel import mapped, threads
 from selfcodec.refining import USUAL, Work, can_refine, refined
 from selfcodec.settings import Settings, whole_number
 from selfcodec.tiles import Box, by_size, shares, tile_boxes
@@ -365,7 +364,7 @@ def decode_planes(container: Container, model: Model, runtime: Runtime = DEFAULT
         for group, batch in zip(groups, batches, strict=True):
             _put(planes, group, batch.values["x"])
 
-    workers = min(MOST_SHARES, torch.get_num_threads())
+    workers = min(MOST_SHARES, threads())
     tasks = [partial(decode_share, share) for share in shares(boxes, runtime.batch, workers)]
     for _ in mapped(tasks, workers):
         pass

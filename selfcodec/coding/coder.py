@@ -21,16 +21,16 @@ from functools import partial
 import numpy as np
 
 from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, Words
-from selfcodec.coding import ans
-from selfcodec.coding.ans import PRECISION, STATE_WORDS, interval
 from selfcodec.coding.mixture import WINDOW, Mixture
-from selfcodec.compiled import compiled
+from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
 
 try:
     from constriction import stream
 except ModuleNotFoundError:  # it has no wheel for every platform
+    from selfcodec.coding import ans
+
     AnsCoder, _MODEL = ans.AnsCoder, ans.Categorical(perfect=False)
 else:
     AnsCoder, _MODEL = stream.stack.AnsCoder, stream.model.Categorical(perfect=False)
@@ -63,13 +63,17 @@ def _repeated(frequencies: Float64, count: int) -> Float64:
     return np.tile(frequencies, (count, 1))
 
 
-@compiled
-def _bits(frequencies: Float64, symbols: Int64) -> float:
-    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count)."""
-    total = 0.0
-    for i in range(len(frequencies)):
-        total += PRECISION - np.log2(interval(frequencies[i], symbols[i])[1])
-    return total
+def _bits(frequencies: Float64 | UInt16, symbols: Int64 | UInt8) -> float:
+    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
+
+    Of n frequencies symbol i has what lies between two sums, scaled and rounded down, and one more unit.
+    """
+    exact, count = np.asarray(frequencies, dtype=np.float64), frequencies.shape[1]
+    at, free = np.arange(len(exact)), 2.0**PRECISION - count
+    below = np.einsum("ij,ij->i", exact, np.tri(count, count, -1)[symbols])  # sums are exact
+    scale = free / exact.sum(1)
+    ends = np.where(symbols == count - 1, free, np.floor((below + exact[at, symbols]) * scale))
+    return float((PRECISION - np.log2(ends - np.floor(below * scale) + 1)).sum())
 
 
 @dataclass(frozen=True)
