@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 T = TypeVar("T")
 
 THREADS = "OMP_NUM_THREADS"
-"""This environment variable says how many threads there are, of PyTorch as well; otherwise it is one a processor."""
+"""This environment variable says how many threads there are, and OpenMP's in PyTorch; otherwise one a processor."""
 
 
 class _Own(threading.local):

@@ -50,6 +50,8 @@ ESCAPE_DIGITS = 7
 _LENGTHS = np.ldexp(1.0, np.arange(ESCAPE_DIGITS)[::-1])
 """An escape's number of digits less one has these frequencies: each is half as frequent as the one before."""
 _UNIFORM = np.ones(ALPHABET)
+_COSTS_AT_ONCE = 1 << 12
+"""The costs of so many symbols are computed together, in a processor's cache."""
 
 
 def _frequencies(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
@@ -68,12 +70,16 @@ def _bits(frequencies: Float64 | UInt16, symbols: Int64 | UInt8) -> float:
 
     Of n frequencies symbol i has what lies between two sums, scaled and rounded down, and one more unit.
     """
-    exact, count = np.asarray(frequencies, dtype=np.float64), frequencies.shape[1]
-    at, free = np.arange(len(exact)), 2.0**PRECISION - count
-    below = np.einsum("ij,ij->i", exact, np.tri(count, count, -1)[symbols])  # sums are exact
-    scale = free / exact.sum(1)
-    ends = np.where(symbols == count - 1, free, np.floor((below + exact[at, symbols]) * scale))
-    return float((PRECISION - np.log2(ends - np.floor(below * scale) + 1)).sum())
+    total, count = 0.0, frequencies.shape[1]
+    up_to, free = np.triu(np.ones((count, count))), 2.0**PRECISION - count
+    for start in range(0, len(symbols), _COSTS_AT_ONCE):
+        own = symbols[start : start + _COSTS_AT_ONCE]
+        exact, at = frequencies[start : start + _COSTS_AT_ONCE].astype(np.float64), np.arange(len(own))
+        sums = exact @ up_to  # of integers, and exact in any order
+        scale, above = free / sums[:, -1], sums[at, own]
+        ends = np.where(own == count - 1, free, np.floor(above * scale))
+        total += float((PRECISION - np.log2(ends - np.floor((above - exact[at, own]) * scale) + 1)).sum())
+    return total
 
 
 @dataclass(frozen=True)
