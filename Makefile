@@ -6,7 +6,7 @@ BIN := .venv/bin
 # These models stand for all released ones, each for a way of coding: ARM_MODELS= takes every one.
 ARM_MODELS ?= cifar10-downscale photo photo-lossy
 
-.PHONY: all venv demo test test-arm nightly check clean
+.PHONY: all venv loops demo test test-arm nightly check clean
 
 all: check test
 
@@ -15,7 +15,13 @@ venv: .venv/.stamp
 .venv/.stamp: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,bench]'
+	$(MAKE) --no-print-directory loops
 	touch $@
+
+# Loops over pixels in context are compiled when they first run, and kept: here, so that nobody waits for them later.
+loops:
+	$(BIN)/selfcodec decode --force tests/data/photo.lossless.sv -o .venv/first.png
+	$(BIN)/selfcodec encode --force --quiet .venv/first.png -o .venv/first.sv
 
 demo: venv
 	$(BIN)/python -m selfcodec.benchmarks demo -o demo

@@ -69,6 +69,6 @@ def _round_like(net: SelfVAE, model: Model, checkpoint: Path) -> None:
         if same:
             graph.formats = dict(graphs[name]["formats"])
             own = export_network(name, graph)[1]
-            same = all(key in weights and torch.equal(own[key], weights[key]) for key in own)
+            same = all(key in weights and np.array_equal(own[key], weights[key]) for key in own)
         if not same:
             raise InputError(f"{checkpoint}: not what model {model.spec.name!r} was exported from ({name} differs)")

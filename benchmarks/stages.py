@@ -11,8 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-import torch
-
+from selfcodec import parallel
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.own import Own
 from selfcodec.errors import SelfcodecError
@@ -60,19 +59,19 @@ def stages(picture: Picture, coder: Own, repeat: int) -> dict[str, dict[str, flo
     Raises:
         SelfcodecError: the image was stored, or did not come back.
     """
-    threads, best = torch.get_num_threads(), dict[str, dict[str, float]]()
+    threads, best = parallel.threads(), dict[str, dict[str, float]]()
     together = {"encode": math.inf, "decode": math.inf}
     for _ in range(repeat + 1):  # the first run compiles and warms up
         measured = measure(picture, coder)
         if measured.stored or measured.failure:
             raise SelfcodecError(measured.failure or "the image was stored, so that there are no stages to time")
-        torch.set_num_threads(1)
+        parallel.set_threads(1)
         try:
             # A copy remembers nothing of what coding it before has found out.
             _, encoding = staged(partial(coder.encode, replace(picture), {}))
             _, decoding = staged(partial(coder.decode, measured.data))
         finally:
-            torch.set_num_threads(threads)
+            parallel.set_threads(None)
         for name, found, seconds in (
             ("encode", encoding, measured.encode_seconds),
             ("decode", decoding, measured.decode_seconds),

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfcodec.arrays import Int16, Integers
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.fixed_point import LATENT_FRACTION
@@ -31,28 +33,29 @@ CALIBRATION_PIXELS = 1 << 19
 """Networks are calibrated, and errors measured, on batches of at most so many pixels."""
 
 
-def _table(net: FloatGraph, node: Node) -> Tensor:
+def _table(net: FloatGraph, node: Node) -> Int16:
     """An activation's result for every input integer, int16; clamped, as the layers after it are proven for."""
     limit, fraction = net.input_format(node)
     largest = net.graph.limits()[node.name]
     x = torch.arange(-limit, limit + 1, dtype=torch.float32) * 2.0**-fraction
     y = F.elu(x) if node.op == "elu" else torch.sigmoid(x)
-    return torch.floor(y * 2.0 ** net.formats[node.name] + 0.5).clamp(-largest, largest).to(torch.int16)
+    return torch.floor(y * 2.0 ** net.formats[node.name] + 0.5).clamp(-largest, largest).numpy().astype(np.int16)
 
 
 @torch.no_grad()
-def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str, Integers]]:
     """One network's description (nodes, formats, bounds) and its tensors, named `NAME/NODE.kind`."""
-    tensors: dict[str, Tensor] = {}
+    tensors: dict[str, Integers] = {}
     for node in net.graph.nodes:
         if node.op in ("conv", "deconv"):
-            weight, bias, exponent, _ = integer_weights(
+            *integers, _ = integer_weights(
                 net.weight(node), net.bias(node), *net.input_format(node), transposed=node.op == "deconv"
             )
-            narrow = int(weight.abs().max()) <= torch.iinfo(torch.int8).max
-            tensors[f"{node.name}.weight"] = weight.to(torch.int8 if narrow else torch.int16).contiguous()
-            tensors[f"{node.name}.bias"] = bias.to(torch.int32)
-            tensors[f"{node.name}.exponent"] = exponent.to(torch.int8)
+            weight, bias, exponent = (values.cpu().numpy() for values in integers)
+            narrow = int(np.abs(weight).max()) <= np.iinfo(np.int8).max
+            tensors[f"{node.name}.weight"] = weight.astype(np.int8 if narrow else np.int16)
+            tensors[f"{node.name}.bias"] = bias.astype(np.int32)
+            tensors[f"{node.name}.exponent"] = exponent.astype(np.int8)
         elif node.op in ("elu", "sigmoid"):
             tensors[f"{node.name}.table"] = _table(net, node)
     proof = IntegerGraph(net.graph, net.formats, tensors).bounds

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from selfcodec.errors import ModelError
-from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, WEIGHT_MAX, power_of_two
+from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, WEIGHT_MAX
 from selfcodec.models.formats import CLAMP_WEIGHT, least_errors, seen
 from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
 from selfcodec.networks.real import CONVOLUTIONS, activated, convolved, evaluated
@@ -44,6 +44,11 @@ class _Substitute(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
         return grad[0], None
+
+
+def power_of_two(exponent: Tensor) -> Tensor:
+    """2**exponent as float32, assembled from its bits, since a libm's exp2 need not be exact; exponents -126..127."""
+    return ((exponent.to(torch.int32) + 127) << 23).view(torch.float32)
 
 
 def fake_round(x: Tensor, fraction: int, limit: int) -> Tensor:

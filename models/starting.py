@@ -38,7 +38,7 @@ def take_weights(model: SelfVAE, source: Model) -> None:
             raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
         for node in net.graph.nodes:
             if node.op in ("conv", "deconv"):
-                net.set_weights(node, *other.real(node.name))
+                net.set_weights(node, *map(torch.from_numpy, other.real(node.name)))
     with torch.no_grad():
         for name, width in model.log_widths.items():
             grid = torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64)

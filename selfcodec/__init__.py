@@ -37,7 +37,7 @@ _pillow.register()
 
 
 def __getattr__(name: str) -> Any:
-    """Loads `encode`, `decode` and `DeepImage`, and torch with them, when they are first asked for (PEP 562)."""
+    """Loads `encode`, `decode` and `DeepImage`, and the codec with them, when they are first asked for (PEP 562)."""
     if name not in ("DeepImage", "decode", "encode"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from selfcodec import api

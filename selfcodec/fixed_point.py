@@ -1,15 +1,16 @@
 """Fixed-point conventions, and arithmetic that gives the same bits on every machine.
 
 A real number r is carried as the integer round(r * 2**fraction), and that integer as a float32. Sums of products of
-such integers are exact in *any* order of summation while every partial sum stays below 2**24, so convolutions may use
-whatever blocking, vector width or thread count the machine likes. Everything else here is one correctly rounded IEEE
-operation an element, or int64.
+such integers are exact in *any* order of summation while every partial sum stays below 2**24, so matrix products may
+use whatever blocking, vector width or thread count the machine likes. Everything else here is one correctly rounded
+IEEE operation an element, or int64.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from selfcodec.arrays import Float32
 
 EXACT_LIMIT = 1 << 24
 """float32 holds every integer of smaller magnitude."""
@@ -34,12 +35,7 @@ LEAKY_SLOPE = 0.125
 """The leaky ReLU has this slope below zero: a power of two, so that the product is exact."""
 
 
-def power_of_two(exponent: Tensor) -> Tensor:
-    """2**exponent as float32, assembled from its bits, since a libm's exp2 need not be exact; exponents -126..127."""
-    return ((exponent.to(torch.int32) + 127) << 23).view(torch.float32)
-
-
-def requantise_(x: Tensor, shift: int, limit: int) -> Tensor:
+def requantise_(x: Float32, shift: int, limit: int) -> Float32:
     """x in place to floor(x / 2**shift + 1/2), clamped to [-limit, limit].
 
     Args:
@@ -48,5 +44,7 @@ def requantise_(x: Tensor, shift: int, limit: int) -> Tensor:
         limit: largest magnitude of the result, inclusive.
     """
     if shift:
-        x.mul_(2.0**-shift)
-    return x.add_(0.5).floor_().clamp_(-limit, limit)
+        x *= 2.0**-shift
+    x += 0.5
+    np.floor(x, out=x)
+    return np.clip(x, -limit, limit, out=x)

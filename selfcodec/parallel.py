@@ -7,20 +7,100 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
 
-import scipy.linalg.cython_blas  # noqa: F401  (numba's, whose threads cannot be limited before it is loaded)
-import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-if hasattr(os, "register_at_fork"):
-    # A forked copy of a process has none of its threads. OpenMP would wait for them for ever, unless it needs just one.
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+THREADS = "OMP_NUM_THREADS"
+"""This environment variable says how many threads there are, and OpenMP's in PyTorch; otherwise one a processor."""
 
-_own = threading.local()
-"""A thread of `mapped` finds here whether its results are still wanted."""
+
+class _Own(threading.local):
+    """What each thread has for itself.
+
+    Attributes:
+        threads: its share of the threads, itself included; None for all of them.
+        given_up: in a thread of `mapped`, set once nobody waits for its results any more.
+    """
+
+    threads: int | None = None
+    given_up: threading.Event | None = None
+
+
+_own = _Own()
+
+
+@cache
+def _processors() -> int:
+    wanted = os.environ.get(THREADS, "").split(",")[0]
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """So many threads may work for the one that asks, itself included."""
+    return _own.threads or _processors()
+
+
+def set_threads(count: int | None) -> None:
+    """Sets that, for the calling thread; None for as many as there are processors."""
+    _own.threads = count
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, _processors() - 1), "selfcodec")
+
+
+def _after_fork() -> None:
+    """A forked copy of a process has none of its threads, and would wait for them for ever."""
+    _helpers.cache_clear()
+    set_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _OneThreadEach:
+    """Keeps matrix products to the thread that they are called from while anybody is inside.
+
+    Where threads share out what they multiply, those of the library for linear algebra would only be in their way.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limits = threading.Lock(), 0, list[Any]()
+
+    def _limit(self) -> None:
+        self._limits.append(ThreadpoolController().limit(limits=1, user_api="blas"))
+
+    def renew(self) -> None:
+        """To be called once another such library has been loaded: it is no exception."""
+        with self._lock:
+            if self._inside:
+                self._limit()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._inside:
+                self._limit()
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                while self._limits and not self._inside:
+                    self._limits.pop().restore_original_limits()
+
+
+one_thread_each = _OneThreadEach()
 
 
 def check_wanted() -> None:
@@ -29,35 +109,55 @@ def check_wanted() -> None:
     Raises:
         CancelledError: this is a thread of `mapped` whose results nobody waits for any more, after an error or Ctrl-C.
     """
-    if (given_up := getattr(_own, "given_up", None)) is not None and given_up.is_set():
+    if (given_up := _own.given_up) is not None and given_up.is_set():
         raise CancelledError
+
+
+def shared_out(tasks: Sequence[Callable[[], object]]) -> None:
+    """Calls all tasks, in any order, in the calling thread and those that may help it.
+
+    They must spend their time without Python's lock.
+    """
+    left = iter(tasks)
+
+    def work() -> None:
+        for task in left:
+            task()
+
+    helping = [_helpers().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
+    try:
+        work()
+    finally:
+        for helper in helping:
+            if not helper.cancel():
+                helper.result()
 
 
 def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterator[T]:
     """What tasks return, in order, while the next ones run already.
 
-    PyTorch's threads (`torch.set_num_threads`) are divided among the tasks as long as the iterator lives, since a
-    matrix product spread over processors that are busy takes longer than on one of them; compiled loops' products have
-    one each, for the same reason. With one thread, or for one task, everything runs in the caller's thread.
+    The `threads` are divided among the tasks as long as the iterator lives, since a matrix product spread over
+    processors that are busy takes longer than on one of them. With one thread, or for one task, everything runs in the
+    caller's thread.
 
     Args:
         tasks: what to call. They must spend their time without Python's lock.
         most: tasks that may run at once; None for as many as there are threads.
     """
-    threads = torch.get_num_threads()
-    workers = min(threads, len(tasks), most or threads)
-    with threadpool_limits(1, user_api="blas"):
+    before, available = _own.threads, threads()
+    workers = min(available, len(tasks), most or available)
+    with one_thread_each():
         if workers < 2:
             for task in tasks:
                 yield task()
             return
-        share, given_up = threads // workers, threading.Event()
+        share, given_up = available // workers, threading.Event()
 
         def begin() -> None:
-            torch.set_num_threads(share)
+            set_threads(share)
             _own.given_up = given_up
 
-        torch.set_num_threads(share)
+        set_threads(share)
         try:
             with ThreadPoolExecutor(workers, initializer=begin) as pool:
                 try:
@@ -71,4 +171,4 @@ def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterato
                 finally:
                     given_up.set()
         finally:
-            torch.set_num_threads(threads)
+            set_threads(before)

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from selfcodec import signals
+from selfcodec import parallel, signals
 from selfcodec.atomic import remove_unfinished
 from selfcodec.errors import InputError
 
@@ -31,7 +31,7 @@ PATIENCE = 1.0
 def submitted(
     function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], processes: int
 ) -> Iterator[list[Future[T]]]:
-    """What a function makes of every task's arguments, in so many processes, which share PyTorch's threads.
+    """What a function makes of every task's arguments, in so many processes, which share this one's threads.
 
     The processes end with the block or with this process, and by no signal that asks them to: a terminal sends such
     signals to all, and it is for this process to say what happens then.
@@ -39,10 +39,8 @@ def submitted(
     Raises:
         InputError: one was killed.
     """
-    import torch  # here, so that a new process can end before it has loaded PyTorch
-
-    threads = max(1, torch.get_num_threads() // processes)
-    # Spawned, because a forked copy of a process that has run PyTorch may hang.
+    threads = max(1, parallel.threads() // processes)
+    # Spawned, because a forked copy of a process that has threads may hang.
     context = multiprocessing.get_context("spawn")
     theirs, lifeline = context.Pipe(duplex=False)
     others = multiprocessing.active_children()
@@ -73,9 +71,7 @@ def _end(children: Sequence[BaseProcess]) -> None:
 def _start(lifeline: Connection, threads: int) -> None:
     """Begins a new process; the lifeline's other end is in the one that it belongs to, and there alone."""
     end_after(lifeline.recv_bytes)
-    import torch
-
-    torch.set_num_threads(threads)
+    os.environ[parallel.THREADS] = str(threads)
 
 
 def end_after(wait: Callable[[], object]) -> None:

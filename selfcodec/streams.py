@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-import torch
 
 from selfcodec.arrays import Integers, UInt8, Words
 from selfcodec.coding.coder import Decoder, Encoder
@@ -16,7 +15,7 @@ from selfcodec.errors import FormatError
 from selfcodec.format.container import Container, Header
 from selfcodec.modes import DEFAULT_QUALITY, Mode, sent_variables
 from selfcodec.networks.integer import Runtime
-from selfcodec.parallel import mapped
+from selfcodec.parallel import mapped, threads
 from selfcodec.refining import USUAL, Work, can_refine, refined
 from selfcodec.tiles import Box, by_size, shares, tile_boxes
 from selfcodec.walk import Batch, Received, Sent, Source, Values, filling, walk
@@ -188,7 +187,7 @@ def decode_tiles(plan: Plan, files: Sequence[Container], *, whole: bool) -> list
         for group, batch in zip(groups, batches, strict=True):
             _put(pictures, group, batch.values["x"])
 
-    workers = min(MOST_SHARES, torch.get_num_threads())
+    workers = min(MOST_SHARES, threads())
     shared = shares([box for own in boxes for box in own], plan.runtime.batch, workers)
     for _ in mapped([partial(decode_share, share) for share in shared], workers):
         pass

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
 
-from selfcodec.arrays import Integers, UInt8
+from selfcodec.arrays import Float32, Int64, Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder, Sampler
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
@@ -21,6 +20,7 @@ from selfcodec.modes import DEFAULT_QUALITY
 from selfcodec.networks import flow
 from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime
+from selfcodec.parallel import one_thread_each
 from selfcodec.schedule import Step, Variable
 from selfcodec.transforms import get_transform
 from selfcodec.zoo import Model
@@ -29,8 +29,8 @@ Values = dict[str, Integers]
 """A batch has these values by variable, (B, C, h, w): pixels 0..255, latents in 2**-12."""
 
 
-def _of_pixels(values: Tensor) -> Tensor:
-    return (values - NEUTRAL).float()
+def _of_pixels(values: Int64) -> Float32:
+    return (values - NEUTRAL).astype(np.float32)
 
 
 @dataclass
@@ -90,7 +90,8 @@ class Batch:
                 whole = bool(self.model.spec.planes)  # others were trained with zeros beyond the edges, and stay so
                 source = self._input(variables[step.inferred_from], pictures[step.inferred_from], edges=whole)
                 posterior = self.model.posteriors[step.name]
-                found[step.name] = posterior.mean(source, self.plane, self.extent(step.target), self.runtime)
+                with one_thread_each():
+                    found[step.name] = posterior.mean(source, self.plane, self.extent(step.target), self.runtime)
         return found
 
     def extent(self, variable: Variable) -> tuple[int, int]:
@@ -193,9 +194,10 @@ def walk(batches: Sequence[Batch], sources: Mapping[str, Source]) -> None:
         sources: by variable. One that has none is left out, and so must be what depends on it.
     """
     model = batches[0].model
-    for step in model.steps:
-        if (source := sources.get(step.name)) is None:
-            continue
-        found = source.values(step, model.likelihoods[step.name], batches)
-        for batch, values in zip(batches, found, strict=True):
-            batch.values[step.name] = values
+    with one_thread_each():
+        for step in model.steps:
+            if (source := sources.get(step.name)) is None:
+                continue
+            found = source.values(step, model.likelihoods[step.name], batches)
+            for batch, values in zip(batches, found, strict=True):
+                batch.values[step.name] = values

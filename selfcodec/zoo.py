@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
-from torch import Tensor
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
 
+from selfcodec.arrays import Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
@@ -117,7 +117,7 @@ class Model:
         return sum(net.parameters for net in self.nets.values())
 
 
-def _network(name: str, graph: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> IntegerGraph:
+def _network(name: str, graph: Mapping[str, Any], tensors: Mapping[str, Integers]) -> IntegerGraph:
     prefix = f"{name}/"
     own = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     net = IntegerGraph(Graph.from_json(graph["nodes"]), graph["formats"], own)
@@ -133,7 +133,7 @@ def read_contents(data: bytes) -> dict[str, Any]:
     return contents
 
 
-def pack_model(spec: Spec, graphs: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+def pack_model(spec: Spec, graphs: Mapping[str, Any], tensors: Mapping[str, Integers]) -> bytes:
     """A weights file; `graphs` holds for each network its `nodes`, `formats` and `bounds`.
 
     Equal contents give equal bytes: safetensors sorts tensors, but writes several metadata entries in any order.

@@ -2,7 +2,8 @@
 
 python exactness_worker.py [--float] SETTINGS FILE...
 
-SETTINGS is a JSON list of [threads, batch, channels_last, onednn, window]. What acts on a whole process (instruction
+SETTINGS is a JSON list of [threads, batch, positions, window], positions being those that go through a network in a
+block. What acts on a whole process (instruction
 sets) comes by environment variables. Prints one JSON list: for each setting the SHA-256 of every file's pixels. With
 --float no file is decoded: a network whose weights are no dyadic fractions runs without rounding on a fixed input, and
 the digests are of its outputs. Such a network is what everybody else's codec runs; it must not give one digest only.
@@ -16,12 +17,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from selfcodec import fixed_point as exact
+from selfcodec.arrays import Float32
 from selfcodec.codec import decode_file, open_file
+from selfcodec.networks import products
 from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.parallel import set_threads
 from selfcodec.zoo import model_by_id
 
 
@@ -30,9 +32,10 @@ def digest_of_file(path: Path, runtime: Runtime) -> str:
     return hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()
 
 
-def unrounded_(x: Tensor, shift: int, limit: int) -> Tensor:
+def unrounded_(x: Float32, shift: int, limit: int) -> Float32:
     """Takes the place of `exact.requantise_`: scales, and neither rounds nor clamps."""
-    return x.mul_(2.0**-shift)
+    x *= 2.0**-shift
+    return x
 
 
 def made_real(net: IntegerGraph) -> IntegerGraph:
@@ -40,24 +43,24 @@ def made_real(net: IntegerGraph) -> IntegerGraph:
     for name, constants in net._constants.items():
         if len(constants) == 3:
             weight, bias, scale = constants
-            net._constants[name] = (weight * (0.3 / 127), bias * (0.3 / 127), torch.ones_like(scale))
+            net._constants[name] = (weight * (0.3 / 127), bias * (0.3 / 127), np.ones_like(scale))
     net._placed.clear()
     return net
 
 
-def digest_of_output(net: IntegerGraph, runtime: Runtime) -> str:
+def digest_of_output(net: IntegerGraph, batch: int) -> str:
     """Of the float outputs for 20 images of noise, node after node as `IntegerGraph` runs them."""
     rng = np.random.default_rng(0)
-    sources = [rng.normal(0, 60, (20, node.channels, 16, 16)).astype(np.float32) for node in net.graph.inputs]
+    sources = [rng.normal(0, 60, (20, 16, 16, node.channels)).astype(np.float32) for node in net.graph.inputs]
     digest = hashlib.sha256()
-    for start in range(0, 20, runtime.batch):
+    for start in range(0, 20, batch):
         values = {}
         for node, source in zip(net.graph.inputs, sources, strict=True):
-            values[node.name] = runtime.place(torch.from_numpy(source[start : start + runtime.batch]))
+            values[node.name] = source[start : start + batch]
         for node in net.graph.nodes:
             if node.name not in values:
-                values[node.name] = net._run(node, [values[name] for name in node.inputs], runtime)
-        digest.update(values[net.graph.output.name].contiguous().numpy().tobytes())
+                values[node.name] = net._run(node, [values[name] for name in node.inputs])
+        digest.update(values[net.graph.output.name].tobytes())
     return digest.hexdigest()
 
 
@@ -73,12 +76,12 @@ def main() -> None:
         model = model_by_id(open_file(arguments.files[0].read_bytes()).header.model_id)
         net = made_real(model.nets["p_x_3"])
     results = []
-    for threads, batch, channels_last, onednn, window in arguments.settings:
-        torch.set_num_threads(threads)
-        torch._C._set_mkldnn_enabled(onednn)
-        runtime = Runtime(batch, channels_last, window=window)
+    for threads, batch, positions, window in arguments.settings:
+        set_threads(threads)
+        products.POSITIONS_AT_ONCE = positions
+        runtime = Runtime(batch, window)
         if net is not None:
-            results.append([digest_of_output(net, runtime)])
+            results.append([digest_of_output(net, batch)])
         else:
             results.append([digest_of_file(path, runtime) for path in arguments.files])
     print(json.dumps(results))

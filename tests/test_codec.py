@@ -77,7 +77,7 @@ def test_images_of_many_tiles_come_back(models: dict[str, Model], photo: UInt8, 
     tiles = -(-size[0] // 32) * -(-size[1] // 32)
     assert len(open_file(data).streams[0]) == tiles
     assert variants.same(decode_file(data), image)
-    for runtime in (Runtime(batch=1), Runtime(batch=2, channels_last=False), Runtime(window=8)):
+    for runtime in (Runtime(batch=1), Runtime(batch=2), Runtime(window=8)):
         again = encode_picture(from_image(image), None, model, runtime, verify=False)
         assert again.data == data
         assert variants.same(decode_file(data, runtime=runtime), image)

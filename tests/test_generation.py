@@ -45,7 +45,7 @@ def test_everything_that_is_inferred_renders_to_the_images(models: dict[str, Mod
 
 def test_inferred_values_do_not_depend_on_how_networks_run(models: dict[str, Model], images: UInt8) -> None:
     values = infer(images, models["deep"])
-    again = infer(images, models["deep"], Runtime(batch=2, channels_last=False, window=8))
+    again = infer(images, models["deep"], Runtime(batch=2, window=8))
     assert all((values[name] == again[name]).all() for name in values)
     latents = {name: value for name, value in values.items() if name[0] in "uz"}
     pictures = render(latents, 5, SIZE, models["deep"])

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_lossy
-import torch
 from PIL import Image
 
 from selfcodec.arrays import UInt8
@@ -19,6 +18,7 @@ from selfcodec.format.container import header_bytes, pack
 from selfcodec.images import from_image
 from selfcodec.modes import DEFAULT_QUALITY, Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.parallel import set_threads
 from selfcodec.settings import Settings
 from selfcodec.tiles import tile_boxes
 from selfcodec.zoo import Model
@@ -28,9 +28,9 @@ SIZES = [(1, 1), (2, 1), (16, 16), (31, 33), (70, 50), (20, 560)]
 """(width, height): the last one has bands of rows."""
 RUNTIMES = (
     Runtime(batch=1, window=512),
-    Runtime(batch=64, channels_last=False, window=16),
+    Runtime(batch=64, window=16),
     Runtime(batch=3, window=32),
-    Runtime(batch=5, channels_last=False, window=112),
+    Runtime(batch=5, window=112),
 )
 TILE = 48
 STATE_BYTES = 8
@@ -222,17 +222,16 @@ def test_no_setting_of_execution_changes_a_byte_or_a_pixel(mode: Mode, size: tup
     model, source = tiny_lossy.model(), image("L" if mode is Mode.CG else "RGB", *size)
     encoded = encode(source, mode, quality=60, runtime=RUNTIMES[0])
     decoded = decode_file(encoded.data, model=model, runtime=RUNTIMES[0]).tobytes()
-    threads = torch.get_num_threads()
     for i, usual in enumerate(RUNTIMES[1:]):
         runtime = replace(usual, window=max(usual.window, size[1] // 8))  # there are not too many of them
-        torch.set_num_threads(1 + i % 2)
+        set_threads(1 + i % 2)
         try:
             again = encode(source, mode, quality=60, runtime=runtime)
             assert again.data == encoded.data
             assert (again.expected == encoded.expected).all()
             assert decode_file(encoded.data, model=model, runtime=runtime).tobytes() == decoded
         finally:
-            torch.set_num_threads(threads)
+            set_threads(None)
 
 
 @pytest.mark.parametrize("mode", MODES)

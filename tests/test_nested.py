@@ -151,7 +151,7 @@ def test_seeds(models: dict[str, Model], photo: UInt8, mode: Mode) -> None:
         assert open_file(first).header.seed == 1
         assert open_file(plain).header.seed is None
         one, two, three = (decode_file(data) for data in (first, other, plain))
-        assert variants.same(one, decode_file(first, runtime=Runtime(batch=1, channels_last=False)))
+        assert variants.same(one, decode_file(first, runtime=Runtime(batch=1)))
         assert not variants.same(one, two)
         assert not variants.same(one, three)
 
@@ -187,5 +187,5 @@ def test_drawn_images_depend_on_their_seed_alone(models: dict[str, Model]) -> No
         assert images.shape == (4, 24, 17, 3)
         assert images.dtype == np.uint8
         assert (sample_images(models[name], 1, (24, 17), seed=6)[0] == images[1]).all()
-        assert (sample_images(models[name], 4, (24, 17), 5, Runtime(batch=3, channels_last=False)) == images).all()
+        assert (sample_images(models[name], 4, (24, 17), 5, Runtime(batch=3)) == images).all()
         assert len({image.tobytes() for image in images}) == 4

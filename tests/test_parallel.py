@@ -1,28 +1,32 @@
-"""Tasks on several processors: order, errors, how many at once, and PyTorch's threads."""
+"""Tasks on several processors: order, errors, how many at once, and the threads that each has."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
-import torch
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from selfcodec.arrays import UInt8
 from selfcodec.codec import decode_file, encode_picture
 from selfcodec.images import from_image
-from selfcodec.parallel import check_wanted, mapped
+from selfcodec.parallel import check_wanted, mapped, one_thread_each, set_threads, shared_out
+from selfcodec.parallel import threads as available
 from selfcodec.zoo import Model
 
 
 @pytest.fixture(params=[1, 2, 4])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
+    set_threads(request.param)
     yield request.param
-    torch.set_num_threads(before)
+    set_threads(None)
 
 
 def returning(value: int) -> Callable[[], int]:
@@ -36,7 +40,7 @@ def returning(value: int) -> Callable[[], int]:
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_results_come_in_order(threads: int, count: int) -> None:
     assert list(mapped([returning(i) for i in range(count)])) == list(range(count))
-    assert torch.get_num_threads() == threads
+    assert available() == threads
 
 
 @pytest.mark.parametrize("most", [None, 1, 3])
@@ -51,7 +55,7 @@ def test_no_more_run_at_once_than_may(threads: int, most: int | None) -> None:
         time.sleep(0.005)
         with lock:
             running -= 1
-        return torch.get_num_threads()
+        return available()
 
     shares = set(mapped([task] * 8, most))
     assert peak <= min(threads, most or threads)
@@ -71,7 +75,7 @@ def test_results_are_not_piled_up(threads: int) -> None:
     time.sleep(0.05)
     assert len(done) <= threads + 1
     results.close()  # type: ignore[attr-defined]
-    assert torch.get_num_threads() == threads
+    assert available() == threads
 
 
 def test_an_error_reaches_the_caller(threads: int) -> None:
@@ -82,7 +86,7 @@ def test_an_error_reaches_the_caller(threads: int) -> None:
     assert next(results) == 1
     with pytest.raises(ValueError, match="broken"):
         next(results)
-    assert torch.get_num_threads() == threads
+    assert available() == threads
 
 
 def test_after_an_error_nobody_waits_for_what_takes_long(threads: int) -> None:
@@ -97,7 +101,7 @@ def test_after_an_error_nobody_waits_for_what_takes_long(threads: int) -> None:
     with pytest.raises(ValueError, match="broken"):
         list(mapped([broken, endless]))
     check_wanted()  # the caller's own thread goes on
-    assert torch.get_num_threads() == threads
+    assert available() == threads
 
 
 def test_decoding_that_nobody_waits_for_ends(threads: int, tiny_model: Model, photo: UInt8) -> None:
@@ -112,3 +116,53 @@ def test_decoding_that_nobody_waits_for_ends(threads: int, tiny_model: Model, ph
 
     with pytest.raises(KeyboardInterrupt):
         list(mapped([interrupted, endless]))
+
+
+def test_every_task_is_done_once_by_as_many_as_may_help(threads: int) -> None:
+    done, running, peak, lock = list[int](), 0, 0, threading.Lock()
+
+    def task(number: int) -> None:
+        nonlocal running, peak
+        with lock:
+            running += 1
+            peak = max(peak, running)
+        time.sleep(0.002)
+        with lock:
+            running -= 1
+            done.append(number)
+
+    shared_out([partial(task, number) for number in range(9)])
+    assert sorted(done) == list(range(9))
+    assert peak <= threads
+
+
+def test_a_helper_s_error_reaches_the_caller(threads: int) -> None:
+    def broken() -> None:
+        time.sleep(0.002)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        shared_out([broken] * 5)
+
+
+def test_matrix_products_keep_to_their_thread_while_anybody_is_inside() -> None:
+    def blas_threads() -> set[int]:
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        with one_thread_each():
+            with one_thread_each():
+                assert blas_threads() == {1}
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_copy_waits_for_nobody(threads: int) -> None:
+    shared_out([lambda: time.sleep(0.001)] * 9)
+    child = multiprocessing.get_context("fork").Process(target=shared_out, args=([lambda: None] * 9,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python, which warns of forks of threads
+        child.start()
+    child.join(10)
+    assert child.exitcode == 0

@@ -9,35 +9,36 @@ import sys
 import time
 
 import pytest
-import torch
 
+from selfcodec import parallel
 from selfcodec.errors import InputError
 from selfcodec.processes import submitted
 
 FORKED = """
 import multiprocessing
 import numpy as np
-import torch
 import selfcodec
+from selfcodec.parallel import set_threads
 
-torch.set_num_threads(2)
+set_threads(2)
 image = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
 expected = selfcodec.encode(image)
-torch.mm(torch.ones(500, 500), torch.ones(500, 500))  # its threads are there now, whatever the image needed
 with multiprocessing.get_context("fork").Pool(2) as pool:
     print([coded == expected for coded in pool.map(selfcodec.encode, [image] * 2)])
 """
 
 
 def test_results_errors_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 6)
+    monkeypatch.setattr(parallel, "threads", lambda: 6)
     with submitted(divmod, [(7, 2), (1, 0), (9, 4)], 2) as futures:
         assert futures[0].result() == (3, 1)
         with pytest.raises(ZeroDivisionError):
             futures[1].result()
         assert futures[2].result() == (2, 1)
-    with submitted(eval, [("__import__('torch').get_num_threads()",)], 2) as futures:
+    asked = "__import__('selfcodec.parallel').parallel.threads()", "__import__('torch').get_num_threads()"
+    with submitted(eval, [(question,) for question in asked], 2) as futures:
         assert futures[0].result() == 3
+        assert futures[1].result() in (3, os.cpu_count())  # some of its libraries take no more than there are
 
 
 def test_leaving_the_block_ends_calls() -> None:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from recipe_changes import changed
-from safetensors.torch import load as load_safetensors
+from safetensors.numpy import load as load_safetensors
 
 from selfcodec.arrays import UInt8
 from selfcodec.codec import Encoded, encode_picture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from matplotlib import rc_context
 
 from selfcodec.benchmarks.commands.options import mode_option, model_option, numbers_option, output_folder_option
@@ -26,6 +25,7 @@ from selfcodec.cli.output import progress
 from selfcodec.errors import SelfcodecError
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
+from selfcodec.parallel import threads
 from selfcodec.tiles import together
 from selfcodec.zoo import find_model
 
@@ -103,7 +103,7 @@ def main(
             advance()
     report = provenance(command_line(), model) | {
         "mode": mode_name,
-        "threads": torch.get_num_threads(),
+        "threads": threads(),
         "start_up_seconds": start,
         "sizes": sizes,
         "batches": speeds,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 
 from selfcodec.benchmarks.commands.options import image_argument, mode_option, model_option, report_option
 from selfcodec.benchmarks.files import write_report
@@ -18,6 +17,7 @@ from selfcodec.benchmarks.sources import photograph_of_size
 from selfcodec.benchmarks.stages import stages
 from selfcodec.cli.group import command_line
 from selfcodec.modes import Mode
+from selfcodec.parallel import threads
 from selfcodec.zoo import find_model
 
 WIDTH, HEIGHT = 768, 512
@@ -50,7 +50,7 @@ def main(
     coder = own_coder(model_name, mode)
     model, (width, height) = find_model(coder.model), picture.size
     report: dict[str, Any] = provenance(command_line(), model)
-    report |= {"width": width, "height": height, "mode": str(mode), "threads": torch.get_num_threads()}
+    report |= {"width": width, "height": height, "mode": str(mode), "threads": threads()}
     if not only_memory:
         report["start_up_seconds"] = start_up(coder.model)
         report["stages"] = best = stages(picture, coder, repeat)

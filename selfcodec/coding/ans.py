@@ -17,12 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from selfcodec.arrays import Float64, Int32, Words
+from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.compiled import compiled
-
-PRECISION = 24
-"""Probabilities are multiples of 2**-24, at least 1: constriction's default."""
-STATE_WORDS = 2
-"""An ANS coder's state has so many 32-bit words."""
 
 # Numbers of the state's type: numba makes a float of an unsigned and a signed integer's sum.
 _PRECISION, _WORD = np.uint64(PRECISION), np.uint64(32)

@@ -21,16 +21,16 @@ from functools import partial
 import numpy as np
 
 from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, Words
-from selfcodec.coding import ans
-from selfcodec.coding.ans import PRECISION, STATE_WORDS, interval
 from selfcodec.coding.mixture import WINDOW, Mixture
-from selfcodec.compiled import compiled
+from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
 
 try:
     from constriction import stream
 except ModuleNotFoundError:  # it has no wheel for every platform
+    from selfcodec.coding import ans
+
     AnsCoder, _MODEL = ans.AnsCoder, ans.Categorical(perfect=False)
 else:
     AnsCoder, _MODEL = stream.stack.AnsCoder, stream.model.Categorical(perfect=False)
@@ -50,6 +50,8 @@ ESCAPE_DIGITS = 7
 _LENGTHS = np.ldexp(1.0, np.arange(ESCAPE_DIGITS)[::-1])
 """An escape's number of digits less one has these frequencies: each is half as frequent as the one before."""
 _UNIFORM = np.ones(ALPHABET)
+_COSTS_AT_ONCE = 1 << 12
+"""The costs of so many symbols are computed together, in a processor's cache."""
 
 
 def _frequencies(mixture: Mixture, start: Int64, width: int, count: int = ALPHABET) -> Float64:
@@ -63,12 +65,20 @@ def _repeated(frequencies: Float64, count: int) -> Float64:
     return np.tile(frequencies, (count, 1))
 
 
-@compiled
-def _bits(frequencies: Float64, symbols: Int64) -> float:
-    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count)."""
-    total = 0.0
-    for i in range(len(frequencies)):
-        total += PRECISION - np.log2(interval(frequencies[i], symbols[i])[1])
+def _bits(frequencies: Float64 | UInt16, symbols: Int64 | UInt8) -> float:
+    """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
+
+    Of n frequencies symbol i has what lies between two sums, scaled and rounded down, and one more unit.
+    """
+    total, count = 0.0, frequencies.shape[1]
+    up_to, free = np.triu(np.ones((count, count))), 2.0**PRECISION - count
+    for start in range(0, len(symbols), _COSTS_AT_ONCE):
+        own = symbols[start : start + _COSTS_AT_ONCE]
+        exact, at = frequencies[start : start + _COSTS_AT_ONCE].astype(np.float64), np.arange(len(own))
+        sums = exact @ up_to  # of integers, and exact in any order
+        scale, above = free / sums[:, -1], sums[at, own]
+        ends = np.where(own == count - 1, free, np.floor(above * scale))
+        total += float((PRECISION - np.log2(ends - np.floor((above - exact[at, own]) * scale) + 1)).sum())
     return total
 
 

@@ -48,6 +48,11 @@ GRID_LOWEST, GRID_HIGHEST = -72, 21
 QUALITY_BITS = 16
 """Scales of grids' widths are in units of 2**-16; quality 50 is 1, and 12.5 more halve the width."""
 
+PRECISION = 24
+"""Probabilities of symbols are multiples of 2**-24, at least 1: constriction's default."""
+STATE_WORDS = 2
+"""An ANS coder's state has so many 32-bit words."""
+
 SHA256 = "0ae3b1a61d1b25289bd4485d3e368327427a0f7af069c9ebcd9d7990303d1ed5"
 
 

@@ -18,9 +18,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from selfcodec.arrays import Int32, Int64, Integers
+from selfcodec.arrays import Float32, Int32, Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.grid import MEAN_BITS, Gaussians
 from selfcodec.errors import ModelError
@@ -47,7 +46,7 @@ LOG_SCALE_UNIT = 4
 class Half(Field):
     """A field that shows one half of a checkerboard, the even positions, and zeros elsewhere."""
 
-    def box(self, rows: Span, columns: Span) -> Tensor:
+    def box(self, rows: Span, columns: Span) -> Float32:
         x = super().box(rows, columns)
         x[:, :, (rows[0] + 1) % 2 :: 2, columns[0] % 2 :: 2] = 0
         x[:, :, rows[0] % 2 :: 2, (columns[0] + 1) % 2 :: 2] = 0
@@ -160,7 +159,7 @@ class Groups(Likelihood):
             low, high = band[0], -(-band[1] // 2) * 2  # u has half as many rows
             out = np.empty((at.count, 2 * (own.stop - own.start), high - low, at.extent[1]), dtype=np.int64)
             for (top, bottom), (left, right), part in net.parts(*inputs, runtime=at.runtime, rows=(low, high)):
-                out[:, :, top - low : bottom - low, left:right] = part.cpu().numpy()
+                out[:, :, top - low : bottom - low, left:right] = part
             return (rows, columns), out[:, :, rows - low, columns]
 
         yield from mapped([partial(evaluated, band) for band in bands])

@@ -106,7 +106,7 @@ class Latent(Likelihood):
     def _density(self, at: Condition) -> tuple[Int64, Int64, Int64]:
         """Logits, means and log-scales of the components, each (B, C, h, w, M), in 2**-10."""
         _, c, h, w = at.shape
-        params = self._nets[0](*at.inputs, runtime=at.runtime).cpu().numpy()[:, :, :h, :w, None]
+        params = self._nets[0](*at.inputs, runtime=at.runtime)[:, :, :h, :w, None]
         return np.zeros_like(params[:, :c]), params[:, :c], params[:, c:]
 
     def _to_coded(self, values: Int64, at: Condition) -> Int64:

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
-from selfcodec.arrays import Int64, Integers
+from selfcodec.arrays import Float32, Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.errors import ModelError
 from selfcodec.networks.fields import Field
@@ -50,7 +48,7 @@ class Condition:
     thrift: float = 1.0
     adapting: bool = False
 
-    def plane_of(self, net: Network) -> tuple[Tensor, ...]:
+    def plane_of(self, net: Network) -> tuple[Float32, ...]:
         """The quality's plane as a network's input, (B, 1, 1, 1), if it takes one."""
         return net.plane_inputs(self.plane, self.count)
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from selfcodec.arrays import Int64, Integers
+from selfcodec.arrays import Float32, Int64, Integers
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import PIXEL_LOG_SCALES, load_tables
@@ -112,7 +110,7 @@ class Phases(Likelihood):
         out, parts = np.empty(at.shape, dtype=np.int64), list[Int64]()
         for i, (row, column) in enumerate(self._offsets):
             inputs = [features, _earlier(parts, withheld)] if i else [features]
-            params = self._heads[i](*inputs, runtime=at.runtime).cpu().numpy()
+            params = self._heads[i](*inputs, runtime=at.runtime)
             known = known_sum_phase(i, self._phases, self._known_sum) and not withheld
             centre = 4 * base - sum(parts) if known else base
             places = slice(row, None, self._cell), slice(column, None, self._cell)
@@ -162,11 +160,11 @@ class Phases(Likelihood):
         return out
 
 
-def _earlier(parts: list[Int64], withheld: bool) -> Tensor:
+def _earlier(parts: list[Int64], withheld: bool) -> Float32:
     """The phases before as a head's input, with a flag; zero, flag included, where they are withheld."""
-    values = torch.from_numpy(np.concatenate(parts, 1) - NEUTRAL).float()
-    flagged = torch.cat([values, torch.full_like(values[:, :1], FLAG)], 1)
-    return torch.zeros_like(flagged) if withheld else flagged
+    values = np.concatenate(parts, 1) - NEUTRAL
+    flagged = np.concatenate([values, np.full_like(values[:, :1], FLAG)], 1).astype(np.float32)
+    return np.zeros_like(flagged) if withheld else flagged
 
 
 def _positions(p: Int64) -> Int64:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from torch import Tensor
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Float32, Int64
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION, requantise_
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.likelihoods.likelihood import Condition
 
 
-def as_input(features: Tensor) -> Tensor:
+def as_input(features: Float32) -> Float32:
     """A network's float32 output, in place, as another one's input."""
     return requantise_(features, PARAM_FRACTION - INPUT_FRACTION, ACTIVATION_MAX)
 

@@ -40,6 +40,6 @@ class Posterior:
         planes = self._net.plane_inputs(plane, count)
         for (top, bottom), (left, right), part in self._net.parts(source, *planes, runtime=runtime):
             place = out[:, :, top:bottom, left:right]
-            place[...] = part[:, : self._channels, : place.shape[2], : place.shape[3]].cpu().numpy()
+            place[...] = part[:, : self._channels, : place.shape[2], : place.shape[3]]
         out <<= LATENT_FRACTION - PARAM_FRACTION  # in place, since a photograph's latent is as large as the photograph
         return out

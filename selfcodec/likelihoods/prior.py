@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from selfcodec.arrays import Int64
 from selfcodec.errors import ModelError
@@ -53,7 +52,7 @@ class Prior(Latent):
         return logits, means, log_scales
 
     def _to_coded(self, values: Int64, at: Condition) -> Int64:
-        return flow.inverse_map(torch.from_numpy(values.copy()), self._nets, at.runtime).numpy()
+        return flow.inverse_map(values, self._nets, at.runtime)
 
     def _from_coded(self, coded: Int64, at: Condition) -> Int64:
-        return flow.forward_map(torch.from_numpy(coded), self._nets, at.runtime).numpy()
+        return flow.forward_map(coded, self._nets, at.runtime)

@@ -76,7 +76,7 @@ class Reconstruction(Likelihood):
             *at.inputs, *at.plane_of(self._net), runtime=at.runtime
         ):
             inner = part[:, :, : max(0, h - top), : max(0, w - left)]  # of a window in the padding nothing
-            params = inner.cpu().numpy().astype(np.int64)
+            params = inner.astype(np.int64)
             values = np.clip(NEUTRAL + ((params + (1 << (_DROP - 1))) >> _DROP), 0, 255)
             if at.grey:
                 channels = at.shape[1]
@@ -87,7 +87,7 @@ class Reconstruction(Likelihood):
     def _means(self, at: Condition) -> Int64:
         """In 2**-5 grey levels, (B, C, h, w)."""
         (h, w), planes = at.size, at.plane_of(self._net)
-        params = self._net(*at.inputs, *planes, runtime=at.runtime).cpu().numpy()[:, :, :h, :w]
+        params = self._net(*at.inputs, *planes, runtime=at.runtime)[:, :, :h, :w]
         return params + (NEUTRAL << PIXEL_BITS)
 
     def _logistics(self, means: Int64, channel: int) -> tuple[Int64, Int64, Int64]:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
-from selfcodec.arrays import Integers
+from selfcodec.arrays import Float32, Int64, Integers
 
 Span = tuple[int, int]
 """It is of positions [low, high) along height or width."""
@@ -34,14 +31,14 @@ class Field:
     """
 
     def __init__(
-        self, values: Integers, size: tuple[int, int], convert: Callable[[Tensor], Tensor], *, edges: bool = False
+        self, values: Integers, size: tuple[int, int], convert: Callable[[Int64], Float32], *, edges: bool = False
     ) -> None:
         self._values = values
         self._convert = convert
         self._edges = edges
         self.shape = (*values.shape[:2], *size)
 
-    def box(self, rows: Span, columns: Span) -> Tensor:
+    def box(self, rows: Span, columns: Span) -> Float32:
         """The input's rows and columns, float32 (B, C, h', w')."""
         height, width = self._values.shape[2:]
         inner = self._values[:, :, rows[0] : min(rows[1], height), columns[0] : min(columns[1], width)]
@@ -49,19 +46,19 @@ class Field:
         if self._edges and (below or beside):
             row = np.minimum(np.arange(*rows), height - 1)
             column = np.minimum(np.arange(*columns), width - 1)
-            return self._convert(torch.from_numpy(self._values[:, :, row[:, None], column].astype(np.int64)))
-        found = self._convert(torch.from_numpy(inner.astype(np.int64)))
-        return functional.pad(found, (0, beside, 0, below)) if below or beside else found
+            return self._convert(self._values[:, :, row[:, None], column].astype(np.int64))
+        found = self._convert(inner.astype(np.int64))
+        return np.pad(found, ((0, 0), (0, 0), (0, below), (0, beside))) if below or beside else found
 
-    def whole(self) -> Tensor:
+    def whole(self) -> Float32:
         """All of it."""
         return self.box((0, self.shape[2]), (0, self.shape[3]))
 
 
-Input = Tensor | Field
-"""Networks take either; a plane, (B, C, 1, 1), is a tensor."""
+Input = Float32 | Field
+"""Networks take either; a plane, (B, C, 1, 1), is an array."""
 
 
-def as_tensor(given: Input) -> Tensor:
-    """An input as a tensor."""
+def as_array(given: Input) -> Float32:
+    """An input as an array."""
     return given.whole() if isinstance(given, Field) else given

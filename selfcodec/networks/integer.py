@@ -6,16 +6,16 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+import numpy as np
 
 from selfcodec import fixed_point as exact
+from selfcodec.arrays import Float32, Int64, Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
+from selfcodec.networks.products import combination, convolution, deconvolution
 from selfcodec.parallel import check_wanted
 
-WEIGHT_TYPES = (torch.int8, torch.int16)
+WEIGHT_TYPES = (np.int8, np.int16)
 
 
 @dataclass(frozen=True)
@@ -24,46 +24,31 @@ class Runtime:
 
     Attributes:
         batch: tiles of equal size that go through the networks together.
-        channels_last: memory format of activations.
-        device: where the networks run.
         window: side of the windows that networks run in on larger images, in pixels of a network's finest resolution.
     """
 
     batch: int = 16
-    channels_last: bool = True
-    device: str = "cpu"
     window: int = 512
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.window < 1:
             raise InputError(f"batch and window are at least 1, not {self.batch} and {self.window}")
 
-    def place(self, x: Tensor) -> Tensor:
-        """x (B, C, H, W) on the device, in the memory format."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        return x.to(self.device).contiguous(memory_format=layout)
-
 
 DEFAULT_RUNTIME = Runtime()
 
 
 @cache
-def prove_exact(runtime: Runtime) -> None:
-    """ModelError unless a convolution of large integers is exact as this process runs it (a known answer, once)."""
-    random = torch.Generator().manual_seed(0)
-    x = torch.randint(-exact.ACTIVATION_MAX, exact.ACTIVATION_MAX + 1, (17, 64, 12, 12), generator=random)
-    weight = torch.randint(-25, 26, (64, 64, 3, 3), generator=random)  # sums stay below 2**24
-    expected = F.conv2d(x.double(), weight.double(), padding=1)
-    found = F.conv2d(runtime.place(x.float()), runtime.place(weight.float()), padding=1)
-    if not torch.equal(found.cpu().double(), expected):
-        raise ModelError(f"convolutions are not exact on {runtime.device} with this process's precision settings")
-
-
-def joined(node: Node, xs: Sequence[Tensor], planes: Container[str]) -> Tensor:
-    """The result of a `concat` node: channels one after another, those of planes the same at all positions."""
-    h, w = next(x.shape[2:] for name, x in zip(node.inputs, xs, strict=True) if name not in planes)
-    whole = [x.expand(-1, -1, h, w) if name in planes else x for name, x in zip(node.inputs, xs, strict=True)]
-    return torch.cat(whole, 1)  # (B, C, H, W)
+def prove_exact() -> None:
+    """ModelError unless products of large integers are exact as this process computes them (a known answer, once)."""
+    random = np.random.default_rng(0)
+    x = random.integers(-exact.ACTIVATION_MAX, exact.ACTIVATION_MAX + 1, (1, 9, 70, 64))
+    weight = random.integers(-25, 26, (3, 3, 64, 24))  # sums stay below 2**24
+    around = np.lib.stride_tricks.sliding_window_view(x[0], (3, 3), axis=(0, 1))  # (7, 68, 64, 3, 3)
+    expected = np.tensordot(around.astype(np.float64), weight.astype(np.float64), ((3, 4, 2), (0, 1, 2)))
+    found = convolution(x.astype(np.float32), weight.astype(np.float32), 1, lambda sums: None)
+    if not np.array_equal(found[0, 1:-1, 1:-1], expected):
+        raise ModelError("matrix products are not exact with this process's precision settings")
 
 
 class IntegerGraph:
@@ -80,12 +65,12 @@ class IntegerGraph:
         ModelError: a tensor is missing or misshapen, or sums could reach 2**24.
     """
 
-    def __init__(self, graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Integers]) -> None:
         self.graph = graph
         self._formats = dict(formats)
         self._limits = graph.limits()
-        self._constants: dict[str, tuple[Tensor, ...]] = {}
-        self._placed: dict[tuple[Runtime, str], tuple[Tensor, ...]] = {}
+        self._constants: dict[str, tuple[Float32, ...]] = {}
+        self._placed: dict[str, tuple[Float32, Float32]] = {}
         self._channels = {node.name: node.channels for node in graph.nodes}
         self._planes = {node.name for node in graph.inputs if node.op == "plane"}
         last = {name: node.name for node in graph.nodes for name in node.inputs}
@@ -99,7 +84,7 @@ class IntegerGraph:
                 raise ModelError(f"a network lacks tensor {error.args[0]!r}") from error
         self.bounds = self._prove()
 
-    def _prepare(self, node: Node, tensors: Mapping[str, Tensor]) -> None:
+    def _prepare(self, node: Node, tensors: Mapping[str, Integers]) -> None:
         if node.op in ("conv", "deconv"):
             weight = tensors[f"{node.name}.weight"]
             bias, exponent = tensors[f"{node.name}.bias"], tensors[f"{node.name}.exponent"]
@@ -107,21 +92,22 @@ class IntegerGraph:
             sides = (source, node.channels) if node.op == "deconv" else (node.channels, source)
             if weight.shape != (*sides, node.kernel, node.kernel) or weight.dtype not in WEIGHT_TYPES:
                 raise ModelError(f"network node {node.name!r}: weight of the wrong shape or type")
-            if bias.shape != (node.channels,) or bias.dtype != torch.int32:
+            if bias.shape != (node.channels,) or bias.dtype != np.int32:
                 raise ModelError(f"network node {node.name!r}: bias of the wrong shape or type")
-            if exponent.shape != (node.channels,) or exponent.dtype != torch.int8:
+            if exponent.shape != (node.channels,) or exponent.dtype != np.int8:
                 raise ModelError(f"network node {node.name!r}: exponent of the wrong shape or type")
-            shift = exponent.int() + (self._formats[node.inputs[0]] - self._formats[node.name])
-            if int(shift.abs().max()) > exact.SHIFT_MAX:
+            shift = exponent.astype(np.int64) + (self._formats[node.inputs[0]] - self._formats[node.name])
+            if int(np.abs(shift).max()) > exact.SHIFT_MAX:
                 raise ModelError(f"network node {node.name!r}: exponent out of range")
-            self._constants[node.name] = (weight.float(), bias.float(), exact.power_of_two(-shift)[:, None, None])
+            scale = np.ldexp(np.float32(1), -shift)
+            self._constants[node.name] = (weight.astype(np.float32), bias.astype(np.float32), scale)
         elif node.op in ("elu", "sigmoid"):
             table = tensors[f"{node.name}.table"]
-            if table.shape != (2 * self._limits[node.inputs[0]] + 1,) or table.dtype != torch.int16:
+            if table.shape != (2 * self._limits[node.inputs[0]] + 1,) or table.dtype != np.int16:
                 raise ModelError(f"network node {node.name!r}: table of the wrong size or type")
-            if int(table.int().abs().max()) > self._limits[node.name]:
+            if int(np.abs(table.astype(np.int64)).max()) > self._limits[node.name]:
                 raise ModelError(f"network node {node.name!r}: table with values beyond {self._limits[node.name]}")
-            self._constants[node.name] = (table.float(),)
+            self._constants[node.name] = (table.astype(np.float32),)
         elif node.op in PASS_THROUGH and any(self._formats[n] != self._formats[node.name] for n in node.inputs):
             raise ModelError(f"network node {node.name!r}: inputs of different formats")
 
@@ -132,8 +118,9 @@ class IntegerGraph:
             if node.op not in ("conv", "deconv"):
                 continue
             weight, bias, _ = self._constants[node.name]
-            rows = (weight.transpose(0, 1) if node.op == "deconv" else weight).flatten(1).double()
-            bound = rows.abs().sum(1) * self._limits[node.inputs[0]] + bias.double().abs()
+            others = (0, 2, 3) if node.op == "deconv" else (1, 2, 3)
+            sums = np.abs(weight).sum(others, dtype=np.float64)
+            bound = sums * self._limits[node.inputs[0]] + np.abs(bias.astype(np.float64))
             bounds[node.name] = int(bound.max())
             if bounds[node.name] >= exact.EXACT_LIMIT:
                 raise ModelError(f"network node {node.name!r}: sums can reach {bounds[node.name]}, 2**24 is too much")
@@ -149,104 +136,115 @@ class IntegerGraph:
         """Largest magnitude of every node's values, inclusive."""
         return self._limits
 
-    def constants(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
-        """A convolution's integer weight and bias, and the power of two (C', 1, 1) that its sums are multiplied by."""
+    def constants(self, name: str) -> tuple[Float32, Float32, Float32]:
+        """A convolution's integer weight and bias, and the powers of two (C',) that its sums are multiplied by."""
         weight, bias, scale = self._constants[name]
         return weight, bias, scale
 
-    def real(self, name: str) -> tuple[Tensor, Tensor]:
+    def real(self, name: str) -> tuple[Float32, Float32]:
         """The real weight and bias that a convolution's integers stand for, exactly."""
         weight, bias, scale = self._constants[name]
         node = next(node for node in self.graph.nodes if node.name == name)
-        unit = scale.flatten() * 2.0 ** (self._formats[node.inputs[0]] - self._formats[name])  # of the weights
+        unit = scale * np.float32(2.0 ** (self._formats[node.inputs[0]] - self._formats[name]))  # of the weights
         shape = (1, -1, 1, 1) if node.op == "deconv" else (-1, 1, 1, 1)
-        return weight * unit.view(shape), bias * unit * 2.0 ** -self._formats[node.inputs[0]]
+        return weight * unit.reshape(shape), bias * unit * np.float32(2.0 ** -self._formats[node.inputs[0]])
 
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         convolutions = (c for c in self._constants.values() if len(c) == 3)
-        return sum(weight.numel() + bias.numel() for weight, bias, _ in convolutions)
+        return sum(weight.size + bias.size for weight, bias, _ in convolutions)
 
-    @torch.no_grad()
-    def __call__(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
-        """Runs the network, in float32 even where the caller is under autocast.
+    def __call__(self, *inputs: Float32) -> Int64:
+        """Runs the network.
 
         Args:
-            inputs: one float32 tensor of integers for each input node, in units of 2**-6: (B, C, H, W), or (B, C, 1, 1)
+            inputs: one float32 array of integers for each input node, in units of 2**-6: (B, C, H, W), or (B, C, 1, 1)
                 for a plane.
 
         Returns:
             int64 (B, C, H', W'), in units of 2**-10.
         """
-        return self.floats(*inputs, runtime=runtime).to(torch.int64)
+        return self.floats(*inputs).astype(np.int64)
 
-    @torch.no_grad()
-    def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+    def floats(self, *inputs: Float32) -> Float32:
         """The same as float32, which takes half the memory."""
         check_wanted()
-        # Where oneDNN is off, PyTorch hands 16 images and more to NNPACK, which convolves by Winograd and FFT: inexact.
-        # Switched off for good, since restoring it would race with other threads.
-        torch.backends.nnpack.set_flags(False)
-        values: dict[str, Tensor] = {}
+        prove_exact()
+        values: dict[str, Float32] = {}
         for node, x in zip(self.graph.inputs, inputs, strict=True):
-            limit = self._limits[node.name]
-            values[node.name] = runtime.place(x.clamp(-limit, limit))
-        with torch.autocast(torch.device(runtime.device).type, enabled=False):
-            prove_exact(runtime)
-            for node in self.graph.nodes:
-                if node.name not in values:
-                    values[node.name] = self._run(node, [values[name] for name in node.inputs], runtime)
-                    for name in self._spent[node.name]:
-                        del values[name]
-        return values[self.graph.output.name]
+            limit, channels_last = self._limits[node.name], x.transpose(0, 2, 3, 1)
+            out = np.empty(channels_last.shape, dtype=np.float32)
+            values[node.name] = np.clip(channels_last, -limit, limit, out=out)
+        for node in self.graph.nodes:
+            if node.name not in values:
+                values[node.name] = self._run(node, [values[name] for name in node.inputs])
+                for name in self._spent[node.name]:
+                    del values[name]
+        return values[self.graph.output.name].transpose(0, 3, 1, 2)
 
-    def _place(self, node: Node, runtime: Runtime) -> tuple[Tensor, ...]:
-        key = (runtime, node.name)
-        if key not in self._placed:
-            self._placed[key] = tuple(
-                runtime.place(c) if c.dim() == 4 else c.to(runtime.device) for c in self._constants[node.name]
-            )
-        return self._placed[key]
+    def _place(self, node: Node) -> tuple[Float32, Float32]:
+        """A convolution's weight (k, k, C, C') and bias (C',), in units of the output.
 
-    def _run(self, node: Node, xs: list[Tensor], runtime: Runtime) -> Tensor:
+        Products with powers of two are exact, so that sums are as they would be of the integers.
+        """
+        if node.name not in self._placed:
+            weight, bias, scale = self._constants[node.name]
+            ordered = weight.transpose(2, 3, 0, 1) if node.op == "deconv" else weight.transpose(2, 3, 1, 0)
+            self._placed[node.name] = np.ascontiguousarray(ordered * scale), bias * scale
+        return self._placed[node.name]
+
+    def _run(self, node: Node, xs: list[Float32]) -> Float32:
+        """A node's values (B, H, W, C), given those of its inputs."""
         limit, fraction = self._limits[node.name], self._formats[node.name]
         shifts = [self._formats[name] - fraction for name in node.inputs]
+
+        def finish(sums: Float32) -> None:
+            exact.requantise_(_activate_(sums, node), 0, limit)
+
         if node.op in ("conv", "deconv"):
-            weight, bias, scale = self._place(node, runtime)
+            weight, bias = self._place(node)
+
+            def finish_with_bias(sums: Float32) -> None:
+                sums += bias
+                finish(sums)
+
             if node.op == "deconv":
-                out = F.conv_transpose2d(xs[0], weight, bias, stride=2, padding=1)
-            elif node.kernel == 1 and node.stride == 1:  # a matrix product, without a convolution's preparations
-                out = F.linear(xs[0].permute(0, 2, 3, 1), weight[:, :, 0, 0], bias).permute(0, 3, 1, 2)
-            else:
-                out = F.conv2d(xs[0], weight, bias, stride=node.stride, padding=node.kernel // 2)
-            return exact.requantise_(_activate_(out.mul_(scale), node), 0, limit)
+                return deconvolution(xs[0], weight, finish_with_bias)
+            return convolution(xs[0], weight, node.stride, finish_with_bias)
         if node.op == "add":
-            out = (xs[0] * 2.0 ** -shifts[0]).add_(xs[1], alpha=2.0 ** -shifts[1])
-            return exact.requantise_(_activate_(out, node), 0, limit)
+            return combination(xs[0], xs[1], (2.0 ** -shifts[0], 2.0 ** -shifts[1]), finish)
         if node.op in ("elu", "sigmoid"):
-            (table,) = self._place(node, runtime)
-            return table[(xs[0] + self._limits[node.inputs[0]]).long()]
+            (table,) = self._constants[node.name]
+            return table[(xs[0] + self._limits[node.inputs[0]]).astype(np.int64)]
         if node.op == "mean":
             return self._mean(xs[0], shifts[0], limit)
         if node.op == "scale":
             return exact.requantise_(xs[0] * xs[1], shifts[0] + self._formats[node.inputs[1]], limit)
         if node.op == "concat":
-            return joined(node, xs, self._planes)
-        return F.pixel_unshuffle(xs[0], 2) if node.op == "fold" else F.pixel_shuffle(xs[0], 2)
+            return _joined(node, xs, self._planes)
+        b, h, w, c = xs[0].shape
+        if node.op == "fold":
+            return xs[0].reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 5, 2, 4).reshape(b, h // 2, w // 2, -1)
+        return xs[0].reshape(b, h, w, -1, 2, 2).transpose(0, 1, 4, 2, 5, 3).reshape(b, 2 * h, 2 * w, -1)
 
     @staticmethod
-    def _mean(x: Tensor, shift: int, limit: int) -> Tensor:
+    def _mean(x: Float32, shift: int, limit: int) -> Float32:
         """Round half up of sum / (positions * 2**shift), in int64."""
-        total = x.to(torch.int64).sum((2, 3), keepdim=True)
+        total = x.astype(np.int64).sum((1, 2), keepdims=True)
         up, down = 2 ** max(0, -shift), 2 ** max(0, shift)
-        divisor = x.shape[2] * x.shape[3] * down
-        mean = torch.div(2 * total * up + divisor, 2 * divisor, rounding_mode="floor")
-        return mean.clamp(-limit, limit).float()
+        divisor = x.shape[1] * x.shape[2] * down
+        return np.clip((2 * total * up + divisor) // (2 * divisor), -limit, limit).astype(np.float32)
 
 
-def _activate_(x: Tensor, node: Node) -> Tensor:
+def _joined(node: Node, xs: Sequence[Float32], planes: Container[str]) -> Float32:
+    """The result of a `concat` node: channels one after another, those of planes the same at all positions."""
+    shape = next(x.shape[:3] for name, x in zip(node.inputs, xs, strict=True) if name not in planes)
+    return np.concatenate([np.broadcast_to(x, (*shape, x.shape[3])) for x in xs], 3)
+
+
+def _activate_(x: Float32, node: Node) -> Float32:
     """The activation in front of rounding, in place; products with a power of two are exact."""
     if node.activation == "leaky":
-        return F.leaky_relu_(x, exact.LEAKY_SLOPE)
-    return x.clamp_min_(0) if node.activation == "relu" else x
+        return np.maximum(x, x * np.float32(exact.LEAKY_SLOPE), out=x)
+    return np.maximum(x, np.float32(0), out=x) if node.activation == "relu" else x

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int64
-from selfcodec.compiled import compiled
+from selfcodec.arrays import Float32
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
@@ -22,71 +21,8 @@ from selfcodec.parallel import check_wanted
 
 POSITIONS_AT_ONCE = 1 << 11
 """So many positions run together: what one step of a network leaves is still in a processor's cache at the next."""
-_HALF = np.float32(0.5)
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
-_SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
-"""Settings have these columns."""
-
-
-@compiled
-def _rounded(value: np.float32, slope: np.float32, limit: np.float32) -> np.float32:
-    """Activation, rounding half up, clamping; float32 operations one by one."""
-    if value < np.float32(0):
-        value *= slope
-    return min(max(np.floor(value + _HALF), -limit), limit)
-
-
-@compiled
-def _product(x: Float32, weight: Float32, bias: Float32, settings: Float32, out: Float32) -> None:
-    """A convolution of kernel 1: x (N, C), weight (C, C') and bias (C',) in units of the output; out (N, C')."""
-    np.dot(x, weight, out)
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = _rounded(out[i, j] + bias[j], settings[_SLOPE], settings[_LIMIT])
-
-
-@compiled
-def _sum(a: Float32, b: Float32, settings: Float32, out: Float32) -> None:
-    """The sum of two nodes, their formats aligned; all (N, C)."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            value = a[i, j] * settings[_SCALE_A] + b[i, j] * settings[_SCALE_B]
-            out[i, j] = _rounded(value, settings[_SLOPE], settings[_LIMIT])
-
-
-@compiled
-def _run(plan: Int64, settings: Float32, weights: Float32, width: int, inputs: Float32, outputs: Float32) -> None:
-    """Computes all nodes of a network for some rows.
-
-    Args:
-        plan: (nodes, 6), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
-            an input and the second for a product, which has instead the place where its weights begin.
-        settings: (nodes, 4).
-        weights: of each product weight (C, C') and bias (C',), one after another.
-        width: of a slot, a place for one node's values.
-        inputs: (N, C), of all inputs side by side.
-        outputs: (N, C'), set to the last node's values.
-    """
-    count, first = len(inputs), 0
-    slots = np.empty((plan[:, 1].max() + 1, count * width), dtype=np.float32)
-    for node in range(len(plan)):
-        channels, slot, a, of_a, b, of_b = plan[node]
-        out = slots[slot, : count * channels].reshape(count, channels)
-        if a < 0:
-            limit = settings[node, _LIMIT]
-            for i in range(count):
-                for j in range(channels):
-                    out[i, j] = min(max(inputs[i, first + j], -limit), limit)
-            first += channels
-            continue
-        x = slots[a, : count * of_a].reshape(count, of_a)
-        if b < 0:
-            end = of_b + of_a * channels
-            weight, bias = weights[of_b:end].reshape(of_a, channels), weights[end : end + channels]
-            _product(x, weight, bias, settings[node], out)
-        else:
-            _sum(x, slots[b, : count * of_b].reshape(count, of_b), settings[node], out)
-    outputs[:] = out
+"""What values below zero are multiplied by."""
 
 
 class PointwiseNetwork:
@@ -103,17 +39,17 @@ class PointwiseNetwork:
         self._settings = np.zeros((len(nodes), 4), dtype=np.float32)
         weights: list[Float32] = []
         for node, plan, settings in zip(nodes, self._plan, self._settings, strict=True):
-            settings[_SLOPE], settings[_LIMIT] = _SLOPES[node.activation], net.limits[node.name]
+            settings[:2] = _SLOPES[node.activation], net.limits[node.name]
             plan[:2] = node.channels, slots[node.name]
             for i, source in enumerate(node.inputs):
                 plan[2 + 2 * i : 4 + 2 * i] = slots[source], channels[source]
             if node.op == "conv" and node.kernel == node.stride == 1:
                 plan[5] = sum(map(len, weights))
                 weight, bias, scale = net.constants(node.name)  # products with a power of two are exact
-                scaled = (weight * scale[..., None])[:, :, 0, 0].t()
-                weights += [scaled.flatten().numpy(), (bias * scale.flatten()).numpy()]
+                scaled = weight[:, :, 0, 0].T * scale
+                weights += [scaled.ravel(), bias * scale]
             elif node.op == "add":
-                settings[_SCALE_A:] = [2.0 ** (net.formats[node.name] - net.formats[source]) for source in node.inputs]
+                settings[2:] = [2.0 ** (net.formats[node.name] - net.formats[source]) for source in node.inputs]
             elif node.inputs:
                 raise ModelError(f"network node {node.name!r}: {node.op} looks beyond its own position")
         self._weights = np.concatenate(weights)
@@ -121,11 +57,15 @@ class PointwiseNetwork:
 
     def __call__(self, inputs: Float32) -> Float32:
         """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
+        from selfcodec.networks.pointwise_loops import (
+            run,
+        )  # here, since only coding needs it, and loading it takes long
+
         check_wanted()
         outputs = np.empty((len(inputs), self._channels), dtype=np.float32)
         for start in range(0, len(inputs), POSITIONS_AT_ONCE):
             part = slice(start, start + POSITIONS_AT_ONCE)
-            _run(self._plan, self._settings, self._weights, self._width, inputs[part], outputs[part])
+            run(self._plan, self._settings, self._weights, self._width, inputs[part], outputs[part])
         return outputs
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
-from selfcodec.networks.integer import IntegerGraph, joined
+from selfcodec.networks.integer import IntegerGraph
 
 CONVOLUTIONS = ("conv", "deconv")
 
@@ -43,8 +43,15 @@ def evaluated(node: Node, xs: Sequence[Tensor], planes: Container[str]) -> Tenso
     if node.op == "scale":
         return xs[0] * xs[1]
     if node.op == "concat":
-        return joined(node, xs, planes)
+        return _joined(node, xs, planes)
     return F.pixel_unshuffle(xs[0], 2) if node.op == "fold" else F.pixel_shuffle(xs[0], 2)
+
+
+def _joined(node: Node, xs: Sequence[Tensor], planes: Container[str]) -> Tensor:
+    """Channels one after another, those of planes the same at all positions."""
+    h, w = next(x.shape[2:] for name, x in zip(node.inputs, xs, strict=True) if name not in planes)
+    whole = [x.expand(-1, -1, h, w) if name in planes else x for name, x in zip(node.inputs, xs, strict=True)]
+    return torch.cat(whole, 1)  # (B, C, H, W)
 
 
 def activated(node: Node, x: Tensor) -> Tensor:
@@ -61,7 +68,7 @@ class RealGraph:
         self._graph = net.graph
         self._planes = {node.name for node in net.graph.inputs if node.op == "plane"}
         convolutions = (node.name for node in net.graph.nodes if node.op in CONVOLUTIONS)
-        self._parameters = {name: net.real(name) for name in convolutions}
+        self._parameters = {name: [torch.from_numpy(values) for values in net.real(name)] for name in convolutions}
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The output for one real tensor (B, C, H, W), or (B, C, 1, 1) for a plane, for each input node, in order."""

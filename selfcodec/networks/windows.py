@@ -34,15 +34,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from selfcodec.arrays import Float32, Int64
 from selfcodec.errors import InputError, ModelError
-from selfcodec.networks.fields import Field, Input, Span, as_tensor, windows
+from selfcodec.networks.fields import Field, Input, Span, as_array, windows
 from selfcodec.networks.graph import Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
-Part = tuple[Span, Span, Tensor]
+Part = tuple[Span, Span, Float32]
 """It is a window of a network's output: its rows, its columns, and its values."""
 
 
@@ -144,14 +144,12 @@ class Windowed:
     def _rounded(self, extent: int) -> int:
         return -(-extent // self.stride) * self.stride
 
-    @torch.no_grad()
-    def parts(self, *inputs: Input, runtime: Runtime, rows: Span | None = None) -> Iterator[Part]:
+    def parts(self, *inputs: Input, rows: Span | None = None) -> Iterator[Part]:
         """The output's windows, which together have the same bits as `IntegerGraph.floats` of the whole inputs.
 
         Args:
             inputs: one for each input node, float32 integers in units of 2**-6: (B, C, h, w), or (B, C, 1, 1) for a
                 plane.
-            runtime: how the network runs.
             rows: those of the output that are wanted, from and up to multiples of the stride or the image's end; all
                 by default.
 
@@ -168,21 +166,21 @@ class Windowed:
         for inner_rows, outer_rows in self._windows(height, wanted):
             for columns, outer_columns in self._windows(width, (0, width)):
                 boxes = self._cut(inputs, outer_rows, outer_columns)
-                part = self.net.floats(*boxes, runtime=runtime)  # (B, C', outer rows >> level, outer columns >> level)
+                part = self.net.floats(*boxes)  # (B, C', outer rows >> level, outer columns >> level)
                 kept = _box(part, _within(inner_rows, outer_rows), _within(columns, outer_columns), level)
                 yield _coarser(inner_rows, level), _coarser(columns, level), kept
 
-    def __call__(self, *inputs: Input, runtime: Runtime) -> Tensor:
+    def __call__(self, *inputs: Input) -> Float32:
         """The windows put together, float32 (B, C', h', w'); see `parts`."""
         height, width = self._extents(inputs)
         level = self.level(self.net.graph.output)
-        out: Tensor | None = None
-        for rows, columns, part in self.parts(*inputs, runtime=runtime):
+        out: Float32 | None = None
+        for rows, columns, part in self.parts(*inputs):
             if out is None:
                 if part.shape[2:] == (height >> level, width >> level):
                     return part
-                out = part.new_empty((*part.shape[:2], height >> level, width >> level))
-            _box(out, rows, columns, 0).copy_(part)
+                out = np.empty((*part.shape[:2], height >> level, width >> level), dtype=np.float32)
+            _box(out, rows, columns, 0)[...] = part
         assert out is not None
         return out
 
@@ -208,11 +206,11 @@ class Windowed:
             side = high - low
         yield from windows(wanted, side, self.halo, extent)
 
-    def _cut(self, inputs: tuple[Input, ...], rows: Span, columns: Span) -> Iterator[Tensor]:
+    def _cut(self, inputs: tuple[Input, ...], rows: Span, columns: Span) -> Iterator[Float32]:
         """The same box of every input, at its own resolution; planes as they are."""
         for node, x in zip(self.net.graph.inputs, inputs, strict=True):
             if node.op == "plane":
-                yield as_tensor(x)
+                yield as_array(x)
             else:
                 yield _box(x, rows, columns, self.level(node))
 
@@ -225,8 +223,8 @@ def _coarser(span: Span, level: int) -> Span:
     return span[0] >> level, span[1] >> level
 
 
-def _box(x: Input, rows: Span, columns: Span, level: int) -> Tensor:
-    """A box of x (B, C, h, w) at `level`, in pixels of the finest resolution; a view of a tensor."""
+def _box(x: Input, rows: Span, columns: Span, level: int) -> Float32:
+    """A box of x (B, C, h, w) at `level`, in pixels of the finest resolution; a view of an array."""
     (top, bottom), (left, right) = _coarser(rows, level), _coarser(columns, level)
     return x.box((top, bottom), (left, right)) if isinstance(x, Field) else x[:, :, top:bottom, left:right]
 
@@ -246,30 +244,30 @@ class Network:
     def parts(self, *inputs: Input, runtime: Runtime, rows: Span | None = None) -> Iterator[Part]:
         """As of `Windowed.parts`."""
         if self._pools:
-            whole = self.net.floats(*map(as_tensor, inputs), runtime=runtime)
+            whole = self.net.floats(*map(as_array, inputs))
             low, high = rows or (0, whole.shape[2])
             yield (low, high), (0, whole.shape[3]), whole[:, :, low:high]
         else:
-            yield from self._in_windows(runtime.window).parts(*inputs, runtime=runtime, rows=rows)
+            yield from self._in_windows(runtime.window).parts(*inputs, rows=rows)
 
     @property
     def planes(self) -> bool:
         """Whether the network takes a plane."""
         return any(node.op == "plane" for node in self.net.graph.inputs)
 
-    def plane_inputs(self, value: int, count: int) -> tuple[Tensor, ...]:
+    def plane_inputs(self, value: int, count: int) -> tuple[Float32, ...]:
         """A value in 2**-6, the same for `count` images, as the network's input (count, 1, 1, 1), if it takes one."""
-        return (torch.full((count, 1, 1, 1), float(value)),) if self.planes else ()
+        return (np.full((count, 1, 1, 1), value, dtype=np.float32),) if self.planes else ()
 
-    def floats(self, *inputs: Input, runtime: Runtime) -> Tensor:
+    def floats(self, *inputs: Input, runtime: Runtime) -> Float32:
         """As of `IntegerGraph.floats`."""
         if self._pools:
-            return self.net.floats(*map(as_tensor, inputs), runtime=runtime)
-        return self._in_windows(runtime.window)(*inputs, runtime=runtime)
+            return self.net.floats(*map(as_array, inputs))
+        return self._in_windows(runtime.window)(*inputs)
 
     def _in_windows(self, side: int) -> Windowed:
         return self._windowed.get(side) or self._windowed.setdefault(side, Windowed(self.net, side))
 
-    def __call__(self, *inputs: Input, runtime: Runtime) -> Tensor:
+    def __call__(self, *inputs: Input, runtime: Runtime) -> Int64:
         """The same as int64."""
-        return self.floats(*inputs, runtime=runtime).to(torch.int64)
+        return self.floats(*inputs, runtime=runtime).astype(np.int64)

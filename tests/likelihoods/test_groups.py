@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_lossy
-import torch
 from tiny_lossy import CHANNELS, GROUPS
 
 from selfcodec.arrays import Int64, Integers, UInt8, Words
@@ -143,8 +142,8 @@ class Reader:
         known = [latents[: group.start]] if group.start else []
         arrays = [*known, latents[group] * flag, 64 * flag[None]]
         planes = [np.full((1, 1, 1), tiny_lossy.tables()[0][self.at.quality - 1])]
-        inputs += [torch.from_numpy(array)[None].float() for array in arrays + planes]
-        return tiny_lossy.model().nets[name](*inputs, runtime=Runtime()).numpy()[0]
+        inputs += [array[None].astype(np.float32) for array in arrays + planes]
+        return tiny_lossy.model().nets[name](*inputs)[0]
 
     def numbers(self, places: list[tuple[int, int, int]]) -> list[int]:
         """The numbers of (mean in 2**-5 widths, log-scale in 2**-10, ...) one after another."""

@@ -31,7 +31,7 @@ from selfcodec.settings import Settings
 from selfcodec.walk import Batch
 from selfcodec.zoo import Model
 
-RUNTIMES = (Runtime(1, False), Runtime(3, True), Runtime(64, False))
+RUNTIMES = (Runtime(1), Runtime(3, window=16), Runtime(64))
 Pair = tuple[SelfVAE, Model]
 
 

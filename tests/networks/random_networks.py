@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Float32, Int64, Integers
 from selfcodec.models.export import export_network
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.networks import Style, coupling, encoder, phase_head, trunk
+from selfcodec.networks import products
 from selfcodec.networks.graph import ACTIVATIONS, Graph, GraphBuilder
-from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import IntegerGraph
+from selfcodec.parallel import set_threads
 from selfcodec.schedule import Variable
 
-RUNTIMES = [Runtime(channels_last=True), Runtime(channels_last=False)]
+WAYS = [(1, products.POSITIONS_AT_ONCE), (3, 7), (2, 1)]
+"""Networks run with so many threads, and so many positions in a block."""
 RESIDUAL = Style("residual", width=6, blocks=1)
 DENSENET = Style("densenet", width=8, blocks=1, growth=3, layers=2)
 
@@ -179,10 +183,28 @@ def trained(graph: Graph, seed: int, side: int = 8, inputs: list[Int64] | None =
     return net
 
 
-def exported(net: FloatGraph) -> tuple[dict[str, int], dict[str, Tensor]]:
+def exported(net: FloatGraph) -> tuple[dict[str, int], dict[str, Integers]]:
     _, tensors = export_network("n", net)
     return net.formats, {key.removeprefix("n/"): tensor for key, tensor in tensors.items()}
 
 
-def run(net: IntegerGraph, inputs: list[Int64], runtime: Runtime = RUNTIMES[0]) -> Int64:
-    return net(*(torch.from_numpy(x).float() for x in inputs), runtime=runtime).numpy()
+def floats(inputs: list[Int64]) -> list[Float32]:
+    """Inputs as networks take them."""
+    return [x.astype(np.float32) for x in inputs]
+
+
+@contextmanager
+def running(way: tuple[int, int]) -> Iterator[None]:
+    """Has networks run in one of `WAYS`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "POSITIONS_AT_ONCE", way[1])
+        set_threads(way[0])
+        try:
+            yield
+        finally:
+            set_threads(None)
+
+
+def run(net: IntegerGraph, inputs: list[Int64], way: tuple[int, int] = WAYS[0]) -> Int64:
+    with running(way):
+        return net(*floats(inputs))

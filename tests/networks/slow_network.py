@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from torch import Tensor
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Int64, Integers
 from selfcodec.networks.graph import Graph, Node
 
 
@@ -79,8 +78,8 @@ def node_value(
     return xs[0].reshape(b, c, h // 2, 2, w // 2, 2).transpose(0, 1, 3, 5, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
 
 
-def run(graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Tensor], inputs: list[Int64]) -> Int64:
-    arrays = {key: tensor.numpy().astype(np.int64) for key, tensor in tensors.items()}
+def run(graph: Graph, formats: Mapping[str, int], tensors: Mapping[str, Integers], inputs: list[Int64]) -> Int64:
+    arrays = {key: tensor.astype(np.int64) for key, tensor in tensors.items()}
     limits, values = graph.limits(), {}
     for node, x in zip(graph.inputs, inputs, strict=True):
         values[node.name] = np.clip(x, -limits[node.name], limits[node.name])

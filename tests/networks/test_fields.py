@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Float32, Int64
 from selfcodec.likelihoods.groups import Half, places
-from selfcodec.networks.fields import Field, Span, as_tensor
+from selfcodec.networks.fields import Field, Span, as_array
 from selfcodec.networks.flow import latent_input
 
 
-def shifted(values: torch.Tensor) -> torch.Tensor:
+def shifted(values: Int64) -> Float32:
     """A conversion that makes something of zero, so that padding before it and after it differ."""
-    return (values - 128).float()
+    return (values - 128).astype(np.float32)
 
 
 def spans(extent: int) -> st.SearchStrategy[Span]:
@@ -45,25 +44,23 @@ def test_boxes_are_those_of_the_padded_whole(case: tuple[Int64, tuple[int, int],
         whole = np.pad(values.astype(np.int64) - 128, padding)
     field = Field(values, size, shifted, edges=edges)
     assert field.shape == (2, 3, *size) == tuple(field.whole().shape)
-    assert field.box(rows, columns).dtype is torch.float32
-    assert (field.whole().numpy() == whole).all()
-    assert (field.box(rows, columns).numpy() == whole[:, :, slice(*rows), slice(*columns)]).all()
+    assert field.box(rows, columns).dtype == np.float32
+    assert (field.whole() == whole).all()
+    assert (field.box(rows, columns) == whole[:, :, slice(*rows), slice(*columns)]).all()
 
 
 def test_what_a_network_is_given_is_no_part_of_the_values() -> None:
     """Networks run in place."""
     values = np.full((1, 1, 4, 4), 300 << 6)
     field = Field(values, (4, 4), latent_input)
-    field.box((0, 4), (0, 4)).zero_()
+    field.box((0, 4), (0, 4))[...] = 0
     assert (field.whole() == 300).all()
 
 
-def test_inputs_as_tensors() -> None:
-    plane = torch.ones(1, 1, 1, 1)
-    assert as_tensor(plane) is plane
-    assert torch.equal(
-        as_tensor(Field(np.full((1, 1, 1, 2), 130), (2, 2), shifted)), torch.tensor([[[[2.0, 2], [0, 0]]]])
-    )
+def test_inputs_as_arrays() -> None:
+    plane = np.ones((1, 1, 1, 1), dtype=np.float32)
+    assert as_array(plane) is plane
+    assert np.array_equal(as_array(Field(np.full((1, 1, 1, 2), 130), (2, 2), shifted)), [[[[2.0, 2], [0, 0]]]])
 
 
 @given(cases())
@@ -77,7 +74,7 @@ def test_halves_are_those_of_the_whole_s_checkerboard(case: tuple[Int64, tuple[i
     )
     expected = (padded >> 6) * even
     found = Half(values.astype(np.int64) << 6, size, latent_input).box(rows, columns)
-    assert (found.numpy() == expected[:, :, slice(*rows), slice(*columns)]).all()
+    assert (found == expected[:, :, slice(*rows), slice(*columns)]).all()
 
 
 @pytest.mark.parametrize(("rows", "width"), [((0, 1), 1), ((0, 5), 4), ((3, 8), 7), ((32, 33), 1)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,19 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import (
     GRAPHS,
-    RUNTIMES,
+    WAYS,
     Convolutional,
     convolutional,
     exported,
     inputs_for,
     inputs_of,
     run,
+    running,
     trained,
 )
-from torch import Tensor
 
+from selfcodec.arrays import Float32
 from selfcodec.errors import ModelError
 from selfcodec.models.layers import FloatGraph
+from selfcodec.networks import products
 from selfcodec.networks.graph import GraphBuilder
 from selfcodec.networks.integer import IntegerGraph, prove_exact
 
@@ -57,8 +58,8 @@ def test_networks_equal_the_int64_evaluation(name: str) -> None:
         inputs = inputs_for(graph, seed)
         expected = slow_network.run(graph, formats, tensors, inputs)
         assert np.abs(expected).max() > 0
-        for runtime in RUNTIMES:
-            assert (run(integer, inputs, runtime) == expected).all()
+        for way in WAYS:
+            assert (run(integer, inputs, way) == expected).all()
 
 
 def one_node(op: str) -> Iterator[tuple[str, Callable[[GraphBuilder], str]]]:
@@ -97,8 +98,8 @@ def test_every_operation_equals_the_int64_evaluation(name: str, size: tuple[int,
     formats, tensors = exported(trained(graph, seed=3))
     net = IntegerGraph(graph, formats, tensors)
     expected = slow_network.run(graph, formats, tensors, inputs)
-    for runtime in RUNTIMES:
-        assert (run(net, inputs, runtime) == expected).all()
+    for way in WAYS:
+        assert (run(net, inputs, way) == expected).all()
 
 
 @given(
@@ -120,9 +121,9 @@ def test_any_formats_and_exponents(fractions: list[int], exponents: list[int], s
         if node.op == "conv":
             source = 2 if node.inputs[0] == x else 4
             weight = rng.integers(-127, 128, (4, source, node.kernel, node.kernel))
-            tensors[f"{node.name}.weight"] = torch.from_numpy(weight).to(torch.int8)
-            tensors[f"{node.name}.bias"] = torch.from_numpy(rng.integers(-(2**20), 2**20, 4)).to(torch.int32)
-            tensors[f"{node.name}.exponent"] = torch.tensor(exponents, dtype=torch.int8)
+            tensors[f"{node.name}.weight"] = weight.astype(np.int8)
+            tensors[f"{node.name}.bias"] = rng.integers(-(2**20), 2**20, 4).astype(np.int32)
+            tensors[f"{node.name}.exponent"] = np.array(exponents, dtype=np.int8)
     inputs = [rng.integers(-1023, 1024, (1, 2, 4, 4))]
     expected = slow_network.run(graph, formats, tensors, inputs)
     assert (run(IntegerGraph(graph, formats, tensors), inputs) == expected).all()
@@ -154,12 +155,12 @@ def test_unfold_is_torch_s_pixel_shuffle_and_inverts_fold() -> None:
     b.fold(b.unfold(x))
     graph = b.build()
     net = IntegerGraph(graph, dict.fromkeys(graph.limits(), 6), {})
-    values = torch.arange(8 * 6 * 4).view(1, 8, 6, 4).float()
-    assert torch.equal(net.floats(values, runtime=RUNTIMES[0]), values)
+    values = np.arange(8 * 6 * 4, dtype=np.float32).reshape(1, 8, 6, 4)
+    assert (net.floats(values) == values).all()
     b = GraphBuilder()
     b.unfold(b.latent(8))
     net = IntegerGraph(b.build(), {"0.latent": 6, "1.unfold": 6}, {})
-    assert torch.equal(net.floats(values, runtime=RUNTIMES[0]), torch.pixel_shuffle(values, 2))
+    assert (net.floats(values) == torch.pixel_shuffle(torch.from_numpy(values), 2).numpy()).all()
 
 
 def test_what_the_output_moves_is_as_large_and_as_fine_as_the_output() -> None:
@@ -218,49 +219,60 @@ def test_rounding_costs_little(name: str) -> None:
     assert np.abs(run(integer, inputs) / 1024 - real).mean() < 0.05 * real.std()
 
 
-@pytest.mark.parametrize("count", [1, 15, 16, 17, 40])
-@pytest.mark.parametrize("mkldnn", [True, False])
-def test_sixteen_images_and_more_go_through_no_inexact_kernel(count: int, mkldnn: bool) -> None:
-    """Without oneDNN, PyTorch would choose NNPACK's Winograd and FFT convolutions from 16 images on."""
-    builder = GraphBuilder()
-    x = builder.conv(builder.latent(16), 16, 3, activation="leaky")
-    x = builder.conv(builder.conv(x, 16, 5), 16, 1)
-    builder.conv(x, 16, 3)
-    net = trained(builder.build(), seed=4)
-    integer = IntegerGraph(net.graph, *exported(net))
-    inputs = [np.random.default_rng(count).integers(-1023, 1024, (count, 16, 12, 12))]
-    torch.backends.nnpack.set_flags(True)
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(mkldnn)
-    try:
-        found = run(integer, inputs)
-    finally:
-        torch._C._set_mkldnn_enabled(before)
-    one_by_one = [run(integer, [inputs[0][i : i + 1]]) for i in range(count)]
-    assert (found == np.concatenate(one_by_one)).all()
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(0, 2**16))
+@settings(max_examples=60, deadline=None)
+def test_convolutions_are_pytorch_s(batch: int, height: int, width: int, positions: int, seed: int) -> None:
+    """Two ways to the same bits: products of gathered rows here, and what trains networks."""
+    rng = np.random.default_rng(seed)
+    kernel, stride, threads = int(rng.choice((1, 3, 5, 7))), int(rng.integers(1, 3)), int(rng.integers(1, 4))
+    x = rng.integers(-1023, 1024, (batch, 5, height, width)).astype(np.float32)
+    weight, transposed = (rng.integers(-20, 21, (6, 5, k, k)).astype(np.float32) for k in (kernel, 4))
+    channels_last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    with running((threads, positions)):
+        convolved = products.convolution(channels_last, weight.transpose(2, 3, 1, 0).copy(), stride, lambda sums: None)
+        wider = products.deconvolution(channels_last, transposed.transpose(2, 3, 1, 0).copy(), lambda sums: None)
+    tensors = [torch.from_numpy(values) for values in (x, weight, transposed.transpose(1, 0, 2, 3).copy())]
+    expected = torch.nn.functional.conv2d(*tensors[:2], stride=stride, padding=kernel // 2)
+    assert (convolved.transpose(0, 3, 1, 2) == expected.numpy()).all()
+    expected = torch.nn.functional.conv_transpose2d(tensors[0], tensors[2], stride=2, padding=1)
+    assert (wider.transpose(0, 3, 1, 2) == expected.numpy()).all()
 
 
-@pytest.mark.parametrize("name", GRAPHS)
-def test_a_caller_s_autocast_changes_nothing(name: str) -> None:
-    net = trained(GRAPHS[name], seed=4)
-    integer = IntegerGraph(net.graph, *exported(net))
-    inputs = inputs_for(net.graph, 5)
-    expected = run(integer, inputs)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert (run(integer, inputs) == expected).all()
+@pytest.mark.parametrize("way", WAYS)
+def test_every_sum_is_finished_once(way: tuple[int, int]) -> None:
+    x = np.zeros((3, 5, 6, 2), dtype=np.float32)
+
+    def count(sums: Float32) -> None:
+        sums += 1
+
+    with running(way):
+        for found in (
+            products.convolution(x, np.zeros((3, 3, 2, 4), dtype=np.float32), 2, count),
+            products.deconvolution(x, np.zeros((4, 4, 2, 4), dtype=np.float32), count),
+            products.combination(x, x, (1.0, 1.0), count),
+        ):
+            assert (found == 1).all()
 
 
-def test_a_process_that_convolves_inexactly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_network_is_given_stays_as_it_is() -> None:
+    net = IntegerGraph(GRAPHS["residual trunk"], *exported(trained(GRAPHS["residual trunk"], seed=4)))
+    inputs = [x.astype(np.float32) for x in inputs_for(net.graph, 5)]
+    before = [x.copy() for x in inputs]
+    net.floats(*inputs)
+    assert all((x == was).all() for x, was in zip(inputs, before, strict=True))
+
+
+def test_a_process_that_multiplies_inexactly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     net = trained(GRAPHS["residual head"], seed=4)
     integer = IntegerGraph(net.graph, *exported(net))
-    convolve = torch.nn.functional.conv2d
+    multiply = np.matmul
 
-    def half(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return convolve(x.bfloat16().float() if x.dtype is torch.float32 else x, weight, *args, **kwargs)
+    def half(x: Float32, matrix: Float32, out: Float32) -> Float32:
+        return multiply(torch.from_numpy(x).bfloat16().float().numpy(), matrix, out=out)
 
     prove_exact.cache_clear()
-    monkeypatch.setattr(torch.nn.functional, "conv2d", half)
-    with pytest.raises(ModelError, match="not exact on cpu"):
+    monkeypatch.setattr(np, "matmul", half)
+    with pytest.raises(ModelError, match="not exact with"):
         run(integer, inputs_for(net.graph, 5))
     monkeypatch.undo()
     run(integer, inputs_for(net.graph, 5))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from random_networks import exported, run, trained
-from torch import Tensor
 
+from selfcodec.arrays import Integers
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT, PARAM_MAX
 from selfcodec.networks.graph import Graph, GraphBuilder, Node
@@ -24,9 +24,9 @@ def single_conv(weight: int, bias: int, channels: int = 64, limit_op: str = "lat
     x = builder.latent(channels) if limit_op == "latent" else builder.pixels(channels)
     name = builder.conv(x, 1)
     tensors = {
-        f"{name}.weight": torch.full((1, channels, 3, 3), weight, dtype=torch.int8),
-        f"{name}.bias": torch.full((1,), bias, dtype=torch.int32),
-        f"{name}.exponent": torch.zeros(1, dtype=torch.int8),
+        f"{name}.weight": np.full((1, channels, 3, 3), weight, dtype=np.int8),
+        f"{name}.bias": np.full((1,), bias, dtype=np.int32),
+        f"{name}.exponent": np.zeros(1, dtype=np.int8),
     }
     return IntegerGraph(builder.build(), {x: 6, name: 10}, tensors)
 
@@ -52,9 +52,9 @@ def test_deconvolutions_are_proven_too() -> None:
     x = builder.latent(16)
     name = builder.deconv(x, 2)
     tensors = {
-        f"{name}.weight": torch.full((16, 2, 4, 4), 127, dtype=torch.int8),
-        f"{name}.bias": torch.zeros(2, dtype=torch.int32),
-        f"{name}.exponent": torch.zeros(2, dtype=torch.int8),
+        f"{name}.weight": np.full((16, 2, 4, 4), 127, dtype=np.int8),
+        f"{name}.bias": np.zeros(2, dtype=np.int32),
+        f"{name}.exponent": np.zeros(2, dtype=np.int8),
     }
     with pytest.raises(ModelError, match=r"2\*\*24"):
         IntegerGraph(builder.build(), {x: 6, name: 10}, tensors)
@@ -79,29 +79,29 @@ def test_tables_of_the_exporter_stay_within_the_proof() -> None:
 
 # Malformed networks.
 
-Change = Callable[[dict[str, Tensor]], object]
+Change = Callable[[dict[str, Integers]], object]
 BROKEN: dict[str, tuple[str, Change]] = {
     "a weight is missing": ("lacks tensor", lambda t: t.pop("1.conv.weight")),
     "a bias is missing": ("lacks tensor", lambda t: t.pop("1.conv.bias")),
     "an exponent is missing": ("lacks tensor", lambda t: t.pop("1.conv.exponent")),
     "a table is missing": ("lacks tensor", lambda t: t.pop("2.elu.table")),
-    "too many input channels": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 3, 3, 3).char()})),
-    "too few output channels": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(3, 2, 3, 3).char()})),
-    "another kernel": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 2, 5, 5).char()})),
-    "real weights": ("weight", lambda t: t.update({"1.conv.weight": torch.rand(4, 2, 3, 3)})),
-    "wide weights": ("weight", lambda t: t.update({"1.conv.weight": torch.zeros(4, 2, 3, 3).int()})),
-    "a long bias": ("bias", lambda t: t.update({"1.conv.bias": torch.zeros(5).int()})),
-    "a real bias": ("bias", lambda t: t.update({"1.conv.bias": torch.rand(4)})),
-    "a short exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.zeros(1).char()})),
-    "a real exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.rand(4)})),
-    "a huge exponent": ("exponent", lambda t: t.update({"1.conv.exponent": torch.full((4,), 127).char()})),
-    "a short table": ("table", lambda t: t.update({"2.elu.table": torch.zeros(2046).short()})),
-    "a real table": ("table", lambda t: t.update({"2.elu.table": torch.rand(2047)})),
-    "values beyond the proof": ("table", lambda t: t.update({"2.elu.table": torch.full((2047,), 1024).short()})),
+    "too many input channels": ("weight", lambda t: t.update({"1.conv.weight": np.zeros((4, 3, 3, 3), dtype=np.int8)})),
+    "too few output channels": ("weight", lambda t: t.update({"1.conv.weight": np.zeros((3, 2, 3, 3), dtype=np.int8)})),
+    "another kernel": ("weight", lambda t: t.update({"1.conv.weight": np.zeros((4, 2, 5, 5), dtype=np.int8)})),
+    "real weights": ("weight", lambda t: t.update({"1.conv.weight": np.full((4, 2, 3, 3), 0.5)})),
+    "wide weights": ("weight", lambda t: t.update({"1.conv.weight": np.zeros((4, 2, 3, 3), dtype=np.int32)})),
+    "a long bias": ("bias", lambda t: t.update({"1.conv.bias": np.zeros((5), dtype=np.int32)})),
+    "a real bias": ("bias", lambda t: t.update({"1.conv.bias": np.full((4), 0.5)})),
+    "a short exponent": ("exponent", lambda t: t.update({"1.conv.exponent": np.zeros((1), dtype=np.int8)})),
+    "a real exponent": ("exponent", lambda t: t.update({"1.conv.exponent": np.full((4), 0.5)})),
+    "a huge exponent": ("exponent", lambda t: t.update({"1.conv.exponent": np.full((4,), 127, dtype=np.int8)})),
+    "a short table": ("table", lambda t: t.update({"2.elu.table": np.zeros((2046), dtype=np.int16)})),
+    "a real table": ("table", lambda t: t.update({"2.elu.table": np.full((2047), 0.5)})),
+    "values beyond the proof": ("table", lambda t: t.update({"2.elu.table": np.full((2047,), 1024, dtype=np.int16)})),
 }
 
 
-def elu_graph() -> tuple[Graph, dict[str, int], dict[str, Tensor]]:
+def elu_graph() -> tuple[Graph, dict[str, int], dict[str, Integers]]:
     builder = GraphBuilder()
     builder.conv(builder.elu(builder.conv(builder.latent(2), 4)), 3, 1)
     graph = builder.build()

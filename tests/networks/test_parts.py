@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import GRAPHS, RUNTIMES, Convolutional, convolutional, exported, inputs_for, inputs_of, trained
-from torch import Tensor
+from random_networks import GRAPHS, Convolutional, convolutional, exported, inputs_for, inputs_of, trained
 
+from selfcodec.arrays import Float32
 from selfcodec.networks.fields import Field, Input
 from selfcodec.networks.graph import GraphBuilder
 from selfcodec.networks.integer import IntegerGraph, Runtime
@@ -22,18 +21,18 @@ def windowed(case: Convolutional, seed: int, side: int) -> Windowed:
     return Windowed(net, max(side, reach_of(case.graph) // 4))
 
 
-def given_inputs(net: Windowed, h: int, w: int, seed: int, edges: bool) -> tuple[list[Input], list[Tensor]]:
-    """Fields whose values end before the image does, and the same as whole tensors; planes are tensors."""
+def given_inputs(net: Windowed, h: int, w: int, seed: int, edges: bool) -> tuple[list[Input], list[Float32]]:
+    """Fields whose values end before the image does, and the same as whole arrays; planes are arrays."""
     rng = np.random.default_rng(seed)
     fields: list[Input] = []
     for node in net.net.graph.inputs:
         if node.op == "plane":
-            fields.append(torch.from_numpy(rng.integers(-400, 400, (1, node.channels, 1, 1))).float())
+            fields.append(rng.integers(-400, 400, (1, node.channels, 1, 1)).astype(np.float32))
         else:
             height, width = h >> net.level(node), w >> net.level(node)
             kept = max(1, height - int(rng.integers(0, 6))), max(1, width - int(rng.integers(0, 6)))
             values = rng.integers(0, 256, (1, node.channels, *kept)).astype(np.int32)
-            fields.append(Field(values, (height, width), lambda x: (x - 128).float(), edges=edges))
+            fields.append(Field(values, (height, width), lambda x: (x - 128).astype(np.float32), edges=edges))
     return fields, [x.whole() if isinstance(x, Field) else x for x in fields]
 
 
@@ -44,21 +43,21 @@ def test_parts_cover_the_wanted_rows_once_with_the_whole_s_bits(
 ) -> None:
     net = windowed(case, seed, side)
     h, w = (net.stride * data.draw(st.integers(1, 3)) + 2 * net.side + 2 * net.halo for _ in range(2))
-    fields, tensors = given_inputs(net, h, w, seed, edges)
-    whole = net.net.floats(*tensors, runtime=RUNTIMES[0])
+    fields, arrays = given_inputs(net, h, w, seed, edges)
+    whole = net.net.floats(*arrays)
     level = net.level(net.net.graph.output)
     step = net.stride >> level
     low = step * data.draw(st.integers(0, whole.shape[2] // step - 1))
     high = low + step * data.draw(st.integers(1, (whole.shape[2] - low) // step))
     for rows, wanted in (((low, high), (low, high)), (None, (0, whole.shape[2]))):
-        times, found = torch.zeros(whole.shape[2:]), torch.zeros_like(whole)
-        for (top, bottom), (left, right), part in net.parts(*fields, runtime=RUNTIMES[seed % 2], rows=rows):
+        times, found = np.zeros(whole.shape[2:]), np.zeros_like(whole)
+        for (top, bottom), (left, right), part in net.parts(*fields, rows=rows):
             times[top:bottom, left:right] += 1
             found[:, :, top:bottom, left:right] = part
         assert (times[slice(*wanted)] == 1).all()
         assert times.sum() == (wanted[1] - wanted[0]) * whole.shape[3]
-        assert torch.equal(found[:, :, slice(*wanted)], whole[:, :, slice(*wanted)])
-    assert torch.equal(net(*fields, runtime=RUNTIMES[0]), whole)
+        assert np.array_equal(found[:, :, slice(*wanted)], whole[:, :, slice(*wanted)])
+    assert np.array_equal(net(*fields), whole)
 
 
 def test_rows_need_no_more_than_their_windows() -> None:
@@ -69,12 +68,12 @@ def test_rows_need_no_more_than_their_windows() -> None:
     seen: list[int] = []
     floats = net.net.floats
 
-    def counted(*inputs: Tensor, runtime: Runtime) -> Tensor:
+    def counted(*inputs: Float32) -> Float32:
         seen.append(inputs[0].shape[2])
-        return floats(*inputs, runtime=runtime)
+        return floats(*inputs)
 
     net.net.floats = counted  # type: ignore[method-assign]
-    list(net.parts(torch.zeros(1, 2, 400, 8), runtime=RUNTIMES[0], rows=(100, 110)))
+    list(net.parts(np.zeros((1, 2, 400, 8), dtype=np.float32), rows=(100, 110)))
     assert seen == [10 + 2 * net.halo]
 
 
@@ -83,11 +82,11 @@ def test_networks_that_pool_give_rows_of_the_whole(name: str) -> None:
     graph = GRAPHS[name]
     inputs = inputs_for(graph, 3)
     net = Network(IntegerGraph(graph, *exported(trained(graph, 2))))
-    tensors = [torch.from_numpy(x).float() for x in inputs]
-    whole = net.floats(*tensors, runtime=Runtime())
-    ((rows, columns, part),) = net.parts(*tensors, runtime=Runtime(), rows=(1, 3))
+    arrays = [x.astype(np.float32) for x in inputs]
+    whole = net.floats(*arrays, runtime=Runtime())
+    ((rows, columns, part),) = net.parts(*arrays, runtime=Runtime(), rows=(1, 3))
     assert (rows, columns) == ((1, 3), (0, whole.shape[3]))
-    assert torch.equal(part, whole[:, :, 1:3])
+    assert np.array_equal(part, whole[:, :, 1:3])
 
 
 def test_whether_a_network_takes_a_plane() -> None:

@@ -34,11 +34,11 @@ def test_it_is_the_trainer_s_network_with_the_integers_weights(case: Convolution
     _, tensors = exported(net)
     for node in case.graph.nodes:
         if node.op in ("conv", "deconv"):
-            exponent = tensors[f"{node.name}.exponent"].double()
+            exponent = torch.from_numpy(tensors[f"{node.name}.exponent"]).double()
             unit = 2.0 ** -exponent.view((1, -1, 1, 1) if node.op == "deconv" else (-1, 1, 1, 1))
             fraction = net.formats[node.inputs[0]]
-            bias = tensors[f"{node.name}.bias"].double() * 2.0 ** (-exponent - fraction)
-            unrounded.set_weights(node, (tensors[f"{node.name}.weight"] * unit).float(), bias.float())
+            bias = torch.from_numpy(tensors[f"{node.name}.bias"]).double() * 2.0 ** (-exponent - fraction)
+            unrounded.set_weights(node, (torch.from_numpy(tensors[f"{node.name}.weight"]) * unit).float(), bias.float())
     with torch.no_grad():
         expected, found = unrounded(*inputs), real(*inputs)
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -88,9 +88,9 @@ def test_real_weights_are_the_integers_exactly() -> None:
     net = IntegerGraph(graph, formats, tensors)
     for node in graph.nodes[1:]:
         weight, bias = net.real(node.name)
-        exponent = tensors[f"{node.name}.exponent"].numpy().astype(float)
+        exponent = tensors[f"{node.name}.exponent"].astype(float)
         shape = (1, -1, 1, 1) if node.op == "deconv" else (-1, 1, 1, 1)
-        integers = tensors[f"{node.name}.weight"].numpy().astype(float)
-        assert (weight.double().numpy() == integers * 2.0 ** -exponent.reshape(shape)).all()
-        integers = tensors[f"{node.name}.bias"].numpy().astype(float)
-        assert (bias.double().numpy() == integers * 2.0 ** -(exponent + formats[node.inputs[0]])).all()
+        integers = tensors[f"{node.name}.weight"].astype(float)
+        assert (weight == integers * 2.0 ** -exponent.reshape(shape)).all()
+        integers = tensors[f"{node.name}.bias"].astype(float)
+        assert (bias == integers * 2.0 ** -(exponent + formats[node.inputs[0]])).all()

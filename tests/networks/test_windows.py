@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import GRAPHS, RUNTIMES, Convolutional, convolutional, exported, inputs_of, trained
-from torch import Tensor
+from random_networks import GRAPHS, Convolutional, convolutional, exported, inputs_of, trained
 
+from selfcodec.arrays import Float32
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.layers import FloatGraph
 from selfcodec.networks.graph import Graph, GraphBuilder, Node
-from selfcodec.networks.integer import IntegerGraph, Runtime
+from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Windowed, reach_of
 
 
@@ -24,9 +24,9 @@ class Recording(IntegerGraph):
 
     largest = 0
 
-    def floats(self, *inputs: Tensor, runtime: Runtime) -> Tensor:
+    def floats(self, *inputs: Float32) -> Float32:
         self.largest = max(self.largest, *(x.shape[2] * x.shape[3] for x in inputs))
-        return super().floats(*inputs, runtime=runtime)
+        return super().floats(*inputs)
 
 
 def integer(case: Convolutional, seed: int) -> Recording:
@@ -35,15 +35,15 @@ def integer(case: Convolutional, seed: int) -> Recording:
     return Recording(case.graph, *exported(trained(case.graph, seed, inputs=inputs)))
 
 
-def tensors(windowed: Windowed, h: int, w: int, seed: int, batch: int = 1) -> list[Tensor]:
+def arrays(windowed: Windowed, h: int, w: int, seed: int, batch: int = 1) -> list[Float32]:
     """Random inputs of an image of h x w pixels at the network's finest resolution."""
     levels = (0 if node.op == "plane" else windowed.level(node) for node in windowed.net.graph.inputs)
-    arrays = inputs_of(windowed.net.graph, [(h >> n, w >> n) for n in levels], np.random.default_rng(seed), batch)
-    return [torch.from_numpy(x).float() for x in arrays]
+    found = inputs_of(windowed.net.graph, [(h >> n, w >> n) for n in levels], np.random.default_rng(seed), batch)
+    return [x.astype(np.float32) for x in found]
 
 
-def same_bits(a: Tensor, b: Tensor) -> bool:
-    return a.dtype == b.dtype and torch.equal(a.contiguous().view(torch.int32), b.contiguous().view(torch.int32))
+def same_bits(a: Float32, b: Float32) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def wide_enough(windowed: Windowed, windows: int) -> int:
@@ -57,9 +57,9 @@ def test_windows_have_the_whole_s_bits(case: Convolutional, side: int, rows: int
     net = integer(case, seed)
     windowed = Windowed(net, max(side, reach_of(case.graph) // 4))  # or there would be thousands of windows
     h, w = wide_enough(windowed, rows), wide_enough(windowed, columns)
-    inputs = tensors(windowed, h, w, seed, batch=1 + seed % 2)
-    expected = IntegerGraph.floats(net, *inputs, runtime=RUNTIMES[0])
-    assert same_bits(windowed(*inputs, runtime=RUNTIMES[seed % 2]), expected)
+    inputs = arrays(windowed, h, w, seed, batch=1 + seed % 2)
+    expected = IntegerGraph.floats(net, *inputs)
+    assert same_bits(windowed(*inputs), expected)
     assert net.largest <= (windowed.side + 2 * windowed.halo) ** 2
 
 
@@ -76,8 +76,8 @@ def test_the_reach_is_where_gradients_end(case: Convolutional, seed: int) -> Non
     start = windowed.halo + windowed.stride
     stop = start + windowed.stride
     inputs = [
-        torch.ones_like(x, dtype=torch.float64).requires_grad_()
-        for x in tensors(windowed, windowed.stride, start + stop, seed)
+        torch.ones(x.shape, dtype=torch.float64).requires_grad_()
+        for x in arrays(windowed, windowed.stride, start + stop, seed)
     ]
     level = windowed.level(case.graph.output)
     net(*inputs)[..., start >> level : stop >> level].sum().backward()
@@ -134,11 +134,11 @@ def test_stride_and_reach_of_small_networks(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name, (_, _, reach) in SMALL.items() if reach])
 def test_a_halo_that_is_one_step_too_small_is_seen(name: str) -> None:
     windowed, stride, _ = small(name, 8)
-    inputs = tensors(windowed, 64, 80, seed=3)
-    expected = windowed.net.floats(*inputs, runtime=RUNTIMES[0])
-    assert same_bits(windowed(*inputs, runtime=RUNTIMES[0]), expected)
+    inputs = arrays(windowed, 64, 80, seed=3)
+    expected = windowed.net.floats(*inputs)
+    assert same_bits(windowed(*inputs), expected)
     windowed.halo -= stride
-    assert not same_bits(windowed(*inputs, runtime=RUNTIMES[0]), expected)
+    assert not same_bits(windowed(*inputs), expected)
 
 
 def test_memory_does_not_grow_with_the_image() -> None:
@@ -146,8 +146,8 @@ def test_memory_does_not_grow_with_the_image() -> None:
     net = windowed.net
     assert isinstance(net, Recording)
     for side in (16, 64, 128):
-        inputs = tensors(windowed, side, side, seed=0)
-        windowed(*inputs, runtime=RUNTIMES[0])
+        inputs = arrays(windowed, side, side, seed=0)
+        windowed(*inputs)
         assert net.largest <= (16 + 2 * 5) ** 2
 
 
@@ -155,18 +155,18 @@ def test_an_image_of_one_window_goes_through_the_network_once() -> None:
     windowed, _, _ = small("7 after 5", 16)
     net = windowed.net
     assert isinstance(net, Recording)
-    windowed(*tensors(windowed, 26, 26, seed=0), runtime=RUNTIMES[0])
+    windowed(*arrays(windowed, 26, 26, seed=0))
     assert net.largest == 26 * 26
 
 
 def test_images_keep_their_own_planes() -> None:
     windowed, _, _ = small("plane", 8)
-    x, plane = tensors(windowed, 30, 20, seed=4, batch=3)
-    together = windowed(x, plane, runtime=RUNTIMES[0])
+    x, plane = arrays(windowed, 30, 20, seed=4, batch=3)
+    together = windowed(x, plane)
     for i in range(3):
-        alone = windowed(x[i : i + 1], plane[i : i + 1], runtime=RUNTIMES[0])
+        alone = windowed(x[i : i + 1], plane[i : i + 1])
         assert same_bits(together[i : i + 1], alone)
-    assert not same_bits(together, windowed(x, plane + 64, runtime=RUNTIMES[0]))
+    assert not same_bits(together, windowed(x, plane + 64))
 
 
 def refused(graph: Graph) -> IntegerGraph:
@@ -214,13 +214,13 @@ def test_even_kernels_are_refused() -> None:
 def test_extents_must_be_multiples_of_the_stride(h: int, w: int) -> None:
     windowed, _, _ = small("pooled by strides", 8)
     with pytest.raises(InputError, match=f"{h} x {w}, no multiple of 8"):
-        windowed(torch.zeros(1, 3, h, w), runtime=RUNTIMES[0])
+        windowed(np.zeros((1, 3, h, w), dtype=np.float32))
 
 
 def test_inputs_must_be_of_one_image() -> None:
     windowed, _, _ = small("two resolutions", 8)
     with pytest.raises(InputError, match="different sizes"):
-        windowed(torch.zeros(1, 2, 64, 64), torch.zeros(1, 2, 64, 64), runtime=RUNTIMES[0])
+        windowed(*[np.zeros((1, 2, 64, 64), dtype=np.float32)] * 2)
 
 
 def test_a_window_has_a_side() -> None:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
-from torch import Tensor
 
-from selfcodec.arrays import Int16, Int32, Int64, UInt8
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import load_tables
 from selfcodec.likelihoods.context import mixture as joint
@@ -50,22 +49,22 @@ class ContextCoder:
     grey: bool
     adapting: bool
 
-    @staticmethod
-    def joined(coders: Sequence[ContextCoder]) -> ContextCoder:
-        """All batches of one variable as one, each image in the upper left corner of its place."""
-        if len(coders) == 1:
-            return coders[0]
+    def joined(self, others: Sequence[ContextCoder]) -> ContextCoder:
+        """This and other batches of one variable as one, each image in the upper left corner of its place."""
+        if not others:
+            return self
+        coders = [self, *others]
         height, width = (max(c.fallback.shape[axis] for c in coders) for axis in (2, 3))
-        batch, first = sum(len(c.sizes) for c in coders), coders[0]
-        features = np.zeros((batch, height, width, first.features.shape[3]), dtype=np.int16)
-        fallback = np.zeros((batch, first.layout.channels, height, width), dtype=np.uint8)
+        batch = sum(len(c.sizes) for c in coders)
+        features = np.zeros((batch, height, width, self.features.shape[3]), dtype=np.int16)
+        fallback = np.zeros((batch, self.layout.channels, height, width), dtype=np.uint8)
         start = 0
         for c in coders:
             own, (_, _, h, w) = slice(start, start + len(c.sizes)), c.fallback.shape
             features[own, :h, :w], fallback[own, :, :h, :w] = c.features[:, :h, :w], c.fallback
             start = own.stop
         sizes = tuple(size for c in coders for size in c.sizes)
-        return replace(first, sizes=sizes, features=features, fallback=fallback)
+        return replace(self, sizes=sizes, features=features, fallback=fallback)
 
     @property
     def _coded(self) -> int:
@@ -184,10 +183,10 @@ class ContextCoder:
         return plane
 
 
-def unfolded(trunk: Tensor) -> Int16:
+def unfolded(trunk: Float32) -> Int16:
     """A trunk's output (B, F f f, h, w) with depth to space, f = CONTEXT_FOLD: (B, h f, w f, F)."""
     b, depth, h, w = trunk.shape
     fold = CONTEXT_FOLD
     out = np.empty((b, h, fold, w, fold, depth // fold**2), dtype=np.int16)
-    out[...] = trunk.cpu().view(b, -1, fold, fold, h, w).permute(0, 4, 2, 5, 3, 1).numpy()
+    out[...] = trunk.reshape(b, -1, fold, fold, h, w).transpose(0, 4, 2, 5, 3, 1)
     return out.reshape(b, h * fold, w * fold, -1)

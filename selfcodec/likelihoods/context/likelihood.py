@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from selfcodec.arrays import Int64, Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder
-from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
 from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
 from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
+
+if TYPE_CHECKING:
+    from selfcodec.likelihoods.context.coder import ContextCoder
 
 MOST_BLOCK = 1 << 14
 """A block has at most so many pixels a side."""
@@ -48,7 +50,8 @@ class Context(Likelihood):
 
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
         """Takes one wavefront for all batches, images of different sizes."""
-        planes = ContextCoder.joined([self._coder(at) for at in ats]).decode(coder)
+        first, *others = (self._coder(at) for at in ats)
+        planes = first.joined(others).decode(coder)
         values, start = list[Integers](), 0
         for at in ats:
             values.append(_cropped(planes[start : start + at.count], at))
@@ -63,6 +66,9 @@ class Context(Likelihood):
 
     def _coder(self, at: Condition) -> ContextCoder:
         """What codes the pixels of a batch."""
+        # Here, since its compiled loops take long to load, and a model may code other variables or tell about itself.
+        from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
+
         return ContextCoder(
             self._head,
             self._layout,

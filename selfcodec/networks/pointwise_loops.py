@@ -1,0 +1,77 @@
+"""The compiled loops of `pointwise`: all nodes of a network for some rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products, which are to keep to their thread as NumPy's)
+
+from selfcodec.arrays import Float32, Int64
+from selfcodec.compiled import compiled
+from selfcodec.parallel import one_thread_each
+
+_SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
+"""Settings have these columns."""
+one_thread_each.renew()
+_HALF = np.float32(0.5)
+
+
+@compiled
+def _rounded(value: np.float32, slope: np.float32, limit: np.float32) -> np.float32:
+    """Activation, rounding half up, clamping; float32 operations one by one."""
+    if value < np.float32(0):
+        value *= slope
+    return min(max(np.floor(value + _HALF), -limit), limit)
+
+
+@compiled
+def _product(x: Float32, weight: Float32, bias: Float32, settings: Float32, out: Float32) -> None:
+    """A convolution of kernel 1: x (N, C), weight (C, C') and bias (C',) in units of the output; out (N, C')."""
+    np.dot(x, weight, out)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = _rounded(out[i, j] + bias[j], settings[_SLOPE], settings[_LIMIT])
+
+
+@compiled
+def _sum(a: Float32, b: Float32, settings: Float32, out: Float32) -> None:
+    """The sum of two nodes, their formats aligned; all (N, C)."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            value = a[i, j] * settings[_SCALE_A] + b[i, j] * settings[_SCALE_B]
+            out[i, j] = _rounded(value, settings[_SLOPE], settings[_LIMIT])
+
+
+@compiled
+def run(plan: Int64, settings: Float32, weights: Float32, width: int, inputs: Float32, outputs: Float32) -> None:
+    """Computes all nodes of a network for some rows.
+
+    Args:
+        plan: (nodes, 6), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
+            an input and the second for a product, which has instead the place where its weights begin.
+        settings: (nodes, 4), of each node: what values below zero are multiplied by, the limit, and of a sum what each
+            source is multiplied by.
+        weights: of each product weight (C, C') and bias (C',), one after another.
+        width: of a slot, a place for one node's values.
+        inputs: (N, C), of all inputs side by side.
+        outputs: (N, C'), set to the last node's values.
+    """
+    count, first = len(inputs), 0
+    slots = np.empty((plan[:, 1].max() + 1, count * width), dtype=np.float32)
+    for node in range(len(plan)):
+        channels, slot, a, of_a, b, of_b = plan[node]
+        out = slots[slot, : count * channels].reshape(count, channels)
+        if a < 0:
+            limit = settings[node, _LIMIT]
+            for i in range(count):
+                for j in range(channels):
+                    out[i, j] = min(max(inputs[i, first + j], -limit), limit)
+            first += channels
+            continue
+        x = slots[a, : count * of_a].reshape(count, of_a)
+        if b < 0:
+            end = of_b + of_a * channels
+            weight, bias = weights[of_b:end].reshape(of_a, channels), weights[end : end + channels]
+            _product(x, weight, bias, settings[node], out)
+        else:
+            _sum(x, slots[b, : count * of_b].reshape(count, of_b), settings[node], out)
+    outputs[:] = out

@@ -1,0 +1,71 @@
+"""What a command loads: libraries take longer to start than small pictures take to code."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from selfcodec.arrays import UInt8
+
+SLOW = {"torch", "matplotlib", "skimage", "cv2"}
+"""No command that codes small pictures needs these."""
+COMPILED = {"numba", "scipy"} if importlib.util.find_spec("constriction") else set()
+"""Nor does one that codes no pixels in context, where the entropy coder is not compiled here."""
+PROGRAM = """
+import json, sys
+from selfcodec.cli.main import main
+for command in json.loads(sys.argv[1]):
+    main(command, standalone_mode=False)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def loaded(*commands: list[str]) -> set[str]:
+    """What a new process has loaded that runs these commands, one after another."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def png(tmp_path: Path, photo: UInt8) -> Path:
+    path = tmp_path / "a.png"
+    Image.fromarray(photo[:64, :64]).save(path)
+    return path
+
+
+def test_lossy_files_load_neither_pytorch_nor_compiled_loops(png: Path) -> None:
+    sv, out = str(png.with_suffix(".sv")), str(png.with_name("b.png"))
+    found = loaded(
+        ["encode", str(png), "-m", "rs2", "-q", "90", "--effort", "0", "-o", sv],
+        ["decode", sv, "-o", out],
+        ["info", sv],
+        ["models"],
+    )
+    assert not found & (SLOW | COMPILED)
+    assert "numpy" in found
+
+
+def test_lossless_files_load_no_pytorch(png: Path) -> None:
+    sv, out = str(png.with_suffix(".sv")), str(png.with_name("b.png"))
+    assert not loaded(["encode", str(png), "-o", sv], ["info", sv], ["decode", sv, "-o", out]) & SLOW
+    with Image.open(png) as image, Image.open(out) as back:
+        assert image.tobytes() == back.tobytes()
+
+
+def test_telling_about_a_lossless_file_loads_no_compiled_loops() -> None:
+    golden = Path(__file__).with_name("data") / "photo.lossless.sv"
+    assert not loaded(["info", str(golden)], ["models", "photo"]) & (SLOW | COMPILED)
+
+
+def test_refining_loads_pytorch(png: Path) -> None:
+    """So that the tests above would notice it."""
+    assert "torch" in loaded(["encode", str(png), "-m", "rs2", "-q", "90", "--effort", "1"])
