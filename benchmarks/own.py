@@ -12,10 +12,10 @@ from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
-from selfcodec.modes import USUAL_EFFORT, Mode, has_level
+from selfcodec.modes import Mode, has_level
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.refining import can_refine
-from selfcodec.settings import Settings
+from selfcodec.settings import Settings, usual_effort
 from selfcodec.zoo import DEFAULT_MODELS, Model, find_model
 
 QUALITIES = (25, 50, 75)
@@ -58,8 +58,8 @@ class Own(Coder):
         return same and (picture.source is None or picture.exact.tobytes() == decoded.exact.tobytes())
 
 
-_USUAL = {mode: {"effort": USUAL_EFFORT} if mode is Mode.LOSSLESS else {} for mode in Mode}
-"""Where no settings are given, lossless files are measured as users get them, lossy ones without effort."""
+_USUAL = {mode: {"effort": effort} if (effort := usual_effort(mode)) else {} for mode in Mode}
+"""Where no settings are given, files are measured as users get them."""
 
 
 def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:

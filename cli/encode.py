@@ -50,7 +50,7 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 @click.option(
     "--effort",
     type=click.IntRange(0, MAX_EFFORT),
-    help="How long to look for better latents of a lossy photograph; lossless, 0 for faster and larger.  [default: 2]",
+    help="How long to look for better latents of a lossy photograph; lossless, 0 for faster and larger.  [default: 0; lossless: 1]",
 )
 @click.option("--first", is_flag=True, help="Take the first picture of an animation or of several pages.")
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
@@ -108,7 +108,7 @@ def encode(
 
     try:
         target = Target(bpp, size, psnr)
-        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
+        settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     except InputError as error:
         raise click.UsageError(str(error)) from error
     options = Options(
@@ -120,7 +120,6 @@ def encode(
         force=force,
         preserve=preserve,
         first=first,
-        usual_effort=effort is None,
     )
     refuse_image_name(output)
     planned = plan(inputs, output, IMAGES, coded_suffix)
@@ -129,10 +128,10 @@ def encode(
     todo, done = split_done(planned.jobs) if skip_existing else (planned.jobs, ())
     if not quiet:
         tell_skipped(planned.skipped + done, verbose=verbose)
-    _check_settings(options, quiet=quiet)
+    _check_settings(options, effort, quiet=quiet)
 
     reports, failures = [], 0
-    with progress(len(todo), "encoding", quiet=quiet, parts=effort != 0) as advance:
+    with progress(len(todo), "encoding", quiet=quiet, parts=bool(settings.effort)) as advance:
         if min(jobs, len(todo)) == 1:
             options = replace(options, report=advance.part)
         for outcome in outcomes(todo, options, jobs) if todo else ():
@@ -150,8 +149,14 @@ def encode(
     finish(failures)
 
 
-def _check_settings(options: Options, *, quiet: bool) -> None:
-    """InputError or ModelError for what is wrong with the model or the settings, whatever the images."""
+def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> None:
+    """InputError or ModelError for what is wrong with the model or the settings, whatever the images.
+
+    Args:
+        options: of the command.
+        effort: the one that was asked for, if any.
+        quiet: print no warnings.
+    """
     from selfcodec.modes import DEFAULT_QUALITY
     from selfcodec.refining import can_refine
     from selfcodec.zoo import find_model, model_by_id
@@ -159,7 +164,7 @@ def _check_settings(options: Options, *, quiet: bool) -> None:
     model = find_model(options.model, options.settings.mode)
     sent, _ = options.settings.resolved(model.levels)
     works = can_refine(model, sent) or model.adapts(options.settings.mode)
-    if options.settings.effort and not works and not quiet:
+    if effort and not works and not quiet:
         complain(f"the effort changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
     if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
         complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")

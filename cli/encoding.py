@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfcodec.cli.files import Job
@@ -41,7 +41,6 @@ class Options:
         force: replace existing files.
         preserve: give outputs their inputs' permissions and times.
         first: take the first picture where a file has several.
-        usual_effort: take the effort that is usual for a picture's size and the mode.
         report: is told the share of one file's refining that is done; None where nobody wants to know.
     """
 
@@ -53,7 +52,6 @@ class Options:
     force: bool
     preserve: bool = False
     first: bool = False
-    usual_effort: bool = False
     report: Callable[[float], None] | None = None
 
 
@@ -72,14 +70,12 @@ class _Loaded:
     """An input that has been read.
 
     Attributes:
-        settings: the command's, with the effort for this picture.
         seconds: that reading took.
     """
 
     job: Job
     picture: Picture
     source_bytes: int
-    settings: Settings
     model: Model
     seconds: float
 
@@ -115,7 +111,6 @@ def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
 
 def _load(job: Job, options: Options) -> _Loaded:
     from selfcodec.images import load_picture
-    from selfcodec.settings import usual_effort
     from selfcodec.zoo import find_model
 
     job.source.check()
@@ -123,12 +118,9 @@ def _load(job: Job, options: Options) -> _Loaded:
     start = time.perf_counter()
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
-    settings = options.settings
-    if options.usual_effort:
-        settings = replace(settings, effort=usual_effort(picture.size, settings.mode))
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-    model = find_model(options.model, settings.mode)
-    return _Loaded(job, picture, size, settings, model, time.perf_counter() - start)
+    model = find_model(options.model, options.settings.mode)
+    return _Loaded(job, picture, size, model, time.perf_counter() - start)
 
 
 def _attempt_loaded(inputs: Mapping[int, _Loaded], options: Options) -> dict[int, Outcome]:
@@ -154,7 +146,7 @@ def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[t
     if len(inputs) < 2 or options.target.given or options.settings.mode is not Mode.LOSSLESS:
         return alone
     start = time.perf_counter()
-    pictures, settings = [loaded.picture for loaded in inputs], inputs[0].settings  # lossless, the same for all
+    pictures, settings = [loaded.picture for loaded in inputs], options.settings
     try:
         files = encode_pictures(pictures, settings, inputs[0].model, verify=options.verify)
     except Exception:  # which one it is shows when each is encoded by itself
@@ -170,7 +162,7 @@ def _encode(loaded: _Loaded, options: Options, ahead: tuple[Reached, float] | No
     job, picture, model, start = loaded.job, loaded.picture, loaded.model, time.perf_counter()
     reached, seconds = ahead or (None, 0.0)
     if reached is None:
-        wanted, target = loaded.settings, options.target
+        wanted, target = options.settings, options.target
         reached = encode_to_target(picture, wanted, target, model, verify=options.verify, report=options.report)
     encoded, settings = reached.encoded, reached.settings
     write_output(job, encoded.data, preserve=options.preserve)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import os
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,7 +17,6 @@ from selfcodec.images import AnyImage, Picture, from_image, load_picture
 from selfcodec.images.deep import DeepImage, image_of
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
-from selfcodec.settings import usual_effort
 from selfcodec.zoo import find_model
 
 __all__ = ["DeepImage", "decode", "encode"]
@@ -67,8 +65,8 @@ def encode(
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
-            2, two thirds of a second for 768 x 512 on two cores; for more than 16 megapixels 0. Lossless, any effort,
-            and None, learns of the picture while coding it, which takes a quarter more time either way; 0 does not.
+            0. Lossless, any effort, and None, learns of the picture while coding it, which takes a quarter more time
+            either way; 0 does not.
         strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
         first: of a file of several pictures take the first one.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
@@ -80,11 +78,9 @@ def encode(
         SelfcodecError: verification failed.
     """
     target = Target(bpp, bytes, psnr)
-    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort or 0)
+    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
     chosen = find_model(model, settings.mode)
-    if effort is None:
-        settings = replace(settings, effort=usual_effort(picture.size, settings.mode))
     reached = encode_to_target(picture, settings, target, chosen, verify=verify)
     return reached.encoded.data
 

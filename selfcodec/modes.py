@@ -28,9 +28,6 @@ MIN_QUALITY, MAX_QUALITY = 1, 100
 """Latents' grids have a quality in these bounds, which the file stores in a byte."""
 MAX_EFFORT = 9
 """Encoders have an effort of 0 to this; files know at most whether there was any."""
-USUAL_EFFORT, USUAL_PIXELS = 2, 1 << 24
-"""People get this effort where they ask for none, but in lossy modes 0 for pictures of more than so many pixels: it
-takes two thirds of a second for 768 x 512 on two cores, and memory for another copy of the latents."""
 MAX_SEED = 2**32 - 1
 """A seed is at most this: the file stores one in 32 bits."""
 

@@ -20,7 +20,7 @@ from selfcodec.fidelity import decibels
 from selfcodec.images import Picture
 from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MIN_QUALITY, Mode
 from selfcodec.refining import USUAL, Work, can_refine
-from selfcodec.settings import Settings, whole_number
+from selfcodec.settings import Settings, usual_effort, whole_number
 from selfcodec.walk import Values
 from selfcodec.zoo import Model
 
@@ -100,15 +100,17 @@ def choose_settings(
     level: int | None = None,
     quality: int | None = None,
     seed: int | None = None,
-    effort: int = 0,
+    effort: int | None = None,
 ) -> Settings:
-    """Settings of a mode's name, with the default quality where none is given.
+    """Settings of a mode's name, with the default quality and the usual effort where none are given.
 
     Raises:
         InputError: there is no such mode, a number is out of range, a quality is given beside the target that is to
             find one, or a PSNR is wanted of lossless files.
     """
-    settings = Settings(Mode.parse(mode), level, DEFAULT_QUALITY if quality is None else quality, seed, effort)
+    chosen = Mode.parse(mode)
+    effort = usual_effort(chosen) if effort is None else effort
+    settings = Settings(chosen, level, DEFAULT_QUALITY if quality is None else quality, seed, effort)
     if target.given and quality is not None:
         raise InputError("give one of quality, bpp, bytes and psnr: the last three look for the quality themselves")
     if settings.mode is Mode.LOSSLESS and (target.psnr is not None or seed is not None):

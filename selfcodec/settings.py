@@ -14,8 +14,6 @@ from selfcodec.modes import (
     MAX_SEED,
     MAX_TRANSFORMS,
     MIN_QUALITY,
-    USUAL_EFFORT,
-    USUAL_PIXELS,
     Mode,
     default_level,
     sent_variables,
@@ -38,9 +36,12 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
     return number
 
 
-def usual_effort(size: tuple[int, int], mode: Mode) -> int:
-    """The effort for a picture of a width and height where none is asked for."""
-    return USUAL_EFFORT if mode is Mode.LOSSLESS or size[0] * size[1] <= USUAL_PIXELS else 0
+def usual_effort(mode: Mode) -> int:
+    """The effort where none is asked for: some for lossless files, whose sizes it lowers most for the least time.
+
+    For lossy ones it loads PyTorch, and takes longer than all else.
+    """
+    return 1 if mode is Mode.LOSSLESS else 0
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,8 @@ def test_people_get_what_adapts_unless_they_ask_for_no_effort(
     found = {effort: api.encode(image, model=folder, effort=effort, verify=False) for effort in (None, 1, 0)}
     assert found[None] == found[1] == coded(photo[:40, :50], model)
     assert found[0] == coded(photo[:40, :50], model, Settings())
-    assert usual_effort((9999, 9999), Mode.LOSSLESS)
-    assert not usual_effort((9999, 9999), Mode.RS2)
+    assert usual_effort(Mode.LOSSLESS)
+    assert not usual_effort(Mode.RS2)
 
 
 def test_a_cut_file_does_not_adapt_and_shows_the_same(model: Model, photo: UInt8) -> None:
