@@ -50,7 +50,7 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 @click.option(
     "--effort",
     type=click.IntRange(0, MAX_EFFORT),
-    help="How long to look for better latents of a lossy photograph; lossless, 0 for faster and larger.  [default: 0; lossless: 1]",
+    help="Time for better latents of a lossy photograph; lossless, 0: faster, larger.  [default: 0; lossless: 1]",
 )
 @click.option("--first", is_flag=True, help="Take the first picture of an animation or of several pages.")
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")

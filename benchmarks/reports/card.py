@@ -41,6 +41,7 @@ DATA = {
         "CC BY-SA 4.0; Unsplash License; and for non-commercial research and education only",
     ),
 }
+DATA |= {"imagenette64": DATA["imagenette"], "imagenette64-paper": DATA["imagenette"], "cifar10-paper": DATA["cifar10"]}
 """Of every training set this tells what it is, and on what terms its images may be used."""
 LADDER_FIGURES = ("bytes", "bits_per_dim", "ratio", "psnr")
 COMMON = ("model", "command", "date", "versions", "machine", "dataset", "images", "shape", "round_trip_failures")
