@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from selfcodec import signals
+
 T = TypeVar("T")
 
 THREADS = "OMP_NUM_THREADS"
@@ -54,7 +56,7 @@ def set_threads(count: int | None) -> None:
 
 @cache
 def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, _processors() - 1), "selfcodec")
+    return ThreadPoolExecutor(max(1, _processors() - 1), "selfcodec", signals.leave_to_main_thread)
 
 
 def _after_fork() -> None:
@@ -154,6 +156,7 @@ def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterato
         share, given_up = available // workers, threading.Event()
 
         def begin() -> None:
+            signals.leave_to_main_thread()
             set_threads(share)
             _own.given_up = given_up
 

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from selfcodec.signals import Ended, held_back, raised
+from selfcodec import parallel
+from selfcodec.signals import ENDING, Ended, held_back, raised
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has other signals")
 
@@ -42,6 +43,14 @@ def test_ignored_signals_stay_so() -> None:
 
 
 def test_signals_are_held_back_and_not_lost() -> None:
+    def masked() -> set[signal.Signals]:
+        return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))  # type: ignore[arg-type]
+
+    assert set(ENDING) <= parallel._helpers().submit(masked).result()  # they would come by this thread otherwise
+    before = parallel.threads()
+    parallel.set_threads(2)
+    assert all(set(ENDING) <= mask for mask in parallel.mapped([masked, masked]))
+    parallel.set_threads(before)
     reached = False
     with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
         send("SIGINT")

@@ -8,7 +8,7 @@ import torch
 import variants
 from PIL import Image
 
-from selfcodec import codec
+from selfcodec import streams
 from selfcodec.arrays import Int64, UInt8
 from selfcodec.codec import decode_file, open_file
 from selfcodec.coding.coder import Encoder
@@ -81,7 +81,7 @@ def test_the_known_sum_holds_at_odd_edges_too(
                 offsets.append(numbers - mixture.window)
             super().encode(mixture, numbers)
 
-    monkeypatch.setattr(codec, "Encoder", Recording)
+    monkeypatch.setattr(streams, "Encoder", Recording)
     variants.encode(variants.make_image(photo, "RGB", *size), models["tiny"])
     found = np.concatenate(offsets, 1)
     assert found.size == 3 * ((size[0] + 1) // 2) * (size[1] // 2)
@@ -98,7 +98,7 @@ def test_grey_images_are_coded_from_one_channel(
             counts[-1] += mixture.shape[1]
             super().encode(mixture, numbers)
 
-    monkeypatch.setattr(codec, "Encoder", Counting)
+    monkeypatch.setattr(streams, "Encoder", Counting)
     grey = variants.make_image(photo, "L", 32, 32)
     for image in (grey, grey.convert("RGB"), variants.make_image(photo, "LA", 32, 32)):
         counts.append(0)
