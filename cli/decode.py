@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selfcodec.cli.files import Job, plan
+from selfcodec.cli.files import MOST_FILES, MOST_PIXELS, Job, plan
 from selfcodec.cli.inputs import CODED_FILES, is_piped, read_coded
 from selfcodec.cli.names import SUFFIX, named, shown
 from selfcodec.cli.options import (
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from selfcodec.format.container import Container
     from selfcodec.images import AnyImage
 
-MOST_FILES = 64
-MOST_PIXELS = 1 << 20
-"""Small files are decoded together, at most about so many and so large ones."""
 SMALL = 1 << 17
 """Files of fewer bytes and fewer pixels are small."""
 
@@ -142,11 +139,11 @@ def _decoded(data: bytes, wanted: Wanted) -> AnyImage:
         raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
 
 
-def decode_job(job: Job, wanted: Wanted, ahead: AnyImage | None = None) -> None:
-    """Decodes one file, unless that was done ahead."""
+def decode_job(job: Job, wanted: Wanted, data: bytes | None = None, ahead: AnyImage | None = None) -> None:
+    """Decodes one file, unless it was read or decoded ahead."""
     from selfcodec.codec import open_file
 
-    data = read_coded(job.source) if ahead is None else b""
+    data = read_coded(job.source) if data is None else data
     check_target(job, force=wanted.force)
     format = image_format(job.target)
     image = _decoded(data, wanted) if ahead is None else ahead
@@ -199,9 +196,9 @@ def decode(
         for group, small in _groups(jobs, wanted):
             images = _decoded_together(small, wanted)
 
-            def action(job: Job, images: dict[Job, AnyImage] = images) -> None:
+            def action(job: Job, small: dict[Job, bytes] = small, images: dict[Job, AnyImage] = images) -> None:
                 advance()
-                decode_job(job, wanted, images.get(job))
+                decode_job(job, wanted, small.get(job), images.get(job))
 
             failures += each(group, lambda job: job.source.path, action)
     finish(failures)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfcodec.cli.files import Job
+from selfcodec.cli.files import MOST_PIXELS, Job
 from selfcodec.cli.inputs import is_piped, read_input
 from selfcodec.cli.names import named
 from selfcodec.cli.output import describe
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from selfcodec.settings import Settings
     from selfcodec.zoo import Model
 
-MOST_PIXELS = 1 << 20
-"""Inputs that are encoded together have about so many pixels, which bounds memory."""
 BY_SIZE = "smaller than what the model makes of it"
 """Why an image is stored whose picture gives no reason."""
 
@@ -53,6 +51,11 @@ class Options:
     preserve: bool = False
     first: bool = False
     report: Callable[[float], None] | None = None
+
+    @property
+    def together(self) -> bool:
+        """Whether several files are coded faster together; of lossy ones each has a search of its own."""
+        return self.settings.mode is Mode.LOSSLESS and not self.target.given
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class _Loaded:
 
 
 def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
-    """Encodes and writes files, small lossless ones together.
+    """Encodes and writes files, together if they are several.
 
     Any error is a line of text in its file's outcome: unlike exceptions text always travels between processes.
     """
@@ -138,12 +141,12 @@ def _attempt_loaded(inputs: Mapping[int, _Loaded], options: Options) -> dict[int
 
 
 def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[tuple[Reached, float] | None]:
-    """What becomes of several inputs, and how long each took; None for all where that is not faster, or not known."""
+    """What becomes of several inputs, and how long each took; None for one alone, and for all where one fails."""
     from selfcodec.codec import encode_pictures
     from selfcodec.rate_control import Reached
 
     alone = [None] * len(inputs)
-    if len(inputs) < 2 or options.target.given or options.settings.mode is not Mode.LOSSLESS:
+    if len(inputs) < 2:
         return alone
     start = time.perf_counter()
     pictures, settings = [loaded.picture for loaded in inputs], options.settings

@@ -14,6 +14,9 @@ from selfcodec.cli.inputs import IMAGE_SUFFIXES, Kind, Skipped, Source, expand, 
 from selfcodec.cli.names import STDIO, SUFFIX, shown
 from selfcodec.errors import InputError
 
+MOST_FILES, MOST_PIXELS = 64, 1 << 20
+"""Small files are coded together, at most about so many and of so many pixels, which bounds memory."""
+
 
 @dataclass(frozen=True)
 class Job:

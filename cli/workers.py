@@ -7,19 +7,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 from selfcodec.cli.encoding import Options, Outcome, attempt_files, failure
-from selfcodec.cli.files import Job
+from selfcodec.cli.files import MOST_FILES, Job
 from selfcodec.cli.inputs import is_piped
 from selfcodec.errors import InputError
 
-MOST_FILES = 64
 MOST_BYTES = 1 << 18
-"""Groups of files that may be encoded together are at most so many and so large."""
+"""Groups of files that are encoded together are at most so large."""
 
 
 def outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[Outcome]:
     """Results in the order of the jobs."""
     processes = min(processes, len(jobs))
-    groups = list(_groups(jobs, min(MOST_FILES, -(-len(jobs) // processes))))
+    groups = list(_groups(jobs, min(MOST_FILES, -(-len(jobs) // processes)) if options.together else 1))
     if processes == 1:
         for group in groups:
             yield from attempt_files(group, options)

@@ -37,6 +37,21 @@ def returning(value: int) -> Callable[[], int]:
     return task
 
 
+class Crowd:
+    """How many are inside at once, at most."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self.peak = threading.Lock(), 0, 0
+
+    def stay(self, seconds: float) -> None:
+        with self._lock:
+            self._inside += 1
+            self.peak = max(self.peak, self._inside)
+        time.sleep(seconds)
+        with self._lock:
+            self._inside -= 1
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
 def test_results_come_in_order(threads: int, count: int) -> None:
     assert list(mapped([returning(i) for i in range(count)])) == list(range(count))
@@ -45,20 +60,14 @@ def test_results_come_in_order(threads: int, count: int) -> None:
 
 @pytest.mark.parametrize("most", [None, 1, 3])
 def test_no_more_run_at_once_than_may(threads: int, most: int | None) -> None:
-    running, peak, lock = 0, 0, threading.Lock()
+    crowd = Crowd()
 
     def task() -> int:
-        nonlocal running, peak
-        with lock:
-            running += 1
-            peak = max(peak, running)
-        time.sleep(0.005)
-        with lock:
-            running -= 1
+        crowd.stay(0.005)
         return available()
 
     shares = set(mapped([task] * 8, most))
-    assert peak <= min(threads, most or threads)
+    assert crowd.peak <= min(threads, most or threads)
     assert shares == {threads // min(threads, most or threads)}
 
 
@@ -119,21 +128,15 @@ def test_decoding_that_nobody_waits_for_ends(threads: int, tiny_model: Model, ph
 
 
 def test_every_task_is_done_once_by_as_many_as_may_help(threads: int) -> None:
-    done, running, peak, lock = list[int](), 0, 0, threading.Lock()
+    done, crowd = list[int](), Crowd()
 
     def task(number: int) -> None:
-        nonlocal running, peak
-        with lock:
-            running += 1
-            peak = max(peak, running)
-        time.sleep(0.002)
-        with lock:
-            running -= 1
-            done.append(number)
+        crowd.stay(0.002)
+        done.append(number)
 
     shared_out([partial(task, number) for number in range(9)])
     assert sorted(done) == list(range(9))
-    assert peak <= threads
+    assert crowd.peak <= threads
 
 
 def test_a_helper_s_error_reaches_the_caller(threads: int) -> None:
