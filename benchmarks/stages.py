@@ -68,7 +68,7 @@ def stages(picture: Picture, coder: Own, repeat: int) -> dict[str, dict[str, flo
         parallel.set_threads(1)
         try:
             # A copy remembers nothing of what coding it before has found out.
-            _, encoding = staged(partial(coder.encode, replace(picture), {}))
+            _, encoding = staged(partial(coder.encode, replace(picture), coder.settings[""]))
             _, decoding = staged(partial(coder.decode, measured.data))
         finally:
             parallel.set_threads(None)

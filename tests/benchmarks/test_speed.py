@@ -12,6 +12,10 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.commands import scaling
+from selfcodec.benchmarks.own import own_coder
+from selfcodec.benchmarks.stages import stages
+from selfcodec.images import from_image
+from selfcodec.modes import Mode
 from selfcodec.tiles import BATCH_PIXELS
 from selfcodec.zoo import Model
 
@@ -25,14 +29,21 @@ def test_speed_tells_where_the_time_goes(tiny_model: Model, photo: UInt8, tmp_pa
     result = run("speed", source, "--model", "tiny", "--repeat", "1", "--memory", "-o", out)
     assert result.exit_code == 0, result.output
     figures = json.loads(out.read_text(encoding="utf-8"))
-    for stages in figures["stages"].values():
-        parts = [seconds for stage, seconds in stages.items() if not stage.startswith("total")]
-        assert sum(parts) == pytest.approx(stages["total"])
-        assert stages["networks"] > 0
-        assert stages["likelihoods"] > 0
+    for found in figures["stages"].values():
+        parts = [seconds for stage, seconds in found.items() if not stage.startswith("total")]
+        assert sum(parts) == pytest.approx(found["total"])
+        assert found["networks"] > 0
+        assert found["likelihoods"] > 0
     assert list(figures["memory"]) == ["encode", "decode"]
     assert all(measured["peak_mib"] > 50 for measured in figures["memory"].values())
     assert figures["start_up_seconds"] > 0
+
+
+@pytest.mark.usefixtures("nothing_stored")
+def test_speed_is_that_of_files_as_users_get_them(photo: UInt8) -> None:
+    found = stages(from_image(Image.fromarray(photo)), own_coder("photo", Mode.LOSSLESS), 1)
+    assert found["encode"]["adapting"] > 0
+    assert found["decode"]["adapting"] > 0
 
 
 def test_scaling_measures_sizes_and_batches(tiny_model: Model, tmp_path: Path) -> None:
