@@ -1,12 +1,15 @@
 # make          everything that has to pass before a change is committed
 # make demo     the demonstration, into demo/
+# make figures  the paper's figures and tables in docs/paper.md, of photographs that may be shown
 PYTHON ?= python3
 BIN := .venv/bin
 
 # These models stand for all released ones, each for a way of coding: ARM_MODELS= takes every one.
 ARM_MODELS ?= cifar10-downscale photo photo-lossy
 
-.PHONY: all venv loops demo test test-arm nightly check clean
+DRAW = $(BIN)/selfcodec figures --format jpg -o docs/figures
+
+.PHONY: all venv loops demo figures test test-arm nightly check clean
 
 all: check test
 
@@ -25,6 +28,13 @@ loops:
 
 demo: venv
 	$(BIN)/python -m selfcodec.benchmarks demo -o demo
+
+figures: venv
+	for model in $(notdir $(wildcard models/zoo/celeba-*)); do $(DRAW) --model $$model --dataset portraits || exit; done
+	for model in $(notdir $(wildcard models/zoo/cifar10-* models/zoo/imagenette64-*)); do \
+		$(DRAW) --model $$model --dataset scikit-image || exit; done
+	$(DRAW) transformations --page docs/paper.md
+	$(BIN)/python -m selfcodec.benchmarks table1 benchmarks/results/paper --page docs/paper.md
 
 test: venv
 	$(BIN)/python -m pytest -q

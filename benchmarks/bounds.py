@@ -34,6 +34,10 @@ from selfcodec.tiles import tile_boxes
 from selfcodec.zoo import find_model
 
 REPORT = "bounds.json"
+EACH = "each"
+"""A report has its images under this name."""
+DIGITS = 6
+"""Bits per dimension of single images are kept with so many."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,19 @@ def _mean(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def each_image(records: list[Bounded], samples: int) -> list[dict[str, Any]]:
+    """Return every image's name, bounds and file, in bits per dimension; None for what was not asked for."""
+    return [
+        {
+            "image": r.image,
+            "elbo": round(r.bpd(math.fsum(r.rates.values())), DIGITS),
+            "importance_weighted": round(r.bpd(r.weighted), DIGITS) if samples > 1 else None,
+            "files": None if r.bytes is None or r.failure else round(8 * r.bytes / (3 * r.width * r.height), DIGITS),
+        }
+        for r in records
+    ]
+
+
 def summary(records: list[Bounded], samples: int, *, files: bool) -> dict[str, Any]:
     """Return means of the images' own bits per dimension."""
     found: dict[str, Any] = {
@@ -176,7 +193,7 @@ def evaluate_data_set(
     force: bool,
     progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> Mapping[str, Any]:
-    """Evaluate what the output folder has no record of yet; write the report there and return it.
+    """Evaluate what the output folder has no record of yet; write the report there, and return it without its images.
 
     Args:
         model: as of `Subject.load`.
@@ -210,5 +227,5 @@ def evaluate_data_set(
             advance()
     records = [journal.records[subject.name, picture] for picture in pictures]
     report = {"command": command, **about, "dataset": name, **summary(records, samples, files=files)}
-    write_report(output / REPORT, report)
+    write_report(output / REPORT, {**report, EACH: each_image(records, samples)}, lists=(EACH,))
     return report

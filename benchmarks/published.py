@@ -1,4 +1,4 @@
-"""Rate-distortion curves that others have published, to be drawn beside what is measured here."""
+"""Figures that others have published, to stand beside what is measured here: rate-distortion curves, likelihoods."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
 from selfcodec.benchmarks.results import Run, curves
 
 FOLDER = "published"
+TABLE_1 = "likelihoods/gatopoulos-2021"
+"""The paper's own."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,23 @@ class PublishedCurve:
     ms_ssim: Sequence[float] = ()
 
 
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model of the paper's Table 1.
+
+    Attributes:
+        name: of our recipe and model.
+        title: what the paper calls it.
+        dataset: what it was trained and evaluated on, as the paper calls that.
+        bpd: bits per dimension, by the importance weighted bound.
+    """
+
+    name: str
+    title: str
+    dataset: str
+    bpd: float
+
+
 def published_beside(run: Run) -> tuple[PublishedCurve, ...]:
     """Return the curves that a run's own can be compared with; none where it has no curves, or other images."""
     images = len({record.image for record in run.records})
@@ -45,7 +66,19 @@ def published_beside(run: Run) -> tuple[PublishedCurve, ...]:
 @cache
 def published_curves(dataset: str) -> tuple[PublishedCurve, ...]:
     """Return what others have published on a data set (`published/DATASET.json`); nothing for most."""
-    file = files("selfcodec.benchmarks") / FOLDER / f"{dataset}.json"
-    if not file.is_file():
-        return ()
-    return tuple(PublishedCurve(**curve) for curve in json.loads(file.read_text(encoding="utf-8")))
+    file = _file(dataset)
+    return tuple(PublishedCurve(**curve) for curve in _contents(file)) if file.is_file() else ()
+
+
+@cache
+def table_1() -> tuple[PublishedModel, ...]:
+    """Return the paper's own models with what it says of them, in its order."""
+    return tuple(PublishedModel(**model) for model in _contents(_file(TABLE_1))["models"])
+
+
+def _file(name: str) -> Traversable:
+    return files("selfcodec.benchmarks") / FOLDER / f"{name}.json"
+
+
+def _contents(file: Traversable) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Images to measure on: test splits, folders of images, scikit-image's photographs, and drawings made here."""
+"""Images to measure on: test splits, folders of images, photographs that libraries hold, and drawings made here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from selfcodec.models.datasets import data_root, is_image, load_named, not_there
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 """These colour pictures are in scikit-image; those that it would have to download are left out."""
+FACES = {"collins": (137, 45, 307, 215), "hopper": (125, 70, 395, 340)}
+"""Left, top, right and bottom of faces: Eileen Collins' in scikit-image's portrait, Grace Hopper's in Matplotlib's."""
 SIDE = 512
 """Drawings have so many pixels a side."""
 NOISY_LINES = 256
@@ -31,6 +33,19 @@ def _photographs() -> Iterator[tuple[str, UInt8]]:
         except (OSError, ModuleNotFoundError):
             continue
         yield name, np.ascontiguousarray(pixels[..., :3])
+
+
+def _portraits() -> Iterator[tuple[str, UInt8]]:
+    """Yield faces cut as CelebA's are, from portraits in the public domain, each also mirrored."""
+    from matplotlib import get_data_path
+    from skimage import data
+
+    hopper = read_image(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    portraits = {"collins": Image.fromarray(data.astronaut()), "hopper": Image.fromarray(hopper)}
+    for name, portrait in portraits.items():
+        face = np.asarray(portrait.crop(FACES[name]))
+        yield name, face
+        yield f"{name} mirrored", np.ascontiguousarray(face[:, ::-1])
 
 
 def _drawings() -> Iterator[tuple[str, UInt8]]:
@@ -72,14 +87,15 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     """Return the first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
     Args:
-        dataset: `scikit-image` (photographs that come with it), `synthetic` (drawings made here), a folder of images
-            below the data root, a data set with a test split, or any folder of images; the first of these that exists,
-            since results in the current folder may be called like their data set.
+        dataset: `scikit-image` (photographs that come with it), `portraits` (faces in the public domain), `synthetic`
+            (drawings made here), a folder of images below the data root, a data set with a test split, or any folder of
+            images; the first of these that exists, since results in the current folder may be called like their data
+            set.
 
     Raises:
         InputError: there are no such images.
     """
-    made = {"scikit-image": _photographs, "synthetic": _drawings}
+    made = {"scikit-image": _photographs, "portraits": _portraits, "synthetic": _drawings}
     if dataset in made:
         found = dict(islice(made[dataset](), limit))
     elif _has_images(data_root() / dataset):

@@ -10,7 +10,7 @@ import click
 
 from selfcodec.cli.group import command_line
 from selfcodec.cli.options import folder_option, force_option, json_option
-from selfcodec.cli.output import complain, finish, print_json, progress, table
+from selfcodec.cli.output import complain, finish, progress, table
 from selfcodec.cli.train import choose_device
 
 DIGITS = 4
@@ -51,14 +51,14 @@ def evaluate(
     """Bound a model's likelihoods on a data set, in bits per dimension.
 
     MODEL is an exported one, by name or folder, or a training run, by its folder or checkpoint. Prints the terms of
-    the evidence lower bound, with more samples than one also the importance weighted bound. Goes on where it was
-    stopped. Ends with exit status 1 if a file did not decode to its image.
+    the evidence lower bound, with more samples than one also the importance weighted bound; --json adds the bounds of
+    every image. Goes on where it was stopped. Ends with exit status 1 if a file did not decode to its image.
 
     \b
     Example:
       selfcodec eval celeba-vae --dataset celeba --iw 512 --files
     """
-    from selfcodec.benchmarks.bounds import evaluate_data_set
+    from selfcodec.benchmarks.bounds import REPORT, evaluate_data_set
 
     output = output or Path(f"eval-{Path(model).name}-{Path(dataset).name}")
     report = evaluate_data_set(
@@ -74,7 +74,7 @@ def evaluate(
         progress=lambda total: progress(total, "images"),
     )
     if as_json:
-        print_json(report)
+        click.echo((output / REPORT).read_text(encoding="utf-8"), nl=False)
     else:
         click.echo(table([("bits per dimension", f"{report['images']} images"), *_rows(report)], right=(1,)))
     failures = report.get("failures", 0)

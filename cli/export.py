@@ -17,8 +17,11 @@ from selfcodec.errors import InputError
 @folder_option("output", "Folder of the model; its name is the model's.", "-o", required=True)
 @folder_option("data", "Root of the data sets, or a folder of images.  [default: $SELFCODEC_DATA]")
 @click.option("--note", metavar="TEXT", help="For the model's card: how it was trained, where the recipe does not say.")
+@click.option("--machine", metavar="TEXT", help="For tables: where it was trained.")
 @force_option
-def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, force: bool) -> None:
+def export(
+    checkpoint: Path, output: Path, data: Path | None, note: str | None, machine: str | None, force: bool
+) -> None:
     """Make a model for coding from a training run: its folder, or its checkpoint.pt.
 
     Turns the networks into integers and proves that no sum in them can overflow. With the training data at hand, also
@@ -42,8 +45,7 @@ def export(checkpoint: Path, output: Path, data: Path | None, note: str | None, 
     calibration, held_out = calibration_sets(recipe, data)
     weights = export_model(recipe, model, calibration)
     training: dict[str, Any] = {"steps": state["step"], "minutes": round(state["elapsed"] / 60, 1)}
-    if note is not None:
-        training["note"] = note
+    training |= {key: text for key, text in (("machine", machine), ("note", note)) if text is not None}
     objective = build_objective(recipe.train.objective)
     unit, loss = objective.unit, None if held_out is None else rounding_loss(objective, model, held_out)
     if loss is not None and held_out is not None:

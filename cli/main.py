@@ -11,8 +11,10 @@ from selfcodec.cli.decode import decode
 from selfcodec.cli.encode import encode
 from selfcodec.cli.eval import evaluate
 from selfcodec.cli.export import export
+from selfcodec.cli.figures import figures
 from selfcodec.cli.group import SETTINGS, Group
 from selfcodec.cli.info import info
+from selfcodec.cli.interpolate import interpolate
 from selfcodec.cli.models import models
 from selfcodec.cli.sample import sample
 from selfcodec.cli.train import train
@@ -31,7 +33,21 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, info, verify, cut, bench, evaluate, train, export, models, sample):
+for command in (
+    encode,
+    decode,
+    info,
+    verify,
+    cut,
+    bench,
+    evaluate,
+    train,
+    export,
+    models,
+    sample,
+    interpolate,
+    figures,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

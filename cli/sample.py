@@ -32,10 +32,8 @@ def sample(model_name: str, number: int, output: str, seed: int, size: tuple[int
     Example:
       selfcodec sample cifar10-downscale -n 16 -o grid.png
     """
-    from PIL import Image
-
     from selfcodec.generation import sample_images
-    from selfcodec.models.pictures import grid
+    from selfcodec.models.mosaic import in_rows, mosaic
     from selfcodec.zoo import find_model
 
     job = Job(Source(STDIO, Path(STDIO)), output)
@@ -47,4 +45,4 @@ def sample(model_name: str, number: int, output: str, seed: int, size: tuple[int
     if seed + number - 1 > MAX_SEED:
         raise InputError(f"image i is drawn from seed + i, which goes to {MAX_SEED}: choose a smaller seed")
     images = sample_images(find_model(model_name), number, (height, width), seed)
-    write_image(job, Image.fromarray(grid(images)), format)
+    write_image(job, mosaic(in_rows(list(images))), format)

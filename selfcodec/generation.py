@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from selfcodec.modes import MAX_SEED
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.settings import whole_number
 from selfcodec.tiles import together
-from selfcodec.walk import Batch, Known, Values, filling, walk
+from selfcodec.walk import Batch, Known, filling, walk
 from selfcodec.zoo import Model
 
 Size = tuple[int, int]
@@ -32,7 +32,7 @@ def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[t
         yield part, Batch(model, size, part.stop - start, False, runtime)
 
 
-def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> Values:
+def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> dict[str, Int64]:
     """Every variable of some images of one size: x and y_k as they are, latents' posterior means in 2**-12.
 
     Args:
@@ -61,6 +61,7 @@ def render(
     model: Model,
     seed: int | None = None,
     runtime: Runtime = DEFAULT_RUNTIME,
+    drawn: Collection[str] | None = None,
 ) -> UInt8:
     """Images completed from the values of any variables, (count, H, W, 3); the same on every machine.
 
@@ -74,6 +75,7 @@ def render(
         model: the model.
         seed: draws what is not known, for image i from seed + i; None takes means.
         runtime: how networks run; has no influence on the result.
+        drawn: names of the variables that the seed draws, the others that are not known take means; None for all.
 
     Raises:
         InputError: the size is larger than a tile, there are no images, the seed is out of range, or values are of no
@@ -85,9 +87,10 @@ def render(
     for part, batch in _parts(count, size, model, runtime):
         if not part.start:
             _check(known, count, batch)
-        fill = filling(None if first is None else [(first + i) << 32 for i in range(part.start, part.stop)])
+        draws = filling(None if first is None else [(first + i) << 32 for i in range(part.start, part.stop)])
+        sources = {step.name: draws if drawn is None or step.name in drawn else filling(None) for step in model.steps}
         given = Known({name: values[part] for name, values in known.items()})
-        walk([batch], {step.name: given if step.name in known else fill for step in model.steps})
+        walk([batch], sources | dict.fromkeys(known, given))
         images.append(batch.values["x"].transpose(0, 2, 3, 1).astype(np.uint8))
     return np.concatenate(images)
 
@@ -109,3 +112,28 @@ def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
 def sample_images(model: Model, count: int, size: Size, seed: int, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
     """Images drawn from the model (paper: generation), (count, H, W, 3); see `render`."""
     return render({}, count, size, model, seed, runtime)
+
+
+def interpolate(ends: UInt8, count: int, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
+    """Images on the way from one to another through u, (count, H, W, 3); the ends are themselves as u has them.
+
+    u moves on the straight line between the ends' posterior means; all else takes its mean given that u. The line is
+    straight because nothing bends it: the sphere that others follow is where a standard Gaussian has its mass, and
+    the prior of u, a flow or a mixture, has none (paper, Figure 6i, which leaves both open).
+
+    Args:
+        ends: (2, H, W, 3), as for `infer`.
+        count: images, at least 2.
+        model: the model.
+        runtime: how networks run; has no influence on the result.
+
+    Raises:
+        InputError: there are fewer images, or the ends are none.
+    """
+    whole_number("count", count, 2)
+    if len(ends) != 2:
+        raise InputError(f"the ends are two images, not {len(ends)}")
+    first, last = infer(ends, model, runtime)["u"]
+    way = np.arange(count).reshape(-1, 1, 1, 1)
+    u = ((count - 1 - way) * first + way * last + (count - 1) // 2) // (count - 1)
+    return render({"u": u}, count, (ends.shape[1], ends.shape[2]), model, runtime=runtime)

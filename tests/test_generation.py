@@ -10,7 +10,7 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.codec import encode_picture
 from selfcodec.errors import InputError
-from selfcodec.generation import infer, render, sample_images
+from selfcodec.generation import infer, interpolate, render, sample_images
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
@@ -80,6 +80,38 @@ def test_a_seed_draws_what_is_not_given_and_keeps_what_is(models: dict[str, Mode
     assert (first != other).any()
     alone = render({"u": values["u"][2:3], "y1": values["y1"][2:3]}, 1, SIZE, models["tiny"], seed=3)
     assert (alone[0] == first[2]).all()  # image i is drawn from seed + i
+
+
+def test_only_what_is_named_is_drawn(models: dict[str, Model], images: UInt8) -> None:
+    model, values = models["deep"], infer(images, models["deep"])
+    u = {"u": values["u"]}
+    means, all_drawn = render(u, 5, SIZE, model), render(u, 5, SIZE, model, seed=1)
+    assert (render(u, 5, SIZE, model, seed=1, drawn=()) == means).all()
+    assert (render(u, 5, SIZE, model, seed=1, drawn=("y2", "z2", "y1", "z1", "x")) == all_drawn).all()
+    some = render(u, 5, SIZE, model, seed=1, drawn=("z2", "z1"))
+    assert (some != means).any()
+    assert (some != all_drawn).any()
+
+
+@pytest.mark.parametrize("name", ["vae", "deep", "sketch"])
+def test_interpolation_goes_through_u(models: dict[str, Model], images: UInt8, name: str) -> None:
+    """Its ends are what u alone gives of each image, its middle what the mean of both gives, either way round."""
+    model, ends = models[name], images[:2]
+    u = infer(ends, model)["u"]
+    way = interpolate(ends, 5, model)
+    assert (way[[0, -1]] == render({"u": u}, 2, SIZE, model)).all()
+    assert (way[0] != way[-1]).any()
+    for middle in (render({"u": (u[:1] + u[1:]) // 2}, 1, SIZE, model)[0], interpolate(ends[::-1], 5, model)[2]):
+        assert np.abs(way[2].astype(int) - middle).max() <= 1
+
+
+def test_interpolation_has_two_ends(models: dict[str, Model], images: UInt8) -> None:
+    for count in (1, 2.5):
+        with pytest.raises(InputError, match="at least 2"):
+            interpolate(images[:2], count, models["tiny"])  # type: ignore[arg-type]
+    for ends in (images[:1], images[:3]):
+        with pytest.raises(InputError, match="two images"):
+            interpolate(ends, 3, models["tiny"])
 
 
 def test_samples_are_renders_of_nothing(models: dict[str, Model]) -> None:

@@ -135,6 +135,7 @@ MODELS_LAYERS = {
     "selfcodec.models.parsing": 0,
     "selfcodec.models.affine": 0,
     "selfcodec.models.lifting": 0,
+    "selfcodec.models.mosaic": 0,
     "selfcodec.models.datasets": 0,
     "selfcodec.models.training_config": 1,
     "selfcodec.models.config": 2,

@@ -106,7 +106,7 @@ def main(image: Path | None, output: Path | None, model_name: str | None) -> Non
     for _, found in others:
         found.returned()
     show(figures_table(picture, own, others))
-    draw(panels(picture, own)).savefig(output / PICTURE)
+    draw(panels(picture, own)).save(output / PICTURE)
     click.echo(f"files and {PICTURE} are in {output}")
     failures = [found.failure for _, found in own if found.failure]
     if failures:

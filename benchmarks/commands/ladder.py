@@ -54,7 +54,7 @@ def main(model_name: str | None, dataset: str, limit: int, output: Path) -> None
     figures = summary(images[0].shape, rungs, chain)
     about = provenance(command_line(), model)
     write_report(output / REPORT, {**about, "dataset": dataset, "split": "test", **figures})
-    draw(images, rungs).savefig(output / PICTURE)
+    draw(images, {str(mode): rung.files for mode, rung in rungs.items()}, {}).save(output / PICTURE)
     show(ladder_table(figures, f"{model.spec.name}, {len(images)} test images of {dataset}"))
     for link in chain:
         click.echo(f"{'ok    ' if link.holds else 'NOT ok'} {link.what}")

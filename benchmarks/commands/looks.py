@@ -134,5 +134,5 @@ def main(
             click.echo(f"at {row['rate']:g} bits per pixel {row['missed']} images are missing: all qualities take more")
     shown = worst(looks, count)
     if shown:
-        draw(shown, *titles).savefig(output / PICTURE)
+        draw(shown, *titles).save(output / PICTURE)
     click.echo(f"{REPORT}{f' and {PICTURE}' if shown else ''} are in {output}")

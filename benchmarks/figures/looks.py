@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
+from PIL import Image
 
-from selfcodec.benchmarks.figures.panels import cell_shape, grid
 from selfcodec.benchmarks.reports.looks import Look, Version
 from selfcodec.benchmarks.reports.tables import number
+from selfcodec.models.mosaic import Row, mosaic
 
-CELL_WIDTH = 4
-"""One crop is drawn so many inches wide."""
+SIDE = 384
+"""Crops are enlarged by a whole factor to at most so many pixels."""
 
 
-def _title(name: str, version: Version) -> str:
+def _caption(name: str, version: Version) -> str:
     return (
         f"{name}: {version.bytes:,} bytes\n{number(version.psnr, 2)} dB, SSIMULACRA 2 {number(version.ssimulacra2, 1)}"
     )
 
 
-def draw(looks: Sequence[Look], ours: str, avif: str) -> Figure:
-    """Draw one row of crops a look; `ours` and `avif` name the coders."""
-    titles = [
-        title
+def rows(looks: Sequence[Look], ours: str, avif: str) -> list[Row]:
+    """Return one row of crops a look; `ours` and `avif` name the coders."""
+    return [
+        Row(
+            look.crops,
+            captions=(
+                f"{look.image}\n{look.rate:g} bits per pixel",
+                _caption(ours, look.ours),
+                _caption(avif, look.avif),
+            ),
+        )
         for look in looks
-        for title in (f"{look.image}\n{look.rate:g} bits per pixel", _title(ours, look.ours), _title(avif, look.avif))
     ]
-    height, width = looks[0].crops[0].shape[:2]
-    figure, places = grid(titles, 3, (CELL_WIDTH, CELL_WIDTH * cell_shape(height, width) + 0.55), font=10)
-    for look in looks:
-        for crop, place in zip(look.crops, places, strict=False):
-            place.imshow(crop, interpolation="nearest")
-    return figure
+
+
+def draw(looks: Sequence[Look], ours: str, avif: str) -> Image.Image:
+    """Draw the rows."""
+    return mosaic(rows(looks, ours, avif), side=SIDE)

@@ -10,7 +10,6 @@ from typing import Any
 
 from rich.table import Table
 
-from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.metrics import bits_per_dim, mean_finite
 from selfcodec.benchmarks.reports.tables import columns_table, number
@@ -46,11 +45,6 @@ class Rung:
     def stored(self) -> int:
         """Return how many files hold the fallback."""
         return sum(file.stored for file in self.files)
-
-    @property
-    def pictured(self) -> list[UInt8]:
-        """Return the decoded images (H, W, 3) that were kept."""
-        return [file.decoded.planes for file in self.files if file.decoded is not None]
 
 
 @dataclass(frozen=True)

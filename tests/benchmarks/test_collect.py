@@ -16,7 +16,9 @@ from selfcodec.benchmarks.reports import collected
 from selfcodec.benchmarks.results import Run
 from selfcodec.zoo import Model
 
-PUBLISHED = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*"))
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+PUBLISHED = sorted({path.parents[1] for path in RESULTS.glob("*/*/results.json")})
+"""Folders of collected runs; others hold reports of another kind."""
 
 
 def test_runs_are_collected(photo: UInt8, tiny_model: Model, tmp_path: Path) -> None:

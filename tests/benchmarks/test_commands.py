@@ -1,4 +1,4 @@
-"""The benchmark commands: what they refuse, round trips of every size and mode, and figure 1."""
+"""The benchmark commands: what they refuse, and round trips of every size and mode."""
 
 from __future__ import annotations
 
@@ -69,15 +69,3 @@ def test_round_trips_of_every_size_and_mode(
     assert len(rows) == 2 * len(roundtrips.IMAGE_MODES)
     assert result.exit_code == int(broken)
     assert sum("NO" in row for row in rows) == (len(roundtrips.IMAGE_MODES) if broken else 0)
-
-
-def test_figure_1_refuses_what_it_cannot_write(tmp_path: Path) -> None:
-    wrong = run("figure1", "-o", tmp_path / "f.xyz")
-    assert wrong.exit_code == 1
-    assert "no format of a figure" in wrong.stderr
-    nowhere = run("figure1", "-o", tmp_path / "none" / "f.png")
-    assert nowhere.exit_code == 1
-    assert nowhere.stderr.startswith("selfcodec: error: ")
-    assert run("figure1", "-o", tmp_path / "f.png").exit_code == 0
-    with Image.open(tmp_path / "f.png") as image:
-        assert image.size[0] > 1000

@@ -13,7 +13,7 @@ from benchmark_commands import COUNT, MODES, opened, put_test_set, report, run
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coded, picture_of
-from selfcodec.benchmarks.figures.ladder import CELL
+from selfcodec.benchmarks.figures.ladder import SIDE
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.own import Own, own_coder
 from selfcodec.benchmarks.reports.ladder import Rung, links
@@ -93,8 +93,8 @@ def test_ladder_writes_figures_and_picture(images: UInt8, tiny_model: Model, tmp
     assert figures["modes"]["lossless"]["psnr"] is None
     assert figures["modes"]["lossless"]["identical"] == COUNT
     width, height = opened(tmp_path / "ladder.png").size
-    assert width > 6 * CELL
-    assert height > COUNT * CELL
+    assert width > 6 * SIDE
+    assert height > COUNT * SIDE
 
 
 def test_modes_of_a_model_without_transformations(tiny_recipe: Recipe, patches: UInt8) -> None:

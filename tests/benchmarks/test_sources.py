@@ -59,3 +59,11 @@ def test_a_folder_of_results_does_not_hide_the_data_set_of_its_name(
     assert list(load_pictures("own")) == ["a"]
     assert len(load_pictures("cifar10")) == COUNT
     assert list(load_pictures("elsewhere")) == ["psnr"]
+
+
+def test_portraits_are_faces_and_their_mirror_images() -> None:
+    faces = load_pictures("portraits")
+    assert {image.shape[2] for image in faces.values()} == {3}
+    assert all(image.shape[0] == image.shape[1] for image in faces.values())
+    for name, mirrored in (("collins", "collins mirrored"), ("hopper", "hopper mirrored")):
+        assert np.array_equal(faces[name][:, ::-1], faces[mirrored])

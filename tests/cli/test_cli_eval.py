@@ -58,6 +58,9 @@ def test_bounds_and_files_of_an_exported_model(folder: Path, tmp_path: Path, alw
     assert (report["images"], report["samples"], report["failures"]) == (3, 8, 0)
     assert list(report["terms"]) == ["u", "y1", "z1", "x"]
     assert report["elbo"] == pytest.approx(sum(report["terms"].values()))
+    assert [row["image"] for row in report["each"]] == ["a", "b", "c"]
+    for figure in ("elbo", "importance_weighted", "files"):
+        assert report[figure] == pytest.approx(np.mean([row[figure] for row in report["each"]]), abs=1e-5)
     assert report["importance_weighted"] < report["elbo"]
     records = [Bounded(**json.loads(line)) for line in lines(out)[1:]]
     assert [(r.image, r.width, r.height, r.model) for r in records] == [

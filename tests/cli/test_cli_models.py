@@ -22,7 +22,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.generation import sample_images
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
-from selfcodec.models.pictures import GAP, grid
+from selfcodec.models.mosaic import GAP, in_rows, mosaic
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
 
@@ -134,12 +134,23 @@ def test_folders_of_images_are_data(recipe_file: Path, photo: UInt8, tmp_path: P
 def test_exported_models_code(
     trained: Path, tmp_path: Path, photo: UInt8, monkeypatch: pytest.MonkeyPatch, data: Path
 ) -> None:
-    out = run("export", trained, "-o", tmp_path / "zoo" / "mine", "--data", data, "--note", "In haste.").stdout
+    out = run(
+        "export",
+        trained,
+        "-o",
+        tmp_path / "zoo" / "mine",
+        "--data",
+        data,
+        "--note",
+        "In haste.",
+        "--machine",
+        "an abacus",
+    ).stdout
     assert "parameters" in out
     assert "of 16777216" in out
     assert "bpd in floating point" in out
     manifest = json.loads((tmp_path / "zoo" / "mine" / "manifest.json").read_text())
-    assert manifest["training"]["note"] == "In haste."
+    assert (manifest["training"]["note"], manifest["training"]["machine"]) == ("In haste.", "an abacus")
     assert manifest["name"] == "mine"
     assert manifest["training"]["held_out"]["images"] == 64 // 10
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "zoo"))
@@ -207,7 +218,7 @@ def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
     run("sample", "tiny", "-n", 3, "-o", out, "--seed", 5, "--size", "24x16")
     images = sample_images(tiny_model, 3, (16, 24), 5)
     with Image.open(out) as picture:
-        assert np.array_equal(np.asarray(picture), grid(images))
+        assert np.array_equal(np.asarray(picture), np.asarray(mosaic(in_rows(list(images)))))
         assert picture.size == (2 * (24 + GAP) + GAP, 2 * (16 + GAP) + GAP)
     assert "exists" in run("sample", "tiny", "-o", out, code=1).stderr
     run("sample", "tiny", "-n", 1, "-o", out, "--force")
@@ -225,11 +236,3 @@ def test_too_many_samples(tiny_model: Model, tmp_path: Path) -> None:
     assert "smaller seed" in run(*options, "--seed", 2**32 - 1, code=1).stderr
     tile = tiny_model.spec.tile
     assert f"up to {tile}×{tile}" in run(*options, "-n", 1, "--size", f"8x{tile + 1}", code=1).stderr
-
-
-def test_grid() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 4, 5, 3), np.uint8)
-    picture = grid(images, 2)
-    assert picture.shape == (2 * (4 + GAP) + GAP, 2 * (5 + GAP) + GAP, 3)
-    assert (picture[GAP : GAP + 4, 5 + 2 * GAP : 10 + 2 * GAP] == 1).all()
-    assert (picture[-GAP - 4 : -GAP, -GAP - 5 : -GAP] == 255).all()
