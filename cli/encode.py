@@ -179,6 +179,8 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
     """A result in one line, or with every variable's bits."""
     from selfcodec.modes import DEFAULT_QUALITY
 
+    if "pictures" in report:
+        return _shard_summary(report, verbose)
     size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
     mode = report["mode"]
     if report["level"] is not None:
@@ -196,3 +198,11 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
         line += f", {report['seconds']:.2f} s"
         line += "".join(f"\n  {name}: {bits / 8:.1f} bytes" for name, bits in report["bits_by_variable"].items())
     return line
+
+
+def _shard_summary(report: dict[str, Any], verbose: bool) -> str:
+    """The same of a file of many pictures."""
+    line = f"{named(report['input'])} -> {shown(report['output'])}: {report['mode']}, {report['pictures']} pictures, "
+    line += f"{report['stored']} of them stored, " if report["stored"] else ""
+    line += f"{report['bytes']} bytes, {report['bpp']:.3f} bpp"
+    return line + (f", {report['seconds']:.2f} s" if verbose else "")

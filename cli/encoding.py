@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfcodec.cli.files import MOST_PIXELS, Job
+from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import is_piped, read_input
 from selfcodec.cli.names import named
 from selfcodec.cli.output import describe
 from selfcodec.cli.outputs import check_target, write_output
 from selfcodec.modes import Mode
+from selfcodec.together import MOST_PIXELS
 
 if TYPE_CHECKING:
     from selfcodec.images import Picture
