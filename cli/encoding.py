@@ -55,8 +55,10 @@ class Options:
 
     @property
     def together(self) -> bool:
-        """Whether several files are coded faster together; of lossy ones each has a search of its own."""
-        return self.settings.mode is Mode.LOSSLESS and not self.target.given
+        """Whether several files are coded faster together."""
+        from selfcodec.many import faster_together
+
+        return faster_together(self.settings, self.target)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ def _results(
     return results
 
 
+def faster_together(settings: Settings, target: Target) -> bool:
+    """Whether several small pictures are coded faster together: where none has a search, for quality or for latents."""
+    return not target.given and (settings.mode is Mode.LOSSLESS or not settings.effort)
+
+
 def encode_all(
     pictures: Sequence[Picture],
     names: Sequence[str],
@@ -48,8 +53,7 @@ def encode_all(
         return [Reached(made, settings) for made in encode_pictures(own, settings, model, verify=verify)]
 
     alone = partial(encode_to_target, settings=settings, target=target, model=model, verify=verify)
-    lossless = settings.mode is Mode.LOSSLESS and not target.given  # lossy ones have a search each
-    return _results(pictures, names, together if lossless else None, alone)
+    return _results(pictures, names, together if faster_together(settings, target) else None, alone)
 
 
 def decode_all(

@@ -13,7 +13,8 @@ in hexadecimal, first how many digits that takes, then the digits.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -269,6 +270,17 @@ class Decoder:
                 start += count
         return symbols
 
+    @contextmanager
+    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
+        """Within the block, what reads symbols as `symbols` does, but in one compiled call for all images; in the block
+        nothing else may read."""
+        from selfcodec.coding.ans import SideBySide  # here, since loading what compiles it takes long
+
+        readers = SideBySide([source.coder.get_compressed() for source in self._sources])
+        yield readers.decode
+        for source, coder in zip(self._sources, readers.coders(), strict=True):
+            source.coder = coder
+
     def finish(self) -> None:
         """TruncatedError unless every stream is spent exactly."""
         if not all(source.coder.is_empty() for source in self._sources):
@@ -280,3 +292,8 @@ class Sampler(Decoder):
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._sources = [_RandomSource(seed) for seed in seeds]
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
+        """As of `Decoder`, with words without end."""
+        yield lambda frequencies, counts: self.symbols(frequencies, counts.tolist())
