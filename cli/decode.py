@@ -137,11 +137,11 @@ def decode(
 ) -> None:
     """Decode .sv files to images.
 
-    IN are .sv files, folders (every .sv file below them that is not hidden), or - for standard input. Without -o,
-    each image goes beside its file as .png (.tif where it has printing inks); otherwise the suffix of OUT names the
-    format. Inputs that would share an output, such as a.sv and a without suffix, keep their whole names in it. No
-    output can be read by more people than its input or the file that it replaces, unless --preserve gives it its
-    input's permissions.
+    IN are .sv files, tar files of such, folders (all of them below that are not hidden), or - for standard input. Tar
+    files become tar files of images or, if -o says so, arrays (.npy) of pictures of one size. Without -o, each image
+    goes beside its file as .png (.tif where it has printing inks); otherwise the suffix of OUT names the format. Inputs
+    that would share an output, such as a.sv and a without suffix, keep their whole names in it. No output can be read
+    by more people than its input or the file that it replaces, unless --preserve gives it its input's permissions.
 
     \b
     Examples:

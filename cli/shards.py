@@ -276,3 +276,12 @@ def _decode_group(entries: Sequence[Entry], shard: _Shard, sink: Sink, wanted: W
             warn_of_truncation(open_file(own, allow_truncated=True), entry.name, wanted.upto)
         with naming(entry.name):
             remarks.add(sink.add_image(target, entry.info, next(images)), entry.name)
+
+
+def verify_shard(path: str) -> None:
+    """Decodes all .sv files of a shard; an error names the first that is damaged."""
+    from selfcodec.many import decode_all
+
+    with _opened(path, _image_suffix, ".sv files") as shard:
+        for group in grouped((entry for entry in shard.entries if entry.name in shard.chosen), _pixels):
+            decode_all([entry.read() for entry in group], [entry.name for entry in group])

@@ -115,7 +115,9 @@ def test_what_is_wrong_is_named_and_nothing_is_written(tar: Path, tmp_path: Path
     path.write_bytes(tar.read_bytes()[:3000])
     assert "bad.tar: no whole tar file" in encode(path, tar, "-o", f"{tmp_path / 'two'}/", code=1).stderr
     assert [p.name for p in (tmp_path / "two").iterdir()] == ["s-000.sv.tar"]
-    assert "name it" in encode(tar, "-o", tmp_path / "out.sv", code=1).stderr
+    assert "tar file: name it" in encode(tar, "-o", tmp_path / "out.sv", code=1).stderr
+    (tmp_path / "0.png").write_bytes(png_of(pictures[0]))
+    assert "out.sv.tar: one picture makes an .sv file" in encode(tmp_path / "0.png", "-o", out, code=1).stderr
     assert "go into a file" in encode(tar, "-o", "-", code=1).stderr
     assert not out.exists()
 
@@ -123,6 +125,9 @@ def test_what_is_wrong_is_named_and_nothing_is_written(tar: Path, tmp_path: Path
     files = read_tar(coded)
     damaged = write_tar(tmp_path / "d.sv.tar", files | {"000003.sv": files["000003.sv"][:-6]})
     assert "d.sv.tar: 000003.sv: " in run("decode", damaged, code=1).stderr
+    verified = run("verify", damaged, coded, code=1)
+    assert "d.sv.tar: 000003.sv: " in verified.stderr
+    assert verified.stdout == f"{coded}: ok\n"
     assert not (tmp_path / "d.tar").exists()
     other = write_tar(tmp_path / "e.sv.tar", files | {"x.sv": encode("-", input=png_of(pictures[0, :5])).stdout_bytes})
     assert (
