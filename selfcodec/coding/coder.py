@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -66,13 +66,19 @@ def _repeated(frequencies: Float64, count: int) -> Float64:
     return np.tile(frequencies, (count, 1))
 
 
+@cache
+def _up_to(count: int) -> Float64:
+    """A matrix (count, count) that takes frequencies to the sums of the first 1, 2, ... of them."""
+    return np.triu(np.ones((count, count)))
+
+
 def _bits(frequencies: Float64 | UInt16, symbols: Int64 | UInt8) -> float:
     """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
 
     Of n frequencies symbol i has what lies between two sums, scaled and rounded down, and one more unit.
     """
     total, count = 0.0, frequencies.shape[1]
-    up_to, free = np.triu(np.ones((count, count))), 2.0**PRECISION - count
+    up_to, free = _up_to(count), 2.0**PRECISION - count
     for start in range(0, len(symbols), _COSTS_AT_ONCE):
         own = symbols[start : start + _COSTS_AT_ONCE]
         exact, at = frequencies[start : start + _COSTS_AT_ONCE].astype(np.float64), np.arange(len(own))
