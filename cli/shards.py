@@ -182,7 +182,7 @@ def _encode_entries(
     from selfcodec.shards import TarSink
 
     sink, done = TarSink(file), 0
-    for group in grouped(_loaded(shard, options), lambda loaded: loaded.pixels):
+    for group in grouped(_loaded(shard, options), lambda own: own.pixels, lambda own: own.picture is not None):
         coded = [(loaded.entry.name, loaded.picture) for loaded in group if loaded.picture is not None]
         names, pictures = [name for name, _ in coded], [picture for _, picture in coded]
         files = iter(encode_all(pictures, names, options.settings, options.target, model, verify=options.verify))
@@ -215,7 +215,7 @@ def decode_shard(job: Job, wanted: Wanted, report: Callable[[float], None]) -> N
         remarks.add(shard.left_out)
         with open_output(job, preserve=wanted.preserve) as file:
             sink, done = _sink(job.target, file, shard.pictures), 0
-            for group in grouped(shard.entries, _pixels):
+            for group in grouped(shard.entries, _pixels, lambda entry: entry.name in shard.chosen):
                 _decode_group(group, shard, sink, wanted, remarks)
                 done += len(group)
                 report(done / len(shard.entries))

@@ -11,15 +11,24 @@ MOST_FILES, MOST_PIXELS = 64, 1 << 20
 """Small pictures are coded together, at most about so many and of so many pixels, which bounds memory."""
 
 
-def grouped(items: Iterable[T], pixels: Callable[[T], int]) -> Iterator[list[T]]:
-    """Items one after another, in groups of few enough, and of few enough pixels, to be coded together."""
+def grouped(
+    items: Iterable[T], pixels: Callable[[T], int], is_picture: Callable[[T], bool] = lambda item: True
+) -> Iterator[list[T]]:
+    """Items one after another, in groups of few enough pictures, and of few enough pixels, to be coded together.
+
+    Args:
+        items: pictures, and others that are kept in memory with them.
+        pixels: of an item, or as many as take its memory.
+        is_picture: whether an item is one.
+    """
     group: list[T] = []
-    total = 0
+    pictures = total = 0
     for item in items:
         group.append(item)
+        pictures += is_picture(item)
         total += pixels(item)
-        if len(group) >= MOST_FILES or total >= MOST_PIXELS:
+        if pictures >= MOST_FILES or total >= MOST_PIXELS:
             yield group
-            group, total = [], 0
+            group, pictures, total = [], 0, 0
     if group:
         yield group

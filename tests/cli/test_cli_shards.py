@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from command_line import encode, run
 from PIL import Image
 from shard_files import crops, facts, png_of, read_tar, write_tar
 
-from selfcodec import together
+from selfcodec import codec, many, together
 from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
 
@@ -38,8 +39,19 @@ def samples_of(png: bytes) -> UInt8:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def test_a_shard_holds_the_files_that_its_pictures_have_alone(tar: Path, pictures: UInt8) -> None:
+def test_a_shard_holds_the_files_that_its_pictures_have_alone(
+    tar: Path, pictures: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "MOST_FILES", 4)
+    calls: list[int] = []
+
+    def counted(own: list[Any], *arguments: Any, **options: Any) -> Any:
+        calls.append(len(own))
+        return codec.encode_pictures(own, *arguments, **options)
+
+    monkeypatch.setattr(many, "encode_pictures", counted)
     result = encode(tar)
+    assert calls == [4]  # and the last one alone
     assert "s-000.tar -> " in result.stdout
     assert "5 pictures" in result.stdout
     coded, source = tar.with_name("s-000.sv.tar"), read_tar(tar)
