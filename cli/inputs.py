@@ -106,18 +106,25 @@ def open_shard(path: str) -> Shard:
     return ArraySource(path) if path.lower().endswith(".npy") else TarSource(path)
 
 
+def _is_open_file(entry: Entry) -> bool:
+    """Whether it is neither a folder nor hidden, as what some systems put beside every file."""
+    return not (entry.info.isdir() or os.path.basename(entry.name).startswith("."))
+
+
 def is_image_entry(entry: Entry) -> bool:
-    """Whether a shard's file is an image: by its name one that may be damaged, or by its content."""
+    """Whether a shard's file is an image: by its name, and so perhaps damaged, or by its content; not where hidden."""
     from selfcodec.images.formats import kind_by_signature
 
-    return Path(entry.name).suffix.lower() in IMAGE_SUFFIXES or kind_by_signature(entry.head) is not None
+    meant = Path(entry.name).suffix.lower() in IMAGE_SUFFIXES or kind_by_signature(entry.head) is not None
+    return meant and _is_open_file(entry)
 
 
 def is_coded_entry(entry: Entry) -> bool:
     """The same of an .sv file."""
     from selfcodec.format.container import MAGIC
 
-    return Path(entry.name).suffix.lower() == SUFFIX or entry.head.startswith(MAGIC)
+    meant = Path(entry.name).suffix.lower() == SUFFIX or entry.head.startswith(MAGIC)
+    return meant and _is_open_file(entry)
 
 
 def _has_entry(path: str, wanted: Callable[[Entry], bool], *, damaged: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,19 @@ def test_folders_of_shards_and_lossy_modes(tar: Path, tmp_path: Path, pictures: 
     run("decode", out, "-o", tmp_path / "back")
     assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["b.tar", "c.png", "s-000.tar"]
     assert encode(tar.parent, "-o", out, "-m", "rs2", "--skip-existing").stdout == ""
+
+
+def test_hidden_files_and_folders_are_copied(tmp_path: Path, pictures: UInt8) -> None:
+    path = write_tar(tmp_path / "a.tar", {"d/0.png": png_of(pictures[0]), "d/._0.png": b"no picture", "._1.sv": b"nor"})
+    with tarfile.open(path, "a") as tar:
+        folder = tarfile.TarInfo("e.png")
+        folder.type = tarfile.DIRTYPE
+        tar.addfile(folder)
+    encode(path)
+    run("decode", tmp_path / "a.sv.tar", "-o", tmp_path / "b.tar")
+    assert list(read_tar(tmp_path / "a.sv.tar")) == ["d/0.sv", "d/._0.png", "._1.sv"]
+    assert list(read_tar(tmp_path / "b.tar")) == ["d/0.png", "d/._0.png", "._1.sv"]
+    assert facts(tmp_path / "b.tar") == facts(path)
 
 
 def test_names_that_would_be_the_same_stay_apart(tmp_path: Path, pictures: UInt8) -> None:
