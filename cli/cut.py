@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from selfcodec.cli.decode import warn_of_truncation
+from selfcodec.cli.decoding import warn_of_truncation
 from selfcodec.cli.files import Job, coded_suffix, plan, refuse_image_name
 from selfcodec.cli.inputs import CODED_FILES, read_coded
 from selfcodec.cli.names import named

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from selfcodec.cli.files import MOST_FILES, MOST_PIXELS, Job, plan
-from selfcodec.cli.inputs import CODED_FILES, is_piped, read_coded
-from selfcodec.cli.names import SUFFIX, named, shown
+from selfcodec.cli.decoding import Wanted, decoded, warn_of_truncation
+from selfcodec.cli.files import Job, plan
+from selfcodec.cli.inputs import CODED_OR_SHARDS, is_piped, read_coded
+from selfcodec.cli.names import SUFFIX, TAR, is_shard, named, shown
 from selfcodec.cli.options import (
     MODES,
     force_option,
@@ -24,11 +24,12 @@ from selfcodec.cli.options import (
 )
 from selfcodec.cli.output import complain, each, finish, progress, tell_skipped
 from selfcodec.cli.outputs import check_target, split_done, write_image
-from selfcodec.errors import FormatError, InputError, SelfcodecError
+from selfcodec.cli.shards import decode_shard
+from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.modes import Mode
+from selfcodec.together import MOST_FILES, MOST_PIXELS
 
 if TYPE_CHECKING:
-    from selfcodec.format.container import Container
     from selfcodec.images import AnyImage
 
 SMALL = 1 << 17
@@ -50,46 +51,17 @@ def image_format(target: str) -> str:
 
 
 def image_suffix(path: str) -> str:
-    """The suffix of the image that an .sv file is decoded to, by its header."""
+    """The suffix of the image that an .sv file is decoded to, by its header, or of a shard's."""
+    if is_shard(path):
+        return TAR
     from selfcodec.images import usual_suffix
     from selfcodec.pillow import SelfcodecImageFile
 
     try:
         with SelfcodecImageFile(path) as image:
-            return usual_suffix(image)
+            return usual_suffix(image.mode)
     except (OSError, SyntaxError):  # what is wrong is told when the file's turn comes
         return ".png"
-
-
-def warn_of_truncation(container: Container, name: str, upto: Mode | None = None) -> None:
-    """Prints one line if a file was cut short, saying what is left and what that is worth."""
-    if container.truncated:
-        left = " ".join(container.variables)
-        shallower = "" if upto is None else f", decoded up to {upto}"
-        complain(
-            f"{name}: cut short or damaged: only ({left}) is there{shallower}; no checksum vouches for it", "warning"
-        )
-
-
-def _partly_whole(data: bytes) -> bool:
-    """Whether `--allow-truncated` would find something in a damaged file."""
-    from selfcodec.codec import open_file
-
-    try:
-        open_file(data, allow_truncated=True)
-    except SelfcodecError:
-        return False
-    return True
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What `decode` was asked for, the same for all of its files."""
-
-    upto: Mode | None
-    allow_truncated: bool
-    force: bool
-    preserve: bool
 
 
 def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], dict[Job, bytes]]]:
@@ -102,7 +74,9 @@ def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], di
     for job in jobs:
         group.append(job)
         with contextlib.suppress(SelfcodecError, OSError):  # what is wrong is told when the file's turn comes
-            if not (wanted.allow_truncated or is_piped(job.source.path)) and os.path.getsize(job.source.path) < SMALL:
+            path = job.source.path
+            apart = wanted.allow_truncated or is_piped(path) or is_shard(path)
+            if not apart and os.path.getsize(path) < SMALL:
                 check_target(job, force=wanted.force)
                 data = read_coded(job.source)
                 header = peek(data)
@@ -128,17 +102,6 @@ def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyI
         return {}
 
 
-def _decoded(data: bytes, wanted: Wanted) -> AnyImage:
-    from selfcodec.codec import decode_file
-
-    try:
-        return decode_file(data, upto=wanted.upto, allow_truncated=wanted.allow_truncated)
-    except FormatError as error:
-        if wanted.allow_truncated or not _partly_whole(data):
-            raise
-        raise FormatError(f"{error}; --allow-truncated decodes what is whole") from error
-
-
 def decode_job(job: Job, wanted: Wanted, data: bytes | None = None, ahead: AnyImage | None = None) -> None:
     """Decodes one file, unless it was read or decoded ahead."""
     from selfcodec.codec import open_file
@@ -146,7 +109,7 @@ def decode_job(job: Job, wanted: Wanted, data: bytes | None = None, ahead: AnyIm
     data = read_coded(job.source) if data is None else data
     check_target(job, force=wanted.force)
     format = image_format(job.target)
-    image = _decoded(data, wanted) if ahead is None else ahead
+    image = decoded(data, wanted) if ahead is None else ahead
     if wanted.allow_truncated:
         warn_of_truncation(open_file(data, allow_truncated=True), named(job.source.path), wanted.upto)
     for line in write_image(job, image, format, preserve=wanted.preserve):
@@ -174,11 +137,11 @@ def decode(
 ) -> None:
     """Decode .sv files to images.
 
-    IN are .sv files, folders (every .sv file below them that is not hidden), or - for standard input. Without -o,
-    each image goes beside its file as .png (.tif where it has printing inks); otherwise the suffix of OUT names the
-    format. Inputs that would share an output, such as a.sv and a without suffix, keep their whole names in it. No
-    output can be read by more people than its input or the file that it replaces, unless --preserve gives it its
-    input's permissions.
+    IN are .sv files, tar files of such, folders (all of them below that are not hidden), or - for standard input. Tar
+    files become tar files of images or, if -o says so, arrays (.npy) of pictures of one size. Without -o, each image
+    goes beside its file as .png (.tif where it has printing inks); otherwise the suffix of OUT names the format. Inputs
+    that would share an output, such as a.sv and a without suffix, keep their whole names in it. No output can be read
+    by more people than its input or the file that it replaces, unless --preserve gives it its input's permissions.
 
     \b
     Examples:
@@ -187,16 +150,21 @@ def decode(
     """
     if force and skip_existing:
         raise click.UsageError("--force and --skip-existing exclude each other")
-    planned = plan(inputs, output, CODED_FILES, image_suffix)
+    planned = plan(inputs, output, CODED_OR_SHARDS, image_suffix)
     jobs, done = split_done(planned.jobs) if skip_existing else (planned.jobs, ())
     tell_skipped(planned.skipped + done, verbose=verbose)
     wanted = Wanted(None if upto is None else Mode.parse(upto), allow_truncated, force, preserve)
     failures = 0
-    with progress(len(jobs), "decoding") as advance:
+    shards = any(is_shard(job.source.path) for job in jobs)
+    with progress(len(jobs), "decoding", parts=shards) as advance:
         for group, small in _groups(jobs, wanted):
             images = _decoded_together(small, wanted)
 
             def action(job: Job, small: dict[Job, bytes] = small, images: dict[Job, AnyImage] = images) -> None:
+                if is_shard(job.source.path):
+                    decode_shard(job, wanted, advance.part)
+                    advance()
+                    return
                 advance()
                 decode_job(job, wanted, small.get(job), images.get(job))
 

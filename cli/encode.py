@@ -87,16 +87,18 @@ def encode(
 ) -> None:
     """Code images as .sv files.
 
-    IN are image files, folders (every image below them by its content, but for hidden ones), or - for standard input.
-    Without -o, each .sv file goes beside its image: a.sv for a.png, but a.png.sv and a.jpg.sv for a.png and a.jpg.
-    No output can be read by more people than its image or the file that it replaces, unless --preserve gives it its
-    image's permissions.
+    IN are image files, folders (every image below them by its content, but for hidden ones), or - for standard input;
+    or files of many pictures: tar files, whose pictures become .sv files in a.sv.tar and whose other files are copied,
+    and arrays (.npy) of uint8, (N, H, W) or (N, H, W, 3). Without -o, each .sv file goes beside its image: a.sv for
+    a.png, but a.png.sv and a.jpg.sv for a.png and a.jpg. No output can be read by more people than its image or the
+    file that it replaces, unless --preserve gives it its image's permissions.
 
     \b
     Examples:
       selfcodec encode photo.png -m cr -q 30 -o photo.sv
       selfcodec encode photo.png -m rs1 --bpp 1.0
       selfcodec encode photos/ -o coded/ -j 4
+      selfcodec encode shard-000.tar -o shard-000.sv.tar
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
@@ -179,6 +181,8 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
     """A result in one line, or with every variable's bits."""
     from selfcodec.modes import DEFAULT_QUALITY
 
+    if "pictures" in report:
+        return _shard_summary(report, verbose)
     size = f"{report['width']}×{report['height']}, {report['bytes']} bytes, {report['bpp']:.3f} bpp"
     mode = report["mode"]
     if report["level"] is not None:
@@ -196,3 +200,11 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
         line += f", {report['seconds']:.2f} s"
         line += "".join(f"\n  {name}: {bits / 8:.1f} bytes" for name, bits in report["bits_by_variable"].items())
     return line
+
+
+def _shard_summary(report: dict[str, Any], verbose: bool) -> str:
+    """The same of a file of many pictures."""
+    line = f"{named(report['input'])} -> {shown(report['output'])}: {report['mode']}, {report['pictures']} pictures, "
+    line += f"{report['stored']} of them stored, " if report["stored"] else ""
+    line += f"{report['bytes']} bytes, {report['bpp']:.3f} bpp"
+    return line + (f", {report['seconds']:.2f} s" if verbose else "")

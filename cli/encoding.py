@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfcodec.cli.files import MOST_PIXELS, Job
+from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import is_piped, read_input
-from selfcodec.cli.names import named
+from selfcodec.cli.names import SUFFIX, is_shard, named, shown, with_suffix
 from selfcodec.cli.output import describe
 from selfcodec.cli.outputs import check_target, write_output
+from selfcodec.errors import InputError
 from selfcodec.modes import Mode
+from selfcodec.together import MOST_PIXELS
 
 if TYPE_CHECKING:
     from selfcodec.images import Picture
@@ -54,8 +56,10 @@ class Options:
 
     @property
     def together(self) -> bool:
-        """Whether several files are coded faster together; of lossy ones each has a search of its own."""
-        return self.settings.mode is Mode.LOSSLESS and not self.target.given
+        """Whether several files are coded faster together."""
+        from selfcodec.many import faster_together
+
+        return faster_together(self.settings, self.target)
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,9 @@ def _load(job: Job, options: Options) -> _Loaded:
 
     job.source.check()
     check_target(job, force=options.force)
+    if is_shard(job.target):
+        better = shown(with_suffix(job.target, SUFFIX))
+        raise InputError(f"output {shown(job.target)}: one picture makes an .sv file: name it {better}")
     start = time.perf_counter()
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)

@@ -11,11 +11,8 @@ from pathlib import Path
 import click
 
 from selfcodec.cli.inputs import IMAGE_SUFFIXES, Kind, Skipped, Source, expand, is_piped
-from selfcodec.cli.names import STDIO, SUFFIX, shown
+from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, distinct, is_shard, shown
 from selfcodec.errors import InputError
-
-MOST_FILES, MOST_PIXELS = 64, 1 << 20
-"""Small files are coded together, at most about so many and of so many pixels, which bounds memory."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +48,9 @@ def _is_folder(output: str, inputs: Sequence[str]) -> bool:
 
 
 def _targets(sources: Sequence[Source], folder: str | None, suffix: Callable[[str], str]) -> list[str]:
-    """Names of outputs, beside their sources or below a folder: a suffix in place of the source's.
-
-    Sources that would share one get it behind their whole names, all of them, so that no order matters.
-    """
-    places = [Path(s.path) if folder is None else Path(folder) / s.relative for s in sources]
-    suffixes = [suffix(source.path) for source in sources]
-    whole: set[int] = set()
-    while True:
-        targets = [
-            str(place.with_name(place.name + end) if i in whole else place.with_suffix(end))
-            for i, (place, end) in enumerate(zip(places, suffixes, strict=True))
-        ]
-        keys = [os.path.realpath(target) for target in targets]
-        count = Counter(keys)
-        shared = {i for i, key in enumerate(keys) if count[key] > 1} - whole
-        if not shared:
-            return targets
-        whole |= shared
+    """Names of outputs, beside their sources or below a folder, no two alike where that can be told; see `distinct`."""
+    places = [str(Path(s.path) if folder is None else Path(folder) / s.relative) for s in sources]
+    return distinct(places, [suffix(source.path) for source in sources], os.path.realpath)
 
 
 def _without_doubles(jobs: Sequence[Job]) -> tuple[Job, ...]:
@@ -115,7 +97,7 @@ def plan(inputs: Sequence[str], output: str | None, kind: Kind, suffix: Callable
 
 def coded_suffix(path: str) -> str:
     """The suffix of what encode and cut write."""
-    return SUFFIX
+    return CODED_SHARD if is_shard(path) else SUFFIX
 
 
 def refuse_image_name(output: str | None) -> None:

@@ -6,15 +6,20 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from selfcodec.cli.names import STDIO, SUFFIX
+from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, is_shard
 from selfcodec.errors import InputError
 from selfcodec.files import is_stream, read_whole
+
+if TYPE_CHECKING:
+    from selfcodec.shards import Entry
+    from selfcodec.shards import Source as Shard
 
 _NAMES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
@@ -32,6 +37,7 @@ HIDDEN = Reason("hidden", "hidden")
 FOLDER_LINK = Reason("link to a folder", "links to folders")
 SPECIAL = Reason("pipe, socket or device", "pipes, sockets or devices")
 CODED = Reason(".sv file", ".sv files")
+SHARD = Reason("shard of .sv files", "shards of .sv files")
 
 Skipped = tuple[tuple[str, Reason], ...]
 """Paths, and why they are left alone."""
@@ -59,7 +65,9 @@ class Kind:
             return SPECIAL
         if Path(name).suffix.lower() in self.suffixes or not os.access(path, os.R_OK) or self.holds(path):
             return None
-        return CODED if _is_coded(path) else self.otherwise
+        if _is_coded(path):
+            return CODED
+        return SHARD if path.lower().endswith(CODED_SHARD) else self.otherwise
 
 
 @dataclass(frozen=True)
@@ -91,10 +99,53 @@ def is_piped(path: str) -> bool:
     return path == STDIO or is_stream(path)
 
 
+def open_shard(path: str) -> Shard:
+    """A file of many pictures, by its name; InputError where it is damaged."""
+    from selfcodec.shards import ArraySource, TarSource
+
+    return ArraySource(path) if path.lower().endswith(".npy") else TarSource(path)
+
+
+def _is_open_file(entry: Entry) -> bool:
+    """Whether it is neither a folder nor hidden, as what some systems put beside every file."""
+    return not (entry.info.isdir() or os.path.basename(entry.name).startswith("."))
+
+
+def is_image_entry(entry: Entry) -> bool:
+    """Whether a shard's file is an image: by its name, and so perhaps damaged, or by its content; not where hidden."""
+    from selfcodec.images.formats import kind_by_signature
+
+    meant = Path(entry.name).suffix.lower() in IMAGE_SUFFIXES or kind_by_signature(entry.head) is not None
+    return meant and _is_open_file(entry)
+
+
+def is_coded_entry(entry: Entry) -> bool:
+    """The same of an .sv file."""
+    from selfcodec.format.container import MAGIC
+
+    meant = Path(entry.name).suffix.lower() == SUFFIX or entry.head.startswith(MAGIC)
+    return meant and _is_open_file(entry)
+
+
+def _has_entry(path: str, wanted: Callable[[Entry], bool], *, damaged: bool) -> bool:
+    """Whether a shard has such a file; `damaged` where it cannot be read."""
+    try:
+        with closing(open_shard(path)) as shard:
+            return any(wanted(entry) for entry in shard.entries())
+    except InputError:
+        return damaged
+
+
 def _is_image(path: str) -> bool:
     from selfcodec.images.formats import kind_of
 
     return kind_of(path) is not None
+
+
+def _has_images(path: str) -> bool:
+    if not is_shard(path):
+        return _is_image(path)
+    return _has_entry(path, is_image_entry, damaged=not path.lower().endswith(CODED_SHARD))
 
 
 def _is_coded(path: str) -> bool:
@@ -107,8 +158,15 @@ def _is_coded(path: str) -> bool:
         return False
 
 
-IMAGES = Kind("images", _is_image, IMAGE_SUFFIXES, Reason("not an image", "not images"))
+def _has_coded(path: str) -> bool:
+    if not is_shard(path):
+        return _is_coded(path)
+    return _has_entry(path, is_coded_entry, damaged=path.lower().endswith(CODED_SHARD))
+
+
+IMAGES = Kind("images", _has_images, IMAGE_SUFFIXES, Reason("not an image", "not images"))
 CODED_FILES = Kind(".sv files", _is_coded, frozenset((SUFFIX,)), Reason("not an .sv file", "not .sv files"))
+CODED_OR_SHARDS = replace(CODED_FILES, holds=_has_coded)
 
 
 def expand(inputs: Sequence[str], kind: Kind) -> Found:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Reason, Skipped, is_piped
 from selfcodec.cli.names import STDIO, shown
 from selfcodec.errors import InputError
-from selfcodec.files import write_atomically
+from selfcodec.files import write_atomically, writing
 
 if TYPE_CHECKING:
     from selfcodec.images import AnyImage
@@ -76,6 +77,21 @@ def write_output(job: Job, data: bytes | memoryview, *, preserve: bool = False) 
         _make_folder(job)
     source = None if is_piped(job.source.path) else job.source.path
     write_atomically(job.target, data, source=source, preserve=preserve)
+
+
+@contextmanager
+def open_output(job: Job, *, preserve: bool = False) -> Iterator[BinaryIO]:
+    """A job's output, written piece by piece: the file is there when the block ends, as from `write_output`.
+
+    Raises:
+        InputError: it is no file, or cannot be written.
+    """
+    if is_piped(job.target):
+        raise InputError("several pictures go into a file: name one with -o")
+    if job.below:
+        _make_folder(job)
+    with writing(job.target, source=job.source.path, preserve=preserve) as file:
+        yield file
 
 
 def write_image(job: Job, image: AnyImage, format: str, *, preserve: bool = False) -> tuple[str, ...]:

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 from selfcodec.cli.encoding import Options, Outcome, attempt_files, failure
-from selfcodec.cli.files import MOST_FILES, Job
+from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import is_piped
+from selfcodec.cli.names import is_shard
+from selfcodec.cli.shards import attempt_shard
 from selfcodec.errors import InputError
+from selfcodec.together import MOST_FILES
 
 MOST_BYTES = 1 << 18
 """Groups of files that are encoded together are at most so large."""
@@ -21,11 +24,11 @@ def outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[
     groups = list(_groups(jobs, min(MOST_FILES, -(-len(jobs) // processes)) if options.together else 1))
     if processes == 1:
         for group in groups:
-            yield from attempt_files(group, options)
+            yield from _attempt(group, options)
         return
     from selfcodec.processes import KILLED, submitted
 
-    with submitted(attempt_files, [(group, options) for group in groups], processes) as futures:
+    with submitted(_attempt, [(group, options) for group in groups], processes) as futures:
         for group, future in zip(groups, futures, strict=True):
             try:
                 yield from future.result()
@@ -33,13 +36,23 @@ def outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[
                 yield from (failure(job, InputError(KILLED)) for job in group)
 
 
+def _attempt(group: Sequence[Job], options: Options) -> list[Outcome]:
+    """Encodes a group of files, or a shard, which is in a group of its own."""
+    return [attempt_shard(group[0], options)] if _is_shard(group[0]) else attempt_files(group, options)
+
+
+def _is_shard(job: Job) -> bool:
+    return is_shard(job.source.path)
+
+
 def _groups(jobs: Sequence[Job], most: int) -> Iterator[list[Job]]:
-    """Files one after another; large ones alone, so that processes share them out evenly."""
+    """Files one after another; large ones and shards alone, so that processes share them out evenly."""
     group: list[Job] = []
     total = 0
     for job in jobs:
         size = _size(job.source.path)
-        if group and (len(group) >= most or total + size > MOST_BYTES):
+        alone = bool(group) and (_is_shard(group[0]) or _is_shard(job))
+        if group and (alone or len(group) >= most or total + size > MOST_BYTES):
             yield group
             group, total = [], 0
         group, total = [*group, job], total + size

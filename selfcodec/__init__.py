@@ -3,6 +3,7 @@
 data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, C) or path to bytes
 data = selfcodec.encode(image, mode="rs1", bpp=1.0)   # lossy, of at most 1 bit per pixel
 image = selfcodec.decode(data)                        # bytes or path to PIL image, or DeepImage
+files = selfcodec.encode_many(images)                 # the same of many, small ones in half the time; decode_many
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from selfcodec import pillow as _pillow  # registers .sv with Pillow
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError, TruncatedError
 
 if TYPE_CHECKING:
-    from selfcodec.api import decode, encode
+    from selfcodec.api import decode, decode_many, encode, encode_many
     from selfcodec.images import DeepImage
 
 __all__ = [
@@ -25,7 +26,9 @@ __all__ = [
     "SelfcodecError",
     "TruncatedError",
     "decode",
+    "decode_many",
     "encode",
+    "encode_many",
 ]
 __version__ = "0.1.0"
 
@@ -37,8 +40,8 @@ _pillow.register()
 
 
 def __getattr__(name: str) -> Any:
-    """Loads `encode`, `decode` and `DeepImage`, and the codec with them, when they are first asked for (PEP 562)."""
-    if name not in ("DeepImage", "decode", "encode"):
+    """Loads the functions and `DeepImage`, and the codec with them, when they are first asked for (PEP 562)."""
+    if name not in ("DeepImage", "decode", "decode_many", "encode", "encode_many"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from selfcodec import api
 

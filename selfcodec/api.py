@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,15 +12,18 @@ import numpy.typing as npt
 from PIL import Image
 
 from selfcodec.codec import decode_file
-from selfcodec.errors import InputError
+from selfcodec.errors import FormatError, InputError, naming
 from selfcodec.files import read_whole
+from selfcodec.format.container import peek
 from selfcodec.images import AnyImage, Picture, from_image, load_picture
 from selfcodec.images.deep import DeepImage, image_of
+from selfcodec.many import decode_all, encode_all
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
+from selfcodec.together import grouped
 from selfcodec.zoo import find_model
 
-__all__ = ["DeepImage", "decode", "encode"]
+__all__ = ["DeepImage", "decode", "decode_many", "encode", "encode_many"]
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -85,6 +89,58 @@ def encode(
     return reached.encoded.data
 
 
+def encode_many(
+    images: Iterable[AnyImage | Samples | Source],
+    mode: str = "lossless",
+    model: str | os.PathLike[str] | None = None,
+    quality: int | None = None,
+    *,
+    level: int | None = None,
+    seed: int | None = None,
+    bpp: float | None = None,
+    bytes: int | None = None,
+    psnr: float | None = None,
+    effort: int | None = None,
+    strip: bool = False,
+    first: bool = False,
+    verify: bool = True,
+) -> list[builtins.bytes]:
+    """Codes many images; each has the file that `encode` makes of it, bit for bit, but small ones take half the time.
+
+    files = selfcodec.encode_many(array)    # (N, H, W, 3) of uint8
+
+    Args:
+        images: whatever `encode` takes, or an array of such; they are taken one after another, and no more of them are
+            in memory than are coded together.
+        mode, model, quality, level, seed, bpp, bytes, psnr, effort, strip, first, verify: as for `encode`, of each.
+
+    Raises:
+        SelfcodecError: as for `encode`; of an image it begins with `image` and its number, the first one being 0.
+    """
+    target = Target(bpp, bytes, psnr)
+    settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
+    _check_many(images, "images")
+    chosen = find_model(model, settings.mode)
+    files: list[builtins.bytes] = []
+    for group in grouped(_pictures(images, strip=strip, first=first), lambda p: p.size[0] * p.size[1]):
+        names = [f"image {len(files) + i}" for i in range(len(group))]
+        files += [made.encoded.data for made in encode_all(group, names, settings, target, chosen, verify=verify)]
+    return files
+
+
+def _check_many(given: object, what: str) -> None:
+    """InputError for one where many are asked for, of which some could be iterated over as well."""
+    one = isinstance(given, (str, os.PathLike, *_BYTES, Image.Image, DeepImage)) or hasattr(given, "read")
+    if one or not isinstance(given, Iterable):
+        raise InputError(f"many {what} are given as a list of them, or one after another, not {type(given).__name__}")
+
+
+def _pictures(images: Iterable[AnyImage | Samples | Source], *, strip: bool, first: bool) -> Iterator[Picture]:
+    for i, image in enumerate(images):
+        with naming(f"image {i}"):
+            yield _picture(image, strip=strip, first=first)
+
+
 def _picture(image: AnyImage | Samples | Source, *, strip: bool, first: bool) -> Picture:
     """What was given to `encode`, taken apart."""
     given = _image_of(image) if isinstance(image, np.ndarray) else image
@@ -129,3 +185,37 @@ def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = Fal
     """
     mode = None if upto is None else Mode.parse(upto)
     return decode_file(_bytes_of(data), upto=mode, allow_truncated=allow_truncated)
+
+
+def decode_many(files: Iterable[Source], *, upto: str | None = None, allow_truncated: bool = False) -> list[AnyImage]:
+    """The images of many `.sv` files; small ones take half the time that `decode` takes for each.
+
+    Args:
+        files: whatever `decode` takes; read one after another.
+        upto, allow_truncated: as for `decode`, of each.
+
+    Raises:
+        SelfcodecError: as for `decode`; begins with `file` and its number, the first one being 0.
+    """
+    _check_many(files, "files")
+    mode = None if upto is None else Mode.parse(upto)
+    images: list[AnyImage] = []
+    for group in grouped(_contents(files), _pixels):
+        names = [f"file {len(images) + i}" for i in range(len(group))]
+        images += decode_all(group, names, upto=mode, allow_truncated=allow_truncated)
+    return images
+
+
+def _contents(files: Iterable[Source]) -> Iterator[bytes]:
+    for i, file in enumerate(files):
+        with naming(f"file {i}"):
+            yield _bytes_of(file)
+
+
+def _pixels(data: bytes) -> int:
+    """Of a file; none where it is damaged, which shows when it is decoded."""
+    try:
+        header = peek(data)
+    except FormatError:
+        return 0
+    return header.width * header.height

@@ -323,21 +323,22 @@ def decode_files(
     runtime: Runtime = DEFAULT_RUNTIME,
 ) -> list[AnyImage]:
     """Decodes several files at once, small ones about twice as fast so; see `decode_file`. An error ends them all."""
-    opened = [_opened(data, upto, model, allow_truncated=allow_truncated) for data in files]
+    opened: list[Container] = []
     images: dict[int, AnyImage] = {}
-    models: dict[bytes, list[int]] = {}
-    for i, container in enumerate(opened):
+    models: dict[bytes, tuple[Model, list[int]]] = {}
+    for i, data in enumerate(files):
+        container = _opened(data, upto, model, allow_truncated=allow_truncated)
         header = container.header
+        opened.append(container)
         if header.mode is Mode.STORED:
             images[i] = unpack_stored(container.stored, header.image_mode, header.width, header.height)
             apply_metadata(images[i], container.metadata)
-        else:
-            models.setdefault(header.model_id, []).append(i)
-    for model_id, members in models.items():
+            continue
+        model = _model_of(header.model_id, model)  # most probably the next one's, too, and looking for it takes long
+        models.setdefault(header.model_id, (model, []))[1].append(i)
+    for own, members in models.values():
         containers = [opened[i] for i in members]
-        for i, container, planes in zip(
-            members, containers, decode_planes(containers, _model_of(model_id, model), runtime), strict=True
-        ):
+        for i, container, planes in zip(members, containers, decode_planes(containers, own, runtime), strict=True):
             mode = container.header.image_mode
             shown = planes[:, :, :1] if mode in GREY_MODES else planes
             images[i] = to_image(mode, shown, _alpha_of(container), container.metadata)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class SelfcodecError(Exception):
     """Base of all selfcodec errors; its text is one line that a user can act on."""
@@ -29,3 +32,12 @@ class ModelError(SelfcodecError):
 
 class InputError(SelfcodecError):
     """An input that selfcodec does not take: an unreadable or unsupported image, a bad path, a bad setting."""
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Errors of the block that are selfcodec's begin with a name: of one of several pictures, say."""
+    try:
+        yield
+    except SelfcodecError as error:
+        raise type(error)(f"{name}: {error}") from error

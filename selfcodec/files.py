@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from selfcodec.atomic import replacing
@@ -44,25 +46,25 @@ def _open_stream(path: Path) -> BinaryIO:
     return open(path if descriptor is None else os.dup(descriptor), "wb")
 
 
-def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None = None, preserve: bool = False) -> None:
-    """Write a file aside, then put it in its place: nobody sees a part, errors leave nothing.
+@contextmanager
+def writing(path: Path, *, source: Path | None = None, preserve: bool = False) -> Iterator[BinaryIO]:
+    """A file that is written aside and put in its place when the block ends: nobody sees a part, errors leave nothing.
 
     A symbolic link is followed; a stream is written in place.
 
     Args:
         path: of the file. One that is replaced keeps its permissions.
-        data: pieces that follow one another.
         source: what the file was made of; nobody may do more with the file than with that.
         preserve: give the file exactly the source's permissions, and its time.
 
     Raises:
-        InputError: naming the path.
+        InputError: naming the path, for any OSError, in the block, too.
     """
     target = os.path.realpath(path)
     try:
         if is_stream(path):
             with _open_stream(path) as file:
-                file.writelines(data)
+                yield file
             return
         origin = None if source is None else os.stat(source)
         most = _PERMISSIONS if origin is None else origin.st_mode & _PERMISSIONS
@@ -71,7 +73,7 @@ def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None 
                 os.chmod(file.fileno(), most)
             elif os.path.exists(target):
                 os.chmod(file.fileno(), os.stat(target).st_mode & most)
-            file.writelines(data)
+            yield file
             if origin is not None and preserve:
                 file.flush()  # since what is written later would change the time
                 os.utime(file.fileno(), ns=(origin.st_atime_ns, origin.st_mtime_ns))
@@ -79,3 +81,9 @@ def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None 
         raise
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None = None, preserve: bool = False) -> None:
+    """Write pieces that follow one another as a file, as `writing` does."""
+    with writing(path, source=source, preserve=preserve) as file:
+        file.writelines(data)

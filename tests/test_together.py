@@ -7,6 +7,7 @@ import pytest
 import variants
 from PIL import Image
 
+from selfcodec import codec
 from selfcodec.arrays import UInt8
 from selfcodec.codec import decode_file, decode_files, encode_picture, encode_pictures
 from selfcodec.errors import FormatError, InputError
@@ -45,6 +46,20 @@ def test_files_are_the_same_alone_and_together(
         single = decode_file(data, model=model)
         assert (image.mode, image.size, image.info) == (single.mode, single.size, single.info)
         assert np.array_equal(np.asarray(image), np.asarray(single))
+
+
+def test_a_model_is_looked_for_once(models: dict[str, Model], photo: UInt8, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = from_image(variants.make_image(photo, "RGB", 16, 16))
+    files = 5 * [encode_picture(picture, None, models["tiny"], fallback=False).data]
+    looked: list[bytes] = []
+
+    def counted(model_id: bytes) -> Model:
+        looked.append(model_id)
+        return models["tiny"]
+
+    monkeypatch.setattr(codec, "model_by_id", counted)
+    decode_files(files)
+    assert len(looked) <= 2  # to open the first one and to decode it
 
 
 def test_files_of_several_models_modes_and_lengths_are_decoded_together(models: dict[str, Model], photo: UInt8) -> None:

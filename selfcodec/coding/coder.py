@@ -13,10 +13,11 @@ in hexadecimal, first how many digits that takes, then the digits.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -65,13 +66,19 @@ def _repeated(frequencies: Float64, count: int) -> Float64:
     return np.tile(frequencies, (count, 1))
 
 
+@cache
+def _up_to(count: int) -> Float64:
+    """A matrix (count, count) that takes frequencies to the sums of the first 1, 2, ... of them."""
+    return np.triu(np.ones((count, count)))
+
+
 def _bits(frequencies: Float64 | UInt16, symbols: Int64 | UInt8) -> float:
     """-log2 of the probabilities of symbols (N,), which are multiples of 2**-24, from frequencies (N, count).
 
     Of n frequencies symbol i has what lies between two sums, scaled and rounded down, and one more unit.
     """
     total, count = 0.0, frequencies.shape[1]
-    up_to, free = np.triu(np.ones((count, count))), 2.0**PRECISION - count
+    up_to, free = _up_to(count), 2.0**PRECISION - count
     for start in range(0, len(symbols), _COSTS_AT_ONCE):
         own = symbols[start : start + _COSTS_AT_ONCE]
         exact, at = frequencies[start : start + _COSTS_AT_ONCE].astype(np.float64), np.arange(len(own))
@@ -269,6 +276,17 @@ class Decoder:
                 start += count
         return symbols
 
+    @contextmanager
+    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
+        """Within the block, what reads symbols as `symbols` does, but in one compiled call for all images; in the block
+        nothing else may read."""
+        from selfcodec.coding.ans import SideBySide  # here, since loading what compiles it takes long
+
+        readers = SideBySide([source.coder.get_compressed() for source in self._sources])
+        yield readers.decode
+        for source, coder in zip(self._sources, readers.coders(), strict=True):
+            source.coder = coder
+
     def finish(self) -> None:
         """TruncatedError unless every stream is spent exactly."""
         if not all(source.coder.is_empty() for source in self._sources):
@@ -280,3 +298,8 @@ class Sampler(Decoder):
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._sources = [_RandomSource(seed) for seed in seeds]
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
+        """As of `Decoder`, with words without end."""
+        yield lambda frequencies, counts: self.symbols(frequencies, counts.tolist())

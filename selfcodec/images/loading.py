@@ -36,21 +36,24 @@ _WITHOUT_TILES = frozenset(("JXL", "HEIF"))
 """Plugins that read these do not tell beforehand which parts of the file are pixels."""
 
 
-def load_picture(source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False) -> Picture:
+def load_picture(
+    source: Path | bytes | BinaryIO, *, strip: bool = False, first: bool = False, name: str = "image data"
+) -> Picture:
     """Read an image from a path, a file's bytes, or an open binary file, which stays open, from its beginning.
 
     Args:
         source: what to read.
         strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
         first: of a file of several pictures take the first one.
+        name: of bytes, and of a file that has none.
 
     Raises:
         InputError: one line naming the file and the remedy.
     """
     if isinstance(source, bytes):
-        return _load_file(io.BytesIO(source), "image data", strip, first)
+        return _load_file(io.BytesIO(source), name, strip, first)
     if not isinstance(source, str | os.PathLike):
-        return _load_file(_from_the_beginning(source), str(getattr(source, "name", "image data")), strip, first)
+        return _load_file(_from_the_beginning(source), str(getattr(source, "name", name)), strip, first)
     try:
         with open(source, "rb") as file:
             return _load_file(file, os.fspath(source), strip, first)

@@ -15,9 +15,9 @@ from selfcodec.images.targets import Target, target_of
 Path = str | os.PathLike[str]
 
 
-def usual_suffix(image: AnyImage) -> str:
-    """Suffix, dot included, of the format that holds an image exactly: TIFF for printing inks, else PNG."""
-    return ".tif" if image.mode == "CMYK" else ".png"
+def usual_suffix(mode: str) -> str:
+    """Suffix, dot included, of the format that holds images of a mode exactly: TIFF for printing inks, else PNG."""
+    return ".tif" if mode == "CMYK" else ".png"
 
 
 def _beyond(image: AnyImage, target: Target) -> str:
@@ -51,12 +51,12 @@ def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") ->
         image = upright(image)
     fitted = fit(image, form.modes, keyed=form.keyed)
     if fitted is None:
-        raise InputError(f"{format} cannot hold {_beyond(image, form)}: choose {usual_suffix(image)}")
+        raise InputError(f"{format} cannot hold {_beyond(image, form)}: choose {usual_suffix(image.mode)}")
     properties = Properties.of(image.info)
     try:
         pieces = form.write(fitted, properties, form)
     except Exception as error:  # Pillow's writers raise nearly every type for what they do not support
-        raise InputError(f"cannot write this image as {format}: choose {usual_suffix(image)} ({error})") from error
+        raise InputError(f"cannot write this image as {format}: choose {usual_suffix(image.mode)} ({error})") from error
     if isinstance(target, str | os.PathLike):
         write_atomically(target, *pieces)
     else:

@@ -67,6 +67,17 @@ def test_a_folder_gives_the_files_that_its_pictures_give_alone(
         assert np.array_equal(pixels(tmp_path / "back" / path.name), pixels(path))
 
 
+@pytest.mark.parametrize(("effort", "expected"), [("0", [7]), ("1", [])])
+def test_lossy_pictures_without_a_search_are_coded_together(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effort: str, expected: list[int]
+) -> None:
+    calls = count_calls(monkeypatch, "encode_pictures")
+    encode(folder, "-o", f"{tmp_path / 'all'}/", "-m", "rs2", "--effort", effort, "--quiet")
+    assert calls == expected
+    encode(folder / "6.png", "-o", tmp_path / "6.sv", "-m", "rs2", "--effort", effort, "--quiet")
+    assert (tmp_path / "all" / "6.sv").read_bytes() == (tmp_path / "6.sv").read_bytes()
+
+
 def test_bad_files_among_them_are_named_and_the_others_done(folder: Path, tmp_path: Path) -> None:
     (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:60])
     result = encode(folder, "-o", f"{tmp_path / 'out'}/", code=1)

@@ -298,7 +298,7 @@ def test_16_bits_are_written_exactly(mode: str) -> None:
     image = deep(mode)
     image.info.update(EVERYTHING)
     samples = image.samples[..., 0] if mode == "I;16" else image.samples
-    assert usual_suffix(image) == ".png"
+    assert usual_suffix(image.mode) == ".png"
     png, lines = save(image, "PNG")
     assert lines == ()
     assert np.array_equal(imagecodecs.png_decode(png), samples)
@@ -355,7 +355,7 @@ def test_16_bits_are_not_reduced(format: str) -> None:
 def test_printing_inks() -> None:
     image = Image.merge("CMYK", noise("RGBA").split())
     image.info |= EVERYTHING | {"exif": exif(1)}
-    assert usual_suffix(image) == ".tif"
+    assert usual_suffix(image.mode) == ".tif"
     data, lines = save(image, "TIFF")
     assert Image.open(io.BytesIO(data)).tobytes() == image.tobytes()
     assert len(lines) == 0

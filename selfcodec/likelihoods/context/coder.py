@@ -11,7 +11,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
+from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import load_tables
 from selfcodec.likelihoods.context import mixture as joint
@@ -139,10 +139,15 @@ class ContextCoder:
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, C, H, W), 0 beyond an image's size."""
-        table, order = load_tables().logistic, wavefront(self.sizes, self.block)
-        plane = np.zeros_like(self.fallback)
-        stage = self._stage(plane, order)
-        for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
+        order, plane = wavefront(self.sizes, self.block), np.zeros_like(self.fallback)
+        with coder.side_by_side() as read:
+            self._decode_steps(read, plane, order)
+        return plane
+
+    def _decode_steps(self, read: Callable[[Float64, Int64], Int64], plane: UInt8, order: Wavefront) -> None:
+        """Sets all values of planes (B, C, H, W); `read` gives symbols as `Decoder.symbols` does."""
+        table, stage = load_tables().logistic, self._stage(plane, order)
+        for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts, strict=True):
             places = order.places[start:stop]
             stage.begin(self._contexts(plane, places, shown=True))
             values = np.empty((len(places), self.layout.channels), dtype=np.int64)
@@ -150,15 +155,14 @@ class ContextCoder:
             for channel in range(self._coded):
                 state = stage.mixtures(channel, values)
                 joint.high_frequencies(table, state, frequencies)
-                high = coder.symbols(frequencies, counts)
+                high = read(frequencies, counts)
                 joint.low_frequencies(high, table, state, frequencies)
-                values[:, channel] = ALPHABET * high + coder.symbols(frequencies, counts)
+                values[:, channel] = ALPHABET * high + read(frequencies, counts)
                 stage.observe(channel, values)
             stage.end()
             if self.grey:
                 values[:, 1:] = values[:, :1]
             plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
-        return plane
 
     def expect(self) -> UInt8:
         """The mixtures' means (B, C, H, W) where nothing of the variable is known."""

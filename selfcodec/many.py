@@ -1,0 +1,64 @@
+"""Several pictures with names: coded at once where that is faster, and errors tell which picture they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from selfcodec.codec import decode_file, decode_files, encode_pictures
+from selfcodec.errors import SelfcodecError, naming
+from selfcodec.images import AnyImage, Picture
+from selfcodec.modes import Mode
+from selfcodec.rate_control import Reached, Target, encode_to_target
+from selfcodec.settings import Settings
+from selfcodec.zoo import Model
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _results(
+    items: Sequence[T], names: Sequence[str], together: Callable[[Sequence[T]], list[R]] | None, alone: Callable[[T], R]
+) -> list[R]:
+    """What becomes of every item, by a function of several, if there is one, else by one of one."""
+    if together is not None and len(items) > 1:
+        with suppress(SelfcodecError):  # which one it is of shows when each is done by itself
+            return together(items)
+    results = []
+    for item, name in zip(items, names, strict=True):
+        with naming(name):
+            results.append(alone(item))
+    return results
+
+
+def faster_together(settings: Settings, target: Target) -> bool:
+    """Whether several small pictures are coded faster together: where none has a search, for quality or for latents."""
+    return not target.given and (settings.mode is Mode.LOSSLESS or not settings.effort)
+
+
+def encode_all(
+    pictures: Sequence[Picture],
+    names: Sequence[str],
+    settings: Settings,
+    target: Target,
+    model: Model,
+    *,
+    verify: bool = True,
+) -> list[Reached]:
+    """The file of every picture, see `encode_to_target`; errors begin with the picture's name."""
+
+    def together(own: Sequence[Picture]) -> list[Reached]:
+        return [Reached(made, settings) for made in encode_pictures(own, settings, model, verify=verify)]
+
+    alone = partial(encode_to_target, settings=settings, target=target, model=model, verify=verify)
+    return _results(pictures, names, together if faster_together(settings, target) else None, alone)
+
+
+def decode_all(
+    files: Sequence[bytes], names: Sequence[str], *, upto: Mode | None = None, allow_truncated: bool = False
+) -> list[AnyImage]:
+    """The picture of every file, see `decode_file`; errors begin with the file's name."""
+    together = partial(decode_files, upto=upto, allow_truncated=allow_truncated)
+    return _results(files, names, together, partial(decode_file, upto=upto, allow_truncated=allow_truncated))

@@ -1,0 +1,34 @@
+"""How many pictures are coded together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOST_FILES, MOST_PIXELS = 64, 1 << 20
+"""Small pictures are coded together, at most about so many and of so many pixels, which bounds memory."""
+
+
+def grouped(
+    items: Iterable[T], pixels: Callable[[T], int], is_picture: Callable[[T], bool] = lambda item: True
+) -> Iterator[list[T]]:
+    """Items one after another, in groups of few enough pictures, and of few enough pixels, to be coded together.
+
+    Args:
+        items: pictures, and others that are kept in memory with them.
+        pixels: of an item, or as many as take its memory.
+        is_picture: whether an item is one.
+    """
+    group: list[T] = []
+    pictures = total = 0
+    for item in items:
+        group.append(item)
+        pictures += is_picture(item)
+        total += pixels(item)
+        if pictures >= MOST_FILES or total >= MOST_PIXELS:
+            yield group
+            group, pictures, total = [], 0, 0
+    if group:
+        yield group
