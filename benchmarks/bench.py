@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ class Plan:
 
 def suitable_models(dataset: str) -> tuple[str, ...]:
     """Return the default models, and those whose names begin with the data set's."""
-    defaults = dict.fromkeys(DEFAULT_MODELS.values())
+    defaults = dict.fromkeys(chain.from_iterable(DEFAULT_MODELS.values()))
     return tuple(dict.fromkeys([*(n for n in available_models() if n.split("-")[0] == dataset), *defaults]))
 
 

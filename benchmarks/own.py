@@ -16,7 +16,7 @@ from selfcodec.modes import Mode, has_level
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.refining import can_refine
 from selfcodec.settings import Settings, usual_effort
-from selfcodec.zoo import DEFAULT_MODELS, Model, find_model
+from selfcodec.zoo import Model, default_model, find_model
 
 QUALITIES = (25, 50, 75)
 """Lossy modes are measured at these qualities where none are asked for."""
@@ -64,7 +64,7 @@ _USUAL = {mode: {"effort": effort} if (effort := usual_effort(mode)) else {} for
 
 def own_coder(name: str | None, mode: Mode, settings: Mapping[str, Options] | None = None) -> Own:
     """Return a model's coder in one mode, with usual settings if none are given; None: the mode's default."""
-    model = name or DEFAULT_MODELS[mode]
+    model = name or default_model(mode, usual_effort(mode))
     info = CoderInfo(f"{Path(model).name} {mode}", OWN, lossless=mode is Mode.LOSSLESS)
     return Own(info=info, settings=settings or {"": _USUAL[mode]}, model=model, mode=mode)
 

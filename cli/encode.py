@@ -50,7 +50,7 @@ from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 @click.option(
     "--effort",
     type=click.IntRange(0, MAX_EFFORT),
-    help="Time for better latents of a lossy photograph; lossless, 0: faster, larger.  [default: 0; lossless: 1]",
+    help="Time for better latents of a lossy photograph; lossless, 0 and 1: faster, larger.  [default: 0; lossless: 2]",
 )
 @click.option("--first", is_flag=True, help="Take the first picture of an animation or of several pages.")
 @click.option("--strip", is_flag=True, help="Leave ICC, EXIF and XMP out.")
@@ -163,7 +163,7 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> Non
     from selfcodec.refining import can_refine
     from selfcodec.zoo import find_model, model_by_id
 
-    model = find_model(options.model, options.settings.mode)
+    model = find_model(options.model, options.settings.mode, options.settings.effort)
     sent, _ = options.settings.resolved(model.levels)
     works = can_refine(model, sent) or model.adapts(options.settings.mode)
     if effort and not works and not quiet:

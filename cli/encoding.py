@@ -129,7 +129,7 @@ def _load(job: Job, options: Options) -> _Loaded:
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-    model = find_model(options.model, options.settings.mode)
+    model = find_model(options.model, options.settings.mode, options.settings.effort)
     return _Loaded(job, picture, size, model, time.perf_counter() - start)
 
 

@@ -16,9 +16,16 @@ ID_DIGITS = 8
 
 
 def _default_for(name: str) -> str:
-    from selfcodec.zoo import DEFAULT_MODELS
+    from selfcodec.settings import usual_effort
+    from selfcodec.zoo import DEFAULT_MODELS, default_model
 
-    return ", ".join(str(mode) for mode, default in DEFAULT_MODELS.items() if default == name)
+    found = []
+    for mode, models in DEFAULT_MODELS.items():
+        if name == default_model(mode, usual_effort(mode)):
+            found.append(str(mode))
+        elif name in models:
+            found.append(f"{mode} with less effort")
+    return ", ".join(found)
 
 
 def _summary(name: str, folder: Path) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _encode_shard(job: Job, options: Options) -> Outcome:
         better = shown(with_suffix(job.target, CODED_SHARD))
         raise InputError(f"output {shown(job.target)}: several pictures make a tar file: name it {better}")
     start, sums, remarks = time.perf_counter(), _Sums(), _Remarks(job.source.path)
-    model = find_model(options.model, options.settings.mode)
+    model = find_model(options.model, options.settings.mode, options.settings.effort)
 
     def suffix(entry: Entry) -> str | None:
         return SUFFIX if is_image_entry(entry) else None

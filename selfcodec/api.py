@@ -69,8 +69,9 @@ def encode(
         bytes: the highest quality at which the whole file takes at most so many bytes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
-            0. Lossless, any effort, and None, learns of the picture while coding it, which takes a quarter more time
-            either way; 0 does not.
+            0, or of lossless files 2. Lossless, 0 and 1 take a faster model where none is named, which decodes faster,
+            too, and any effort but 0 learns of the picture while coding it, which takes a quarter more time either
+            way.
         strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
         first: of a file of several pictures take the first one.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
@@ -84,7 +85,7 @@ def encode(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
-    chosen = find_model(model, settings.mode)
+    chosen = find_model(model, settings.mode, settings.effort)
     reached = encode_to_target(picture, settings, target, chosen, verify=verify)
     return reached.encoded.data
 
@@ -120,7 +121,7 @@ def encode_many(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
-    chosen = find_model(model, settings.mode)
+    chosen = find_model(model, settings.mode, settings.effort)
     files: list[builtins.bytes] = []
     for group in grouped(_pictures(images, strip=strip, first=first), lambda p: p.size[0] * p.size[1]):
         names = [f"image {len(files) + i}" for i in range(len(group))]

@@ -88,7 +88,8 @@ def encode_picture(
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
-    coder = _Coder(settings, model or find_model(mode=settings.mode), runtime, verify, fallback, expect, work)
+    model = model or find_model(None, settings.mode, settings.effort)
+    coder = _Coder(settings, model, runtime, verify, fallback, expect, work)
     return coder.encoded([picture], inferred)[0]
 
 
@@ -107,7 +108,8 @@ def encode_pictures(
     Small ones are coded about twice as fast so. All of them are in memory; an error in one ends them all.
     """
     settings = settings or Settings()
-    coder = _Coder(settings, model or find_model(mode=settings.mode), runtime, verify, fallback, False, work)
+    model = model or find_model(None, settings.mode, settings.effort)
+    coder = _Coder(settings, model, runtime, verify, fallback, False, work)
     return coder.encoded(pictures)
 
 

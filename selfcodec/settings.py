@@ -41,7 +41,7 @@ def usual_effort(mode: Mode) -> int:
 
     For lossy ones it loads PyTorch, and takes longer than all else.
     """
-    return 1 if mode is Mode.LOSSLESS else 0
+    return 2 if mode is Mode.LOSSLESS else 0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Settings:
         quality: 1..100, scales the latents' grids; 50 is the model's own.
         seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
         effort: 0..9, how long an encoder looks for better latents, where the model has any to look for; from 1 on a
-            lossless file is coded with what is learned of the image on the way, where the model can.
+            lossless file is coded with what is learned of the image on the way, where the model can. Which model codes
+            where none is named depends on it, too: `selfcodec.zoo.DEFAULT_MODELS`.
     """
 
     mode: Mode = Mode.LOSSLESS

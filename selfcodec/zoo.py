@@ -24,7 +24,7 @@ from selfcodec.arrays import Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.modes import Mode, has_level, sent_variables, tuned_latents
+from selfcodec.modes import MAX_EFFORT, Mode, has_level, sent_variables, tuned_latents
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Network
@@ -33,8 +33,8 @@ from selfcodec.spec import Spec
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 LOSSY_MODES = (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR)
-DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, "photo-lossy") | {Mode.LOSSLESS: "photo"}
-"""These code an image where no model is named, by mode."""
+DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, ("photo-lossy",)) | {Mode.LOSSLESS: ("photo-fast", "photo-fast", "photo")}
+"""These code an image where no model is named, by mode: with effort 0, 1 and so on, the last with all above, too."""
 METADATA_KEY = "selfcodec"
 """The weights file's metadata have this one entry: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -179,8 +179,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def find_model(name_or_path: str | os.PathLike[str] | None = None, mode: Mode = Mode.LOSSLESS) -> Model:
-    """A model by name or by the path of its folder; the mode's default for None.
+def default_model(mode: Mode, effort: int) -> str:
+    """The name of the model that codes images in a mode with an effort where none is named."""
+    models = DEFAULT_MODELS[mode]
+    return models[min(effort, len(models) - 1)]
+
+
+def find_model(
+    name_or_path: str | os.PathLike[str] | None = None, mode: Mode = Mode.LOSSLESS, effort: int = MAX_EFFORT
+) -> Model:
+    """A model by name or by the path of its folder; for None the default in a mode with an effort.
 
     Raises:
         InputError: there is no such model; lists those there are. Or that is no name at all.
@@ -188,7 +196,7 @@ def find_model(name_or_path: str | os.PathLike[str] | None = None, mode: Mode = 
     """
     if not isinstance(name_or_path, str | os.PathLike | None):
         raise InputError(f"a model is named by a text or a path, not by {name_or_path!r}")
-    name = os.fspath(name_or_path or DEFAULT_MODELS[mode])
+    name = os.fspath(name_or_path or default_model(mode, effort))
     folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"

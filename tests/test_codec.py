@@ -23,7 +23,7 @@ from selfcodec.images import from_image
 from selfcodec.images import picture as picture_module
 from selfcodec.modes import Mode, sent_variables
 from selfcodec.networks.integer import Runtime
-from selfcodec.settings import Settings
+from selfcodec.settings import Settings, usual_effort
 from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
 
 pytest_plugins = ("model_fixtures",)
@@ -240,6 +240,22 @@ def test_verification_looks_at_stored_images(
     monkeypatch.setattr(picture_module, "pack_stored", lambda image: wrong)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
         encode_picture(from_image(image), None, models["tiny"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "effort", "name"),
+    [
+        (Mode.LOSSLESS, 0, "photo-fast"),
+        (Mode.LOSSLESS, 1, "photo-fast"),
+        (Mode.LOSSLESS, usual_effort(Mode.LOSSLESS), "photo"),
+        (Mode.LOSSLESS, 9, "photo"),
+        (Mode.RS2, usual_effort(Mode.RS2), "photo-lossy"),
+        (Mode.CG, 9, "photo-lossy"),
+    ],
+)
+def test_the_effort_chooses_a_model_where_none_is_named(mode: Mode, effort: int, name: str) -> None:
+    assert find_model(None, mode, effort).spec.name == name
+    assert find_model("cifar10", mode, effort).spec.name == "cifar10"
 
 
 def test_a_model_is_found_whatever_stands_beside_it(

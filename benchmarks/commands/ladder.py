@@ -19,8 +19,8 @@ from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.cli.group import command_line
 from selfcodec.cli.output import finish, progress
 from selfcodec.errors import InputError
-from selfcodec.modes import Mode
-from selfcodec.zoo import DEFAULT_MODELS, find_model
+from selfcodec.modes import MAX_EFFORT, Mode
+from selfcodec.zoo import default_model, find_model
 
 REPORT, PICTURE = "ladder.json", "ladder.png"
 
@@ -36,7 +36,8 @@ def main(model_name: str | None, dataset: str, limit: int, output: Path) -> None
     Ends with exit status 1 if a mode that sends more does not take more bytes or gives a lower PSNR in the mean, or
     if a lossless file does not decode to its image.
     """
-    model = find_model(model_name)
+    name = model_name or default_model(Mode.LOSSLESS, MAX_EFFORT)
+    model = find_model(name)
     images = list(load_pictures(dataset, limit).values())
     if len({image.shape for image in images}) > 1:
         raise InputError(f"data set {dataset!r}: its images have different sizes; the ladder is of equal ones")
@@ -45,7 +46,7 @@ def main(model_name: str | None, dataset: str, limit: int, output: Path) -> None
     with progress(len(images), "images") as advance:
         for i, image in enumerate(images):
             for mode, found in files.items():
-                measured = measure(picture_of(image), own_coder(model_name or DEFAULT_MODELS[Mode.LOSSLESS], mode))
+                measured = measure(picture_of(image), own_coder(name, mode))
                 measured.returned()
                 found.append(measured if i < PICTURED else measured.figures())
             advance()

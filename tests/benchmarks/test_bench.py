@@ -154,4 +154,4 @@ def test_bad_requests_say_why(options: tuple[str, ...], text: str | None, folder
 def test_models_that_suit(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     names = dict.fromkeys(("kodak-best", "kodakish", "photo"), Path())
     monkeypatch.setattr(bench, "available_models", lambda: names)
-    assert bench.suitable_models("kodak") == ("kodak-best", "photo-lossy", "photo")
+    assert bench.suitable_models("kodak") == ("kodak-best", "photo-lossy", "photo-fast", "photo")
