@@ -6,6 +6,7 @@ Both sides run the same integer network on the same neighbours, which is why the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -15,7 +16,7 @@ from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import load_tables
 from selfcodec.likelihoods.context import mixture as joint
-from selfcodec.likelihoods.context.neighbours import gather
+from selfcodec.likelihoods.context.neighbours import gather, put
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
 from selfcodec.likelihoods.context.stage import Adapting, Chunk, Contexts, Fixed, Room, Stage
 from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
@@ -142,22 +143,21 @@ class ContextCoder:
         table, order = load_tables().logistic, wavefront(self.sizes, self.block)
         plane = np.zeros_like(self.fallback)
         stage = self._stage(plane, order)
-        for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
-            places = order.places[start:stop]
-            stage.begin(self._contexts(plane, places, shown=True))
-            values = np.empty((len(places), self.layout.channels), dtype=np.int64)
-            frequencies = np.empty((len(places), ALPHABET))
-            for channel in range(self._coded):
-                state = stage.mixtures(channel, values)
-                joint.high_frequencies(table, state, frequencies)
-                high = coder.symbols(frequencies, counts)
-                joint.low_frequencies(high, table, state, frequencies)
-                values[:, channel] = ALPHABET * high + coder.symbols(frequencies, counts)
-                stage.observe(channel, values)
-            stage.end()
-            if self.grey:
-                values[:, 1:] = values[:, :1]
-            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
+        with closing(coder.opened()) as opened:
+            for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
+                places = order.places[start:stop]
+                stage.begin(self._contexts(plane, places, shown=True))
+                values = np.zeros((len(places), self.layout.channels), dtype=np.int64)
+                for channel in range(self._coded):
+                    state = stage.mixtures(channel, values)
+                    for width in (ALPHABET, 1):
+                        stacks = opened.stacks(counts)
+                        joint.read(places, channel, width, table, state, stacks.registers, stacks.words, values)
+                    stage.observe(channel, values)
+                stage.end()
+                if self.grey:
+                    values[:, 1:] = values[:, :1]
+                put(values, places, plane)
         return plane
 
     def expect(self) -> UInt8:
@@ -179,7 +179,7 @@ class ContextCoder:
                 tables.weight,
                 values,
             )
-            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
+            put(values, places, plane)
         return plane
 
 

@@ -115,3 +115,12 @@ def _known_beside(column: int, block: int, width: int) -> bool:
     """Whether all columns in reach lie in the pixel's block, in a plane of some width."""
     left = column - column % block
     return column - left >= CONTEXT_REACH and column + CONTEXT_REACH < min(left + block, width)
+
+
+@compiled
+def put(values: Int64, places: Int32, plane: UInt8) -> None:
+    """Puts values (n, C) into their places (n, 3) of planes (B, C, H, W)."""
+    for i in range(len(places)):
+        b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
+        for channel in range(values.shape[1]):
+            plane[b, channel, row, column] = values[i, channel]
