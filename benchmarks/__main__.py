@@ -17,6 +17,7 @@ COMMANDS = {
     "kills": "End encoding by signals at random moments: what that leaves.",
     "speed": "Tell where the time goes in coding one image.",
     "scaling": "Time coding by size, from 0.1 to 100 megapixels.",
+    "efforts": "Set bits against seconds: lossless models and other coders by effort.",
     "figure1": "Draw one image under every transformation.",
     "card": "Record figures in a model's manifest, and write its card.",
     "collect": "Gather runs of `selfcodec bench` in a folder with a README.",
