@@ -37,7 +37,7 @@ def draw(coders: Mapping[str, Sequence[Point]], title: str) -> Figure:
                 number = point.setting.rpartition(" ")[2]
                 at.annotate(number, (speed, bit), xytext=(3, 3), textcoords="offset points", fontsize=6, color=colour)
         at.set_xscale("log")
-        at.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        at.xaxis.set_major_locator(LogLocator())
         at.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         at.xaxis.set_minor_formatter(NullFormatter())
         at.set_xlabel(f"{verb}, megapixels per second")
