@@ -99,11 +99,17 @@ class Peer(Coder):
         format: its name there.
         body: measures the bytes of a file without its header.
         takes_grey: grey images need not be made RGB.
+        threads: of formats that can use several.
     """
 
     format: str
     body: Callable[[bytes], int] = len
     takes_grey: bool = False
+    threads: int = 1
+
+    @property
+    def _threads(self) -> Options:
+        return {"numthreads": self.threads} if self.threads > 1 else {}
 
     def encode(self, picture: Picture, options: Options) -> Coded:
         """Return a file of the picture's samples, alpha included."""
@@ -114,11 +120,11 @@ class Peer(Coder):
         # Its own guess of how much room JPEG-LS needs fails on noise.
         room = {"out": 2 * samples.nbytes + JPEGLS_HEADER} if self.format == "jpegls" else {}
         encode = getattr(imagecodecs(), f"{self.format}_encode")
-        return Coded(bytes(encode(np.ascontiguousarray(samples), **options, **room)))
+        return Coded(bytes(encode(np.ascontiguousarray(samples), **options, **room, **self._threads)))
 
     def decode(self, data: bytes) -> Picture:
         """Return the picture in a file."""
-        samples = np.asarray(getattr(imagecodecs(), f"{self.format}_decode")(data))
+        samples = np.asarray(getattr(imagecodecs(), f"{self.format}_decode")(data, **self._threads))
         return picture_of(samples[:, :, None] if samples.ndim == 2 else samples)
 
     def payload(self, data: bytes) -> int:

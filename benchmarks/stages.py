@@ -24,9 +24,8 @@ STAGES = {
     "adapting": tuple(
         ("context/adapting.py", name) for name in ("corrections_of", "look", "stretch", "move", "observe", "take_in")
     ),
-    "likelihoods": (
-        *(("context/mixture.py", name) for name in ("symbols_of", "advance", "high_frequencies", "low_frequencies")),
-        ("context/mixture.py", "expected"),
+    "likelihoods": (  # in context, with the entropy decoder
+        *(("context/mixture.py", name) for name in ("symbols_of", "advance", "read", "expected")),
         ("coding/mixture.py", "cumulative"),
         *(("coding/grid.py", name) for name in ("of", "nearest")),
     ),

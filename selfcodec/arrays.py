@@ -10,6 +10,7 @@ import numpy.typing as npt
 Bool = npt.NDArray[np.bool_]
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
+UInt64 = npt.NDArray[np.uint64]
 Words = npt.NDArray[np.uint32]
 """An entropy-coded stream is made of such words."""
 Int16 = npt.NDArray[np.int16]

@@ -10,7 +10,7 @@ numbers, so that files made with an effort may differ between machines; what the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -20,7 +20,7 @@ from selfcodec.arrays import Int32, UInt8
 from selfcodec.coding.coder import Encoder
 from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.modes import DEFAULT_QUALITY
-from selfcodec.networks.fields import windows
+from selfcodec.networks.fields import Span
 from selfcodec.walk import Batch, Means, Sent, Values, walk
 from selfcodec.zoo import Model
 
@@ -80,7 +80,7 @@ def refined(batch: Batch, image: UInt8, truth: Values, sent: Sequence[str], work
     stride = np.square(grid[:, None, None].astype(np.float32)) / (2 * STIFFNESS * 2**LATENT_FRACTION)
     names, done = ["u", "y1", "z1"], 0
     _, _, height, width = points.shape
-    rows_of, columns_of = (list(windows((0, extent), WINDOW, MARGIN, extent)) for extent in batch.padded("z1"))
+    rows_of, columns_of = (list(_windows(extent)) for extent in batch.padded("z1"))
     boxes = list(product(rows_of, columns_of))
     for _ in range(ROUNDS[work.effort]):
         kept = truth | {"z1": points.copy()}  # coding may overwrite it
@@ -97,3 +97,10 @@ def refined(batch: Batch, image: UInt8, truth: Values, sent: Sequence[str], work
             done += 1
             work.report(done / (ROUNDS[work.effort] * len(boxes)))
     return points
+
+
+def _windows(extent: int) -> Iterator[tuple[Span, Span]]:
+    """Cuts height or width into windows: each, and the same with its margins, cropped where the image ends."""
+    for start in range(0, extent, WINDOW):
+        stop = min(start + WINDOW, extent)
+        yield (start, stop), (max(0, start - MARGIN), min(extent, stop + MARGIN))

@@ -17,6 +17,8 @@ from selfcodec.networks.integer import Runtime
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
+pytest_plugins = ("model_fixtures",)
+
 SIZES = ((16, 16), (16, 16), (40, 33), (1, 1), (7, 70), (16, 16))
 KINDS = ("RGB", "L", "RGBA", "RGB", "LA", "1")
 

@@ -1,8 +1,8 @@
-"""The entropy coder where constriction is not installed, and wherever many streams are read side by side: asymmetric
-numeral systems on a stack of 32-bit words.
+"""Asymmetric numeral systems on a stack of 32-bit words, for compiled loops, and where constriction is not installed.
 
-It writes and reads the very words of constriction's `AnsCoder` under its `Categorical(perfect=False)`, and has as much
-of their interface as `coder` uses, so that one can stand for the other. PyPI has no wheel of it for Linux on Arm.
+They write and read the very words of constriction's `AnsCoder` under its `Categorical(perfect=False)`. `AnsCoder` has
+as much of its interface as `coder` uses, so that one can stand for the other: PyPI has no wheel of it for Linux on Arm.
+`Stacks` are for loops that decode symbol by symbol, each with frequencies that depend on the one before.
 
 The state is a number of 64 bits. A symbol with the interval [start, start + size) of 2**24 takes it to one whose low 24
 bits lie in the interval, which tells the symbol, and whose others are the old state divided by `size`. Words go from
@@ -25,7 +25,7 @@ from selfcodec.compiled import compiled
 # Numbers of the state's type: numba makes a float of an unsigned and a signed integer's sum.
 _PRECISION, _WORD = np.uint64(PRECISION), np.uint64(32)
 _QUANTILE_MASK, _WORD_MASK = np.uint64(2**PRECISION - 1), np.uint64(2**32 - 1)
-_ROOM = np.uint64(64 - PRECISION)
+_ROOM, _ONE = np.uint64(64 - PRECISION), np.uint64(1)
 _STATE, _COUNT = 0, 1
 
 
@@ -48,17 +48,27 @@ def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
 
 
 @compiled
-def _symbol_at(frequencies: Float64, quantile: np.int64) -> int:
-    """The symbol whose interval holds `quantile`, 0..2**24 - 1."""
-    last, whole, below = len(frequencies) - 1, 0.0, 0.0
-    for frequency in frequencies:
-        whole += frequency
-    scale = (2.0**PRECISION - len(frequencies)) / whole
-    for symbol in range(last):
-        below += frequencies[symbol]
-        if below * scale >= quantile - symbol:  # its rounded sum and the units of the symbols so far are beyond it
-            return symbol
-    return last
+def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64 | Int64) -> int:
+    """Decodes a symbol with frequencies (count,); where there are no more words, the state runs low."""
+    state, last, whole = registers[_STATE], len(frequencies) - 1, frequencies[0]
+    quantile = state & _QUANTILE_MASK
+    for symbol in range(1, len(frequencies)):
+        whole += frequencies[symbol]
+    scale, symbol = (2.0**PRECISION - len(frequencies)) / whole, 0
+    below, above = whole - whole, frequencies[0]
+    # Until its rounded sum and the units of the symbols so far are beyond the quantile.
+    while symbol < last and above * scale < np.int64(quantile) - symbol:
+        symbol += 1
+        below, above = above, above + frequencies[symbol]
+    start = np.int64(np.floor(below * scale)) + symbol
+    end = 2**PRECISION - len(frequencies) if symbol == last else np.int64(np.floor(above * scale))
+    size = np.uint64(end + symbol - start + 1)
+    state = size * (state >> _PRECISION) + quantile - np.uint64(start)
+    if state <= _WORD_MASK and registers[_COUNT]:
+        registers[_COUNT] -= _ONE
+        state = state << _WORD | np.uint64(stack[np.int64(registers[_COUNT])])
+    registers[_STATE] = state
+    return symbol
 
 
 @compiled
@@ -79,38 +89,10 @@ def _push(registers: npt.NDArray[np.uint64], stack: Words, symbols: Int32, frequ
 
 
 @compiled
-def _pop(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64, symbols: Int32 | Int64) -> None:
-    """Decodes symbols (n,) with frequencies (n, count); where there are no more words, the state runs low."""
-    state, size_of_stack = registers[_STATE], np.int64(registers[_COUNT])
+def _pop(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64, symbols: Int32) -> None:
+    """Decodes symbols (n,) with frequencies (n, count)."""
     for i in range(len(frequencies)):
-        quantile = state & _QUANTILE_MASK
-        symbols[i] = _symbol_at(frequencies[i], np.int64(quantile))
-        start, size = interval(frequencies[i], symbols[i])
-        state = np.uint64(size) * (state >> _PRECISION) + quantile - np.uint64(start)
-        if state <= _WORD_MASK and size_of_stack:
-            size_of_stack -= 1
-            state = state << _WORD | np.uint64(stack[size_of_stack])
-    registers[_STATE], registers[_COUNT] = state, size_of_stack
-
-
-@compiled
-def _pop_each(
-    registers: npt.NDArray[np.uint64], stacks: Words, starts: Int64, counts: Int64, frequencies: Float64, symbols: Int64
-) -> None:
-    """Decodes of each of B coders its share of the symbols (n,), one coder after another.
-
-    Args:
-        registers: (B, 2), changed.
-        stacks: all stacks, one after another; starts (B + 1,) tells where.
-        counts: (B,), how many of the symbols are each coder's.
-        frequencies: (n, count).
-        symbols: (n,), set.
-    """
-    first = 0
-    for b in range(len(counts)):
-        last = first + counts[b]
-        _pop(registers[b], stacks[starts[b] : starts[b + 1]], frequencies[first:last], symbols[first:last])
-        first = last
+        symbols[i] = popped(registers, stack, frequencies[i])
 
 
 @dataclass(frozen=True)
@@ -166,28 +148,31 @@ class AnsCoder:
         return not self._registers[_STATE]
 
 
-class SideBySide:
-    """Several coders that are read together, a few symbols of each at a time: one call for all is far faster then.
+class Stacks:
+    """One stack for each of several images, from which `popped` takes symbols.
 
-    Args:
-        words: of each coder, as from `get_compressed`.
+    Attributes:
+        registers: (B, 2), uint64.
+        words: (B, n), uint32.
     """
 
-    def __init__(self, words: Sequence[Words]) -> None:
-        coders = [AnsCoder(own) for own in words]
-        self._registers = np.stack([coder._registers for coder in coders])
-        self._stacks = np.concatenate([coder._stack for coder in coders])
-        self._starts = np.append(0, np.cumsum([len(coder._stack) for coder in coders]))
+    def __init__(self, compressed: Sequence[Words]) -> None:
+        """Of what `get_compressed` gave of each image."""
+        self.registers = np.zeros((len(compressed), 2), np.uint64)
+        self.words = np.zeros((len(compressed), max(map(len, compressed), default=0)), np.uint32)
+        for image, words in enumerate(compressed):
+            self.replace(image, words)
 
-    def decode(self, frequencies: Float64, counts: Int64) -> Int64:
-        """The next symbols (n,) with frequencies (n, count); of each coder `counts` of them, one after another."""
-        symbols = np.empty(len(frequencies), np.int64)
-        _pop_each(self._registers, self._stacks, self._starts, counts, frequencies, symbols)
-        return symbols
+    def replace(self, image: int, compressed: Words) -> None:
+        """One image goes on with other words."""
+        coder = AnsCoder(compressed)
+        room = len(coder._stack) - self.words.shape[1]
+        if room > 0:
+            self.words = np.pad(self.words, ((0, 0), (0, room)))
+        self.registers[image], self.words[image, : len(coder._stack)] = coder._registers, coder._stack
 
-    def coders(self) -> list[AnsCoder]:
-        """Each as it is now."""
-        coders = [AnsCoder() for _ in self._registers]
-        for i, coder in enumerate(coders):
-            coder._registers, coder._stack = self._registers[i], self._stacks[self._starts[i] : self._starts[i + 1]]
-        return coders
+    def rest(self, image: int) -> Words:
+        """What one image's stack still has."""
+        coder = AnsCoder()
+        coder._registers, coder._stack = self.registers[image].copy(), self.words[image]
+        return coder.get_compressed()

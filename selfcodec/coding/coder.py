@@ -13,11 +13,11 @@ in hexadecimal, first how many digits that takes, then the digits.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.parallel import mapped
+
+if TYPE_CHECKING:
+    from selfcodec.coding.ans import Stacks
 
 try:
     from constriction import stream
@@ -208,9 +211,44 @@ class _RandomSource(_Source):
         return words
 
     def decode(self, frequencies: Float64) -> Int32:
-        if self.coder.num_words() < len(frequencies) + STATE_WORDS:  # a symbol takes 24 bits at most
-            super().__init__(self._words(self.REFILL + len(frequencies)))
+        if (words := self.refill(self.coder.num_words(), len(frequencies))) is not None:
+            super().__init__(words)
         return super().decode(frequencies)
+
+    def refill(self, left: int, count: int) -> Words | None:
+        """Words to go on with where so many are left and so many symbols are wanted; None where those are enough."""
+        enough = left >= count + STATE_WORDS  # a symbol takes 24 bits at most
+        return None if enough else self._words(self.REFILL + count)
+
+
+class Opened:
+    """A decoder's streams as compiled loops read them."""
+
+    def __init__(self, sources: Sequence[_Source]) -> None:
+        from selfcodec.coding.ans import Stacks  # here, since only these loops need numba, which takes long to load
+
+        self._sources, self._stacks = sources, Stacks([source.coder.get_compressed() for source in sources])
+
+    def stacks(self, counts: Sequence[int]) -> Stacks:
+        """From which the next so many symbols of each image are read."""
+        return self._stacks
+
+    def close(self) -> None:
+        """The decoder goes on where the loops ended."""
+        for image, source in enumerate(self._sources):
+            source.coder = AnsCoder(self._stacks.rest(image))
+
+
+class _OpenedRandom(Opened):
+    """The same of random words."""
+
+    _sources: Sequence[_RandomSource]
+
+    def stacks(self, counts: Sequence[int]) -> Stacks:
+        for image, (source, count) in enumerate(zip(self._sources, counts, strict=True)):
+            if count and (words := source.refill(len(self._stacks.rest(image)), count)) is not None:
+                self._stacks.replace(image, words[::-1])
+        return self._stacks
 
 
 class Decoder:
@@ -227,6 +265,10 @@ class Decoder:
             part._sources, start = self._sources[start : start + count], start + count
             parts.append(part)
         return parts
+
+    def opened(self) -> Opened:
+        """For loops that read symbol by symbol, until it is closed."""
+        return Opened(self._sources)
 
     def decode(self, mixture: Mixture) -> Int64:
         """The next numbers, (B, N)."""
@@ -276,17 +318,6 @@ class Decoder:
                 start += count
         return symbols
 
-    @contextmanager
-    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
-        """Within the block, what reads symbols as `symbols` does, but in one compiled call for all images; in the block
-        nothing else may read."""
-        from selfcodec.coding.ans import SideBySide  # here, since loading what compiles it takes long
-
-        readers = SideBySide([source.coder.get_compressed() for source in self._sources])
-        yield readers.decode
-        for source, coder in zip(self._sources, readers.coders(), strict=True):
-            source.coder = coder
-
     def finish(self) -> None:
         """TruncatedError unless every stream is spent exactly."""
         if not all(source.coder.is_empty() for source in self._sources):
@@ -297,9 +328,7 @@ class Sampler(Decoder):
     """Draws numbers by decoding random words; the same seeds give the same numbers on every machine."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        self._sources = [_RandomSource(seed) for seed in seeds]
+        self._sources: Sequence[_RandomSource] = [_RandomSource(seed) for seed in seeds]
 
-    @contextmanager
-    def side_by_side(self) -> Iterator[Callable[[Float64, Int64], Int64]]:
-        """As of `Decoder`, with words without end."""
-        yield lambda frequencies, counts: self.symbols(frequencies, counts.tolist())
+    def opened(self) -> Opened:
+        return _OpenedRandom(self._sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,14 +10,6 @@ from selfcodec.arrays import Float32, Int64, Integers
 
 Span = tuple[int, int]
 """It is of positions [low, high) along height or width."""
-
-
-def windows(span: Span, side: int, margin: int, extent: int) -> Iterator[tuple[Span, Span]]:
-    """Cuts a span into windows: each, and the same with its margins, cropped where the image's extent ends."""
-    low, high = span
-    for start in range(low, high, side):
-        stop = min(start + side, high)
-        yield (start, stop), (max(0, start - margin), min(extent, stop + margin))
 
 
 class Field:

@@ -16,6 +16,7 @@ from selfcodec.networks.products import combination, convolution, deconvolution
 from selfcodec.parallel import check_wanted
 
 WEIGHT_TYPES = (np.int8, np.int16)
+Crops = Mapping[tuple[str, str], tuple[slice, slice]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Runtime:
     """
 
     batch: int = 16
-    window: int = 512
+    window: int = 1024
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.window < 1:
@@ -167,8 +168,14 @@ class IntegerGraph:
         """
         return self.floats(*inputs).astype(np.int64)
 
-    def floats(self, *inputs: Float32) -> Float32:
-        """The same as float32, which takes half the memory."""
+    def floats(self, *inputs: Float32, crops: Crops | None = None) -> Float32:
+        """The same as float32, which takes half the memory.
+
+        Args:
+            inputs: of `__call__`.
+            crops: by node and by its input, which rows and columns of the input's values the node is computed from;
+                all where they are not named.
+        """
         check_wanted()
         prove_exact()
         values: dict[str, Float32] = {}
@@ -178,7 +185,8 @@ class IntegerGraph:
             values[node.name] = np.clip(channels_last, -limit, limit, out=out)
         for node in self.graph.nodes:
             if node.name not in values:
-                values[node.name] = self._run(node, [values[name] for name in node.inputs])
+                xs = [_cropped(values[name], crops, (node.name, name)) for name in node.inputs]
+                values[node.name] = self._run(node, xs)
                 for name in self._spent[node.name]:
                     del values[name]
         return values[self.graph.output.name].transpose(0, 3, 1, 2)
@@ -235,6 +243,10 @@ class IntegerGraph:
         up, down = 2 ** max(0, -shift), 2 ** max(0, shift)
         divisor = x.shape[1] * x.shape[2] * down
         return np.clip((2 * total * up + divisor) // (2 * divisor), -limit, limit).astype(np.float32)
+
+
+def _cropped(x: Float32, crops: Crops | None, edge: tuple[str, str]) -> Float32:
+    return x[:, *crops[edge]] if crops and edge in crops else x
 
 
 def _joined(node: Node, xs: Sequence[Float32], planes: Container[str]) -> Float32:

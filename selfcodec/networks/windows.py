@@ -1,26 +1,27 @@
 """Runs a convolutional network on images of any size in bounded memory: window by window, with the whole's bits.
 
-Every output depends on inputs within a certain distance only, the network's *reach*. So an output can be computed in
-parts, each from a box of the inputs that is larger by a *halo* of at least the reach:
+Every output depends on inputs within a certain distance only. So an output can be computed in parts, each from boxes
+of the inputs that are larger than its *window* by a *halo*, and what is computed of the nodes between shrinks towards
+the output:
 
     image       |                                                                    |
-    box         |           [   halo    |      window      |    halo   ]             |
-                |       computed,       |    computed,     | computed,               |
-                |        dropped        |       kept       |  dropped                |
-    first box   [     window      |    halo    ]                                     |
+    input       |        [     halo     |      window      |     halo     ]          |
+    between     |               [ halo  |      window      |  halo ]                 |
+    output      |                       [      window      ]                         |
 
 Convolutions pad whatever they are given with zeros. At a box's edge inside the image this is wrong, and the wrong
-values spread inwards, through all layers together, by at most the reach: they stay in the halo, which is dropped. At
-the image's border it is right, and so boxes are cropped there, never padded: they end exactly where the image does, at
-every node's resolution.
+values spread inwards by as much as a box is larger than what is used of its result. At the image's border it is right,
+and so boxes are cropped there, never padded: they end exactly where the image does, at every node's resolution.
 
 A network has several resolutions, of which the finest counts here: at level l a position is 2**l of its *pixels* wide.
-The coarsest level's 2**l is the network's *stride*. Boxes begin and end at multiples of it, for otherwise a convolution
-of stride 2 would start at another phase, and folds would cut cells. The halo is hence the reach rounded up to it.
+The coarsest level's 2**l is the network's *stride*. Windows begin and end at multiples of it, and boxes of what is
+halved at even positions, for otherwise a convolution of stride 2 would start at another phase, and folds would cut
+cells.
 
-The reach is found backwards from the output. What is needed of a node, [low, high), needs of its input
+Boxes are found backwards from the output. What is needed of a node, [low, high), needs of its input
 
-    convolution, kernel k, stride s    [s low - k // 2,  s (high - 1) + k // 2 + 1)
+    convolution, kernel k              [low - k // 2,  high + k // 2)
+    the same, stride 2                 [2 low - k // 2, rounded down to even,  2 (high - 1) + k // 2 + 1)
     deconvolution, 4 x 4               [ceil((low - 2) / 2),  floor(high / 2) + 1)
     fold                               [2 low,  2 high)
     unfold                             [floor(low / 2),  ceil(high / 2))
@@ -32,13 +33,13 @@ All values are exact integers (`selfcodec.fixed_point`), so the bits do not depe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import numpy as np
 
 from selfcodec.arrays import Float32, Int64
 from selfcodec.errors import InputError, ModelError
-from selfcodec.networks.fields import Field, Input, Span, as_array, windows
+from selfcodec.networks.fields import Field, Input, Span, as_array
 from selfcodec.networks.graph import Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
@@ -60,12 +61,18 @@ def _needed(node: Node, span: Span) -> Span:
     """What a span of a node needs of its inputs."""
     low, high = span
     if node.op == "conv":
-        return node.stride * low - node.kernel // 2, node.stride * (high - 1) + node.kernel // 2 + 1
+        first = node.stride * low - node.kernel // 2
+        return first - first % node.stride, node.stride * (high - 1) + node.kernel // 2 + 1
     if node.op == "deconv":
         return -((2 - low) // 2), high // 2 + 1
     if node.op == "fold":
         return 2 * low, 2 * high
     return (low // 2, -(-high // 2)) if node.op == "unfold" else span
+
+
+def _check_all(names: Iterable[str], found: Container[str]) -> None:
+    if lost := sorted(name for name in names if name not in found):
+        raise ModelError(f"network nodes {lost} have nothing to do with the output")
 
 
 def levels(graph: Graph) -> dict[str, int]:
@@ -90,23 +97,29 @@ def levels(graph: Graph) -> dict[str, int]:
                 waiting.append(other)
             if found.setdefault(other, level) != level:
                 raise ModelError(f"network node {other!r} has two resolutions")
-    if lost := edges.keys() - found.keys():
-        raise ModelError(f"network nodes {sorted(lost)} have nothing to do with the output")
+    _check_all(edges, found)
     finest = min(found.values())
     return {name: level - finest for name, level in found.items()}
 
 
-def reach_of(graph: Graph) -> int:
-    """How far beyond an aligned window its values depend on those of any node, in pixels of the finest resolution."""
-    at = levels(graph)
-    spans: dict[str, Span] = {graph.output.name: (0, 0)}  # beyond a window's own edges, which are 0 at every level
+def margins_of(graph: Graph) -> dict[str, Span]:
+    """How far beyond an aligned window each node needs its inputs, in positions of theirs, below and above.
+
+    Of an input node it is how far it is needed itself. Planes have none.
+
+    Raises:
+        ModelError: as of `levels`, and where the output does not need a node.
+    """
+    at, margins = levels(graph), dict[str, Span]()
+    wanted: dict[str, Span] = {graph.output.name: (0, 0)}
     for node in reversed(graph.nodes):
-        if node.name in spans:
-            low, high = _needed(node, spans[node.name])
-            for source in node.inputs:
-                lowest, highest = spans.get(source, (low, high))
-                spans[source] = min(lowest, low), max(highest, high)
-    return max(max(-low, high, 0) << at[name] for name, (low, high) in spans.items() if name in at)
+        if node.name in wanted:
+            low, high = margins[node.name] = _needed(node, wanted[node.name])
+            for source in (name for name in node.inputs if name in at):
+                lowest, highest = wanted.get(source, (low, high))
+                wanted[source] = min(lowest, low), max(highest, high)
+    _check_all(at, margins)
+    return margins
 
 
 class Windowed:
@@ -119,8 +132,7 @@ class Windowed:
 
     Attributes:
         stride: pixels between two positions of the coarsest resolution; extents of inputs are multiples of it.
-        reach: how far beyond a window inputs matter, in pixels.
-        halo: the reach, rounded up to a multiple of the stride.
+        halo: how far beyond a window nodes are computed, in pixels, at most; a multiple of the stride.
 
     Raises:
         ModelError: the network pools over the whole image, or its nodes' resolutions do not fit together.
@@ -132,17 +144,17 @@ class Windowed:
             raise InputError(f"windows of side {side}")
         self.net = net
         self._levels = levels(net.graph)
+        self._margins = margins_of(net.graph)
+        nodes = [node for node in net.graph.nodes if node.name in self._margins]
+        self._sources = {node.name: self._levels[node.name] - _halvings(node) for node in nodes}
+        self._edges = [(node.name, name) for node in nodes for name in node.inputs if name in self._margins]
         self.stride = 1 << max(self._levels.values())
-        self.reach = reach_of(net.graph)
-        self.halo = self._rounded(self.reach)
-        self.side = self._rounded(side)
+        beyond = max(max(-low, high, 0) << self._sources[name] for name, (low, high) in self._margins.items())
+        self.halo, self.side = (-(-extent // self.stride) * self.stride for extent in (beyond, side))
 
     def level(self, node: Node) -> int:
         """How many halvings a node, which is no plane, is away from the finest one."""
         return self._levels[node.name]
-
-    def _rounded(self, extent: int) -> int:
-        return -(-extent // self.stride) * self.stride
 
     def parts(self, *inputs: Input, rows: Span | None = None) -> Iterator[Part]:
         """The output's windows, which together have the same bits as `IntegerGraph.floats` of the whole inputs.
@@ -163,12 +175,39 @@ class Windowed:
         height, width = self._extents(inputs)
         level = self.level(self.net.graph.output)
         wanted = (0, height) if rows is None else (rows[0] << level, rows[1] << level)
-        for inner_rows, outer_rows in self._windows(height, wanted):
-            for columns, outer_columns in self._windows(width, (0, width)):
-                boxes = self._cut(inputs, outer_rows, outer_columns)
-                part = self.net.floats(*boxes)  # (B, C', outer rows >> level, outer columns >> level)
-                kept = _box(part, _within(inner_rows, outer_rows), _within(columns, outer_columns), level)
-                yield _coarser(inner_rows, level), _coarser(columns, level), kept
+        for down in self._windows(wanted):
+            for across in self._windows((0, width)):
+                yield _coarser(down, level), _coarser(across, level), self._window(inputs, down, across)
+
+    def _window(self, inputs: tuple[Input, ...], down: Span, across: Span) -> Float32:
+        """A window of the output, float32 (B, C', rows, columns)."""
+        output = self.net.graph.output
+        height, width = self._extents(inputs)
+        rows, columns = self._boxes(down, height), self._boxes(across, width)
+        crops = {
+            (node, source): (self._slice(source, rows[node], rows), self._slice(source, columns[node], columns))
+            for node, source in self._edges
+        }
+        part = self.net.floats(*self._cut(inputs, rows, columns), crops=crops)
+        level = self.level(output)
+        kept_rows = self._slice(output.name, _coarser(down, level), rows)
+        return part[:, :, kept_rows, self._slice(output.name, _coarser(across, level), columns)]
+
+    def _boxes(self, window: Span, extent: int) -> dict[str, Span]:
+        """Along height or width, from which positions of its inputs each node is computed; of an input, its own."""
+        return {
+            name: (
+                max(0, (window[0] >> self._sources[name]) + low),
+                min(extent >> self._sources[name], (window[1] >> self._sources[name]) + high),
+            )
+            for name, (low, high) in self._margins.items()
+        }
+
+    def _slice(self, name: str, span: Span, boxes: dict[str, Span]) -> slice:
+        """Where a span of a node's positions is in what is computed of it."""
+        halvings = self._levels[name] - self._sources[name]
+        first = boxes[name][0] >> halvings if halvings >= 0 else boxes[name][0] << -halvings
+        return slice(span[0] - first, span[1] - first)
 
     def __call__(self, *inputs: Input) -> Float32:
         """The windows put together, float32 (B, C', h', w'); see `parts`."""
@@ -180,7 +219,7 @@ class Windowed:
                 if part.shape[2:] == (height >> level, width >> level):
                     return part
                 out = np.empty((*part.shape[:2], height >> level, width >> level), dtype=np.float32)
-            _box(out, rows, columns, 0)[...] = part
+            out[:, :, slice(*rows), slice(*columns)] = part
         assert out is not None
         return out
 
@@ -198,35 +237,27 @@ class Windowed:
             raise InputError(f"a network's input is {height} x {width}, no multiple of {self.stride}")
         return height, width
 
-    def _windows(self, extent: int, wanted: Span) -> Iterator[tuple[Span, Span]]:
-        """Windows along height or width: what is kept of each, and with its halo, cropped at the image's border."""
+    def _windows(self, wanted: Span) -> Iterator[Span]:
+        """Windows along height or width."""
         low, high = wanted
-        side = self.side
-        if high - low <= side + 2 * self.halo:  # no larger than a window with its halos is
-            side = high - low
-        yield from windows(wanted, side, self.halo, extent)
+        if high - low <= self.side + 2 * self.halo:  # no larger than a window with its halos is
+            yield wanted
+        else:
+            yield from ((start, min(start + self.side, high)) for start in range(low, high, self.side))
 
-    def _cut(self, inputs: tuple[Input, ...], rows: Span, columns: Span) -> Iterator[Float32]:
-        """The same box of every input, at its own resolution; planes as they are."""
+    def _cut(self, inputs: tuple[Input, ...], rows: dict[str, Span], columns: dict[str, Span]) -> Iterator[Float32]:
+        """Every input's own box; planes as they are."""
         for node, x in zip(self.net.graph.inputs, inputs, strict=True):
             if node.op == "plane":
                 yield as_array(x)
+            elif isinstance(x, Field):
+                yield x.box(rows[node.name], columns[node.name])
             else:
-                yield _box(x, rows, columns, self.level(node))
-
-
-def _within(span: Span, outer: Span) -> Span:
-    return span[0] - outer[0], span[1] - outer[0]
+                yield x[:, :, slice(*rows[node.name]), slice(*columns[node.name])]
 
 
 def _coarser(span: Span, level: int) -> Span:
     return span[0] >> level, span[1] >> level
-
-
-def _box(x: Input, rows: Span, columns: Span, level: int) -> Float32:
-    """A box of x (B, C, h, w) at `level`, in pixels of the finest resolution; a view of an array."""
-    (top, bottom), (left, right) = _coarser(rows, level), _coarser(columns, level)
-    return x.box((top, bottom), (left, right)) if isinstance(x, Field) else x[:, :, top:bottom, left:right]
 
 
 class Network:

@@ -78,26 +78,6 @@ def test_words_and_symbols_are_those_of_constriction(
         assert ours.is_empty() == theirs.is_empty()
 
 
-@given(st.lists(words.filter(lambda own: len(own) == 0 or own[-1] > 0), min_size=1, max_size=5), st.data())
-@settings(max_examples=100, deadline=None)
-def test_side_by_side_they_read_the_same(streams: list[Words], data: st.DataObject) -> None:
-    """And go on where the others ended, also past the ends of words that were damaged or cut short."""
-    one_by_one, together = (coder_module.Decoder([own[::-1] for own in streams]) for _ in range(2))
-
-    def drawn() -> tuple[Float64, list[int]]:
-        counts = data.draw(st.lists(st.integers(0, 9), min_size=len(streams), max_size=len(streams)))
-        rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-        return rng.integers(1, 2**16, (sum(counts), 16)).astype(np.float64), counts
-
-    for _ in range(2):
-        with together.side_by_side() as read:
-            for _ in range(data.draw(st.integers(0, 3))):
-                weights, counts = drawn()
-                assert np.array_equal(read(weights, np.array(counts)), one_by_one.symbols(weights, counts))
-        weights, counts = drawn()
-        assert np.array_equal(together.symbols(weights, counts), one_by_one.symbols(weights, counts))
-
-
 @given(frequencies().filter(len), st.integers(0, 2**32))
 @settings(max_examples=100, deadline=None)
 def test_symbols_come_back(weights: Float64, seed: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from selfcodec.arrays import Int64, Words
 from selfcodec.coding import ans
 from selfcodec.coding import coder as coder_module
+from selfcodec.coding.ans import popped
 from selfcodec.coding.coder import ALPHABET, PRECISION, Decoder, Encoder, Sampler
 from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.errors import FormatError, TruncatedError
@@ -339,3 +341,23 @@ def test_the_mean_is_the_byte_that_holds_it() -> None:
     means = np.array([-3200, 0, 15, 16, 32 * 200 + 5, 32 * 300]).reshape(shape)
     mixture = pixel_mixture(np.zeros(shape, np.int64), means, np.zeros(shape, np.int64))
     assert mixture.expected().tolist() == [[0, 0, 0, 1, 200, 255]]
+
+
+@pytest.mark.parametrize("kind", ["words", "random words"])
+def test_loops_that_read_symbol_by_symbol_read_the_same(kind: str) -> None:
+    """Of each image, in turns with reading arrays; random words are drawn anew where those left might not do."""
+    rng = np.random.default_rng(5)
+    words = [rng.integers(1, 2**32, 4000, dtype=np.uint32) for _ in range(2)]
+    one, other = (Sampler([1, 2]) if kind == "random words" else Decoder(words) for _ in range(2))
+    for in_loops in (True, False, True, True):
+        counts = rng.integers(0, 3000, 2).tolist()
+        frequencies = rng.integers(1, 1000, (sum(counts), 16)).astype(np.float64)
+        expected = one.symbols(frequencies, counts)
+        if not in_loops:
+            assert (other.symbols(frequencies, counts) == expected).all()
+            continue
+        with closing(other.opened()) as opened:
+            stacks, images = opened.stacks(counts), np.repeat([0, 1], counts)
+            rows = zip(images, frequencies.astype(np.int64), strict=True)
+            found = [popped(stacks.registers[image], stacks.words[image], row) for image, row in rows]
+        assert found == expected.tolist()

@@ -11,14 +11,14 @@ from random_networks import GRAPHS, Convolutional, convolutional, exported, inpu
 from selfcodec.arrays import Float32
 from selfcodec.networks.fields import Field, Input
 from selfcodec.networks.graph import GraphBuilder
-from selfcodec.networks.integer import IntegerGraph, Runtime
-from selfcodec.networks.windows import Network, Windowed, reach_of
+from selfcodec.networks.integer import Crops, IntegerGraph, Runtime
+from selfcodec.networks.windows import Network, Windowed
 
 
 def windowed(case: Convolutional, seed: int, side: int) -> Windowed:
     inputs = inputs_of(case.graph, case.sizes(16, 16), np.random.default_rng(seed))
     net = IntegerGraph(case.graph, *exported(trained(case.graph, seed, inputs=inputs)))
-    return Windowed(net, max(side, reach_of(case.graph) // 4))
+    return Windowed(net, max(side, Windowed(net, 1).halo // 4))
 
 
 def given_inputs(net: Windowed, h: int, w: int, seed: int, edges: bool) -> tuple[list[Input], list[Float32]]:
@@ -68,9 +68,9 @@ def test_rows_need_no_more_than_their_windows() -> None:
     seen: list[int] = []
     floats = net.net.floats
 
-    def counted(*inputs: Float32) -> Float32:
+    def counted(*inputs: Float32, crops: Crops | None = None) -> Float32:
         seen.append(inputs[0].shape[2])
-        return floats(*inputs)
+        return floats(*inputs, crops=crops)
 
     net.net.floats = counted  # type: ignore[method-assign]
     list(net.parts(np.zeros((1, 2, 400, 8), dtype=np.float32), rows=(100, 110)))

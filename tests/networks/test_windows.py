@@ -15,8 +15,8 @@ from selfcodec.arrays import Float32
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.layers import FloatGraph
 from selfcodec.networks.graph import Graph, GraphBuilder, Node
-from selfcodec.networks.integer import IntegerGraph
-from selfcodec.networks.windows import Windowed, reach_of
+from selfcodec.networks.integer import Crops, IntegerGraph
+from selfcodec.networks.windows import Windowed
 
 
 class Recording(IntegerGraph):
@@ -24,15 +24,20 @@ class Recording(IntegerGraph):
 
     largest = 0
 
-    def floats(self, *inputs: Float32) -> Float32:
+    def floats(self, *inputs: Float32, crops: Crops | None = None) -> Float32:
         self.largest = max(self.largest, *(x.shape[2] * x.shape[3] for x in inputs))
-        return super().floats(*inputs)
+        return super().floats(*inputs, crops=crops)
 
 
 def integer(case: Convolutional, seed: int) -> Recording:
     """The case's graph with random integers."""
     inputs = inputs_of(case.graph, case.sizes(16, 16), np.random.default_rng(seed + 1))
     return Recording(case.graph, *exported(trained(case.graph, seed, inputs=inputs)))
+
+
+def in_windows(net: IntegerGraph, side: int) -> Windowed:
+    """A network in windows of some side, or larger ones where there would be thousands of them."""
+    return Windowed(net, max(side, Windowed(net, 1).halo // 4))
 
 
 def arrays(windowed: Windowed, h: int, w: int, seed: int, batch: int = 1) -> list[Float32]:
@@ -55,7 +60,7 @@ def wide_enough(windowed: Windowed, windows: int) -> int:
 @settings(max_examples=50, deadline=None)
 def test_windows_have_the_whole_s_bits(case: Convolutional, side: int, rows: int, columns: int, seed: int) -> None:
     net = integer(case, seed)
-    windowed = Windowed(net, max(side, reach_of(case.graph) // 4))  # or there would be thousands of windows
+    windowed = in_windows(net, side)
     h, w = wide_enough(windowed, rows), wide_enough(windowed, columns)
     inputs = arrays(windowed, h, w, seed, batch=1 + seed % 2)
     expected = IntegerGraph.floats(net, *inputs)
@@ -65,8 +70,11 @@ def test_windows_have_the_whole_s_bits(case: Convolutional, side: int, rows: int
 
 @given(convolutional(), st.integers(0, 2**16))
 @settings(max_examples=80, deadline=None)
-def test_the_reach_is_where_gradients_end(case: Convolutional, seed: int) -> None:
-    """In a network of positive weights every input that a window can depend on has a gradient."""
+def test_the_halo_is_where_gradients_end(case: Convolutional, seed: int) -> None:
+    """In a network of positive weights every input that a window can depend on has a gradient.
+
+    The halo is larger by what begins at even positions.
+    """
     windowed = Windowed(integer(case, seed), 1)
     net = FloatGraph(case.graph).double()
     for node in case.graph.nodes:
@@ -88,16 +96,16 @@ def test_the_reach_is_where_gradients_end(case: Convolutional, seed: int) -> Non
             touched = x.grad.abs().amax((0, 1, 2)).nonzero()
             first, last = int(touched.min()) << windowed.level(node), int(touched.max() + 1) << windowed.level(node)
             beyond = max(beyond, start - first, last - stop)
-    assert beyond <= windowed.reach
-    assert windowed.halo - windowed.stride < beyond <= windowed.halo or beyond == windowed.halo == 0
+    halved = sum(node.stride == 2 for node in case.graph.nodes if node.op == "conv")
+    assert beyond <= windowed.halo < beyond + (halved + 2) * windowed.stride // 2
 
 
-SMALL: dict[str, tuple[Callable[[GraphBuilder], str], int, int]] = {  # a network, its stride, its reach
+SMALL: dict[str, tuple[Callable[[GraphBuilder], str], int, int]] = {  # a network, its stride, its halo
     "position by position": (lambda b: b.elu(b.conv(b.latent(2), 3, 1)), 1, 0),
     "3": (lambda b: b.conv(b.latent(2), 3), 1, 1),
     "7 after 5": (lambda b: b.conv(b.conv(b.latent(2), 3, 5), 3, 7), 1, 5),
-    "stride 2": (lambda b: b.conv(b.latent(2), 3, 3, stride=2), 2, 1),
-    "down and up": (lambda b: b.deconv(b.conv(b.latent(2), 3, 3, stride=2), 3), 2, 3),
+    "stride 2": (lambda b: b.conv(b.latent(2), 3, 3, stride=2), 2, 2),
+    "down and up": (lambda b: b.deconv(b.conv(b.latent(2), 3, 3, stride=2), 3), 2, 4),
     "deconv": (lambda b: b.deconv(b.latent(2), 3), 2, 2),
     "fold": (lambda b: b.conv(b.fold(b.latent(1)), 3), 2, 2),
     "unfold": (lambda b: b.conv(b.unfold(b.conv(b.latent(4), 4, 3)), 3), 2, 4),
@@ -106,38 +114,38 @@ SMALL: dict[str, tuple[Callable[[GraphBuilder], str], int, int]] = {  # a networ
     "pooled by strides": (
         lambda b: b.conv(b.conv(b.conv(b.pixels(3), 4, 3, stride=2), 4, 3, stride=2), 4, 3, stride=2),
         8,
-        7,
+        16,
     ),
 }
 
 
 def small(name: str, side: int) -> tuple[Windowed, int, int]:
     builder = GraphBuilder()
-    write, stride, reach = SMALL[name]
+    write, stride, halo = SMALL[name]
     builder.conv(write(builder), 2, 1)
     graph = builder.build()
     fine = any(node.op in ("deconv", "unfold") for node in graph.nodes) and len(graph.inputs) == 1
     levels = (0, 1) if name == "two resolutions" else (int(fine),) * len(graph.inputs)
-    return Windowed(integer(Convolutional(graph, levels), seed=1), side), stride, reach
+    return Windowed(integer(Convolutional(graph, levels), seed=1), side), stride, halo
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_stride_and_reach_of_small_networks(name: str) -> None:
-    windowed, stride, reach = small(name, 5)
-    assert (windowed.stride, windowed.reach) == (stride, reach)
-    assert windowed.halo % stride == 0
-    assert 0 <= windowed.halo - reach < stride
+def test_stride_and_halo_of_small_networks(name: str) -> None:
+    windowed, stride, halo = small(name, 5)
+    assert (windowed.stride, windowed.halo) == (stride, halo)
     assert windowed.side % stride == 0
     assert 0 <= windowed.side - 5 < stride
 
 
-@pytest.mark.parametrize("name", [name for name, (_, _, reach) in SMALL.items() if reach])
+@pytest.mark.parametrize("name", [name for name, (_, _, halo) in SMALL.items() if halo])
 def test_a_halo_that_is_one_step_too_small_is_seen(name: str) -> None:
     windowed, stride, _ = small(name, 8)
     inputs = arrays(windowed, 64, 80, seed=3)
     expected = windowed.net.floats(*inputs)
     assert same_bits(windowed(*inputs), expected)
-    windowed.halo -= stride
+    steps = {name: stride >> level for name, level in windowed._sources.items()}
+    margins = windowed._margins.items()
+    windowed._margins = {name: (min(0, low + steps[name]), high) for name, (low, high) in margins}
     assert not same_bits(windowed(*inputs), expected)
 
 
@@ -201,6 +209,38 @@ def test_nodes_beside_the_output_s_are_refused() -> None:
     b.conv(b.latent(1), 1)
     with pytest.raises(ModelError, match="nothing to do with the output"):
         Windowed(refused(b.build()), 16)
+
+
+def test_nodes_that_the_output_does_not_need_are_refused() -> None:
+    b = GraphBuilder()
+    x = b.latent(1)
+    b.conv(x, 1)
+    b.conv(x, 1)
+    with pytest.raises(ModelError, match="nothing to do with the output"):
+        Windowed(refused(b.build()), 16)
+
+
+def test_halos_shrink_towards_the_output() -> None:
+    """Deep coarse layers need a wide halo; the finest layers, which cost most, have one of a few pixels."""
+    b = GraphBuilder()
+    x = b.latent(2)
+    for _ in range(3):
+        x = b.conv(x, 2)
+    for _ in range(3):
+        x = b.deconv(x, 2)
+    b.conv(x, 2)
+    windowed, most = Windowed(integer(Convolutional(b.build(), (3,)), seed=1), 64), dict[int, int]()
+    run = windowed.net._run
+
+    def recorded(node: Node, xs: list[Float32]) -> Float32:
+        out, level = run(node, xs), windowed.level(node)
+        most[level] = max(most.get(level, 0), out.shape[1])
+        return out
+
+    windowed.net._run = recorded  # type: ignore[method-assign]
+    list(windowed.parts(*arrays(windowed, 256, 256, seed=2)))
+    assert windowed.halo == 8 * 4
+    assert most == {3: 8 + 2 * 4, 2: 16 + 4, 1: 32 + 4, 0: 64 + 4}
 
 
 def test_even_kernels_are_refused() -> None:

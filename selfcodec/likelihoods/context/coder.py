@@ -6,16 +6,17 @@ Both sides run the same integer network on the same neighbours, which is why the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64, UInt8
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
 from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
 from selfcodec.coding.tables import load_tables
 from selfcodec.likelihoods.context import mixture as joint
-from selfcodec.likelihoods.context.neighbours import gather
+from selfcodec.likelihoods.context.neighbours import gather, put
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
 from selfcodec.likelihoods.context.stage import Adapting, Chunk, Contexts, Fixed, Room, Stage
 from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
@@ -139,30 +140,25 @@ class ContextCoder:
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, C, H, W), 0 beyond an image's size."""
-        order, plane = wavefront(self.sizes, self.block), np.zeros_like(self.fallback)
-        with coder.side_by_side() as read:
-            self._decode_steps(read, plane, order)
+        table, order = load_tables().logistic, wavefront(self.sizes, self.block)
+        plane = np.zeros_like(self.fallback)
+        stage = self._stage(plane, order)
+        with closing(coder.opened()) as opened:
+            for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
+                places = order.places[start:stop]
+                stage.begin(self._contexts(plane, places, shown=True))
+                values = np.zeros((len(places), self.layout.channels), dtype=np.int64)
+                for channel in range(self._coded):
+                    state = stage.mixtures(channel, values)
+                    for width in (ALPHABET, 1):
+                        stacks = opened.stacks(counts)
+                        joint.read(places, channel, width, table, state, stacks.registers, stacks.words, values)
+                    stage.observe(channel, values)
+                stage.end()
+                if self.grey:
+                    values[:, 1:] = values[:, :1]
+                put(values, places, plane)
         return plane
-
-    def _decode_steps(self, read: Callable[[Float64, Int64], Int64], plane: UInt8, order: Wavefront) -> None:
-        """Sets all values of planes (B, C, H, W); `read` gives symbols as `Decoder.symbols` does."""
-        table, stage = load_tables().logistic, self._stage(plane, order)
-        for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts, strict=True):
-            places = order.places[start:stop]
-            stage.begin(self._contexts(plane, places, shown=True))
-            values = np.empty((len(places), self.layout.channels), dtype=np.int64)
-            frequencies = np.empty((len(places), ALPHABET))
-            for channel in range(self._coded):
-                state = stage.mixtures(channel, values)
-                joint.high_frequencies(table, state, frequencies)
-                high = read(frequencies, counts)
-                joint.low_frequencies(high, table, state, frequencies)
-                values[:, channel] = ALPHABET * high + read(frequencies, counts)
-                stage.observe(channel, values)
-            stage.end()
-            if self.grey:
-                values[:, 1:] = values[:, :1]
-            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
 
     def expect(self) -> UInt8:
         """The mixtures' means (B, C, H, W) where nothing of the variable is known."""
@@ -183,7 +179,7 @@ class ContextCoder:
                 tables.weight,
                 values,
             )
-            plane[places[:, 0], :, places[:, 1], places[:, 2]] = values
+            put(values, places, plane)
         return plane
 
 

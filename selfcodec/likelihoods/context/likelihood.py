@@ -45,7 +45,7 @@ class Context(Likelihood):
         self._head = PointwiseNetwork(giving(head, self._layout.size).net)
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
-        self._coder(at).encode(coder, truth.astype(np.uint8))
+        self._coder(at).encode(coder, truth.astype(np.uint8, order="C"))
         return truth
 
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Float64, Int16, Int64, UInt8, UInt16
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8, UInt16, UInt64, Words
+from selfcodec.coding.ans import popped
 from selfcodec.coding.coder import ALPHABET
 from selfcodec.coding.mixture import INTERPOLATION_BITS
 from selfcodec.coding.tables import (
@@ -239,23 +240,28 @@ def advance(
 
 
 @compiled
-def high_frequencies(table: Int64, state: Int64, frequencies: Float64) -> None:
-    """Frequencies (n, 16) of the high symbols of one channel."""
-    out = np.empty(ALPHABET, dtype=np.int64)
-    for i in range(len(state)):
-        _symbol(table, state[i, 0], state[i, 1], state[i, 2], 0, ALPHABET, out)
-        for d in range(ALPHABET):
-            frequencies[i, d] = out[d]
+def read(
+    places: Int32,
+    channel: int,
+    width: int,
+    table: Int64,
+    state: Int64,
+    registers: UInt64,
+    words: Words,
+    values: Int64,
+) -> None:
+    """The decoder's side: adds to the values (n, C) of one channel what its next symbols, of `width` numbers, say.
 
-
-@compiled
-def low_frequencies(high: Int64, table: Int64, state: Int64, frequencies: Float64) -> None:
-    """The same of the low symbols, given the high ones (n,)."""
+    Args:
+        places: (n, 3), the first is the image.
+        state: of `advance`.
+        registers, words: the images' streams, see `selfcodec.coding.ans.Stacks`.
+    """
     out = np.empty(ALPHABET, dtype=np.int64)
-    for i in range(len(high)):
-        _symbol(table, state[i, 0], state[i, 1], state[i, 2], ALPHABET * int(high[i]), 1, out)
-        for d in range(ALPHABET):
-            frequencies[i, d] = out[d]
+    for i in range(len(places)):
+        b = np.int64(places[i, 0])
+        _symbol(table, state[i, 0], state[i, 1], state[i, 2], values[i, channel], width, out)
+        values[i, channel] += width * popped(registers[b], words[b], out)
 
 
 @compiled

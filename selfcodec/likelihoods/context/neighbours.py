@@ -19,6 +19,7 @@ from selfcodec.likelihoods.layout import (
     ACTIVITY_UNIT,
     ACTIVITY_WITHOUT,
     BASE_NEIGHBOURS,
+    CONTEXT_REACH,
     NEIGHBOURS,
     NEUTRAL,
 )
@@ -65,13 +66,17 @@ def gather(
         activity: (n,), set.
     """
     channels, given = plane.shape[1], features.shape[3]
-    count, near = len(_NEIGHBOURS), np.empty(len(_NEIGHBOURS), dtype=np.bool_)
+    height, width = plane.shape[2], plane.shape[3]
+    flat, area, count = plane.ravel(), height * width, len(_NEIGHBOURS)
+    offsets, near = _NEIGHBOURS[:, 0] * width + _NEIGHBOURS[:, 1], np.empty(count, dtype=np.bool_)
     for i in range(len(places)):
         b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
+        at = (b * channels * height + row) * width + column  # of the first channel, among all values
         for f in range(given):
             inputs[i, f] = features[b, row, column, f]
+        whole = shown and row % block >= CONTEXT_REACH and _known_beside(int(column), block, widths[b])
         for n in range(count):
-            near[n] = shown and is_known(int(row), int(column), n, block, widths[b])
+            near[n] = whole or (shown and is_known(int(row), int(column), n, block, widths[b]))
         known = 0
         for n in _BASE:
             known += near[n]
@@ -79,7 +84,7 @@ def gather(
             total = 0
             for n in _BASE:
                 if near[n]:
-                    total += plane[b, channel, row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]]
+                    total += flat[at + channel * area + offsets[n]]
             bases[i, channel] = (2 * total + known) // (2 * known) if known else fallback[b, channel, row, column]
         activity[i] = ACTIVITY_WITHOUT
         if known:
@@ -87,16 +92,15 @@ def gather(
             for n in _ACTIVITY:
                 if near[n]:
                     for channel in range(channels):
-                        value = plane[b, channel, row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]]
-                        total += abs(np.int64(value) - bases[i, channel])
+                        total += abs(np.int64(flat[at + channel * area + offsets[n]]) - bases[i, channel])
             activity[i] = min(max(bit_length(total * ACTIVITY_CHANNELS // channels), _ACTIVITY_LOW), _ACTIVITY_HIGH)
         left_shift = _INPUT_SHIFT - activity[i]
-        for n in range(count):
-            for channel in range(channels):
+        for channel in range(channels):
+            base, first = bases[i, channel], at + channel * area
+            for n in range(count):
                 distance = 0
                 if near[n]:
-                    value = plane[b, channel, row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]]
-                    distance = shift(int(value) - int(bases[i, channel]), left_shift)
+                    distance = shift(int(flat[first + offsets[n]]) - base, left_shift)
                     distance = min(max(distance, -ACTIVATION_MAX), ACTIVATION_MAX)
                 inputs[i, given + n * channels + channel] = distance
         end = given + count * channels
@@ -104,3 +108,19 @@ def gather(
         for channel in range(channels):
             inputs[i, end + 1 + channel] = bases[i, channel] - NEUTRAL
         inputs[i, end + 1 + channels] = (1 << INPUT_FRACTION) if known else 0
+
+
+@compiled
+def _known_beside(column: int, block: int, width: int) -> bool:
+    """Whether all columns in reach lie in the pixel's block, in a plane of some width."""
+    left = column - column % block
+    return column - left >= CONTEXT_REACH and column + CONTEXT_REACH < min(left + block, width)
+
+
+@compiled
+def put(values: Int64, places: Int32, plane: UInt8) -> None:
+    """Puts values (n, C) into their places (n, 3) of planes (B, C, H, W)."""
+    for i in range(len(places)):
+        b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
+        for channel in range(values.shape[1]):
+            plane[b, channel, row, column] = values[i, channel]
