@@ -105,7 +105,7 @@ def _coded(name: str, image: UInt8, coder: Coder, setting: str) -> Measured:
 @click.option(
     "--models",
     metavar="NAME,...",
-    default=DEFAULT_MODELS[Mode.LOSSLESS],
+    default=tuple(dict.fromkeys(DEFAULT_MODELS[Mode.LOSSLESS])),
     show_default=True,
     callback=parse_names,
     help="Ours.",
