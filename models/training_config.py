@@ -202,3 +202,10 @@ class TrainConfig:
     objective: ObjectiveConfig
     images: ImagesConfig = PatchesConfig()
     affine: bool = False
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """All sizes that batches have in a training."""
+        if isinstance(self.images, CropsConfig) and self.images.larger_share:
+            return self.batch, self.images.larger_batch
+        return (self.batch,)
