@@ -28,6 +28,9 @@ def _compiled(function: Callable[..., Any], device: torch.device) -> Callable[..
     graphs = device.type == "cuda"
     fast = torch.compile(function, dynamic=False, options={"fallback_random": True, "triton.cudagraphs": graphs})
 
+    if not graphs:
+        return fast
+
     def called(*arguments: Any) -> Any:
         torch.compiler.cudagraph_mark_step_begin()  # what the last step gave is no longer read
         return fast(*arguments)
