@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,14 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_is_one_graph_of_the_same_losses(recipe: Recipe, small: ImageSet, tmp_path: Path) -> None:
     """Of likelihoods; without compilation once networks round."""
     recipe = changed(recipe, train={"objective": {"free_share": 0.5}})
-    _same_steps(recipe, small, tmp_path, lambda a, b: assert_equal(a, b))
+    _same_steps(recipe, small, tmp_path, assert_equal)
 
 
 @pytest.mark.usefixtures("traced")
 def test_a_lossy_model_is_one_graph_of_the_same_losses(tiny_recipe: Recipe, patches: UInt8, tmp_path: Path) -> None:
     """Of rates and errors, with latents rounded as encoders do in the second step."""
     recipe = changed(lossy_recipe(tiny_recipe), train={"objective": {"thrifty_share": 0.6}})
-    _same_steps(recipe, image_set(patches[64:80, :16, :16]), tmp_path, lambda a, b: assert_equal(a, b))
+    _same_steps(recipe, image_set(patches[64:80, :16, :16]), tmp_path, assert_equal)
 
 
 def _same_steps(recipe: Recipe, images: ImageSet, out: Path, compare: Callable[[Any, Any], None]) -> None:
@@ -70,13 +71,17 @@ def _same_steps(recipe: Recipe, images: ImageSet, out: Path, compare: Callable[[
 SLOW = "SELFCODEC_COMPILE"
 
 
-@pytest.mark.skipif(not os.environ.get(SLOW), reason=f"takes a minute: {SLOW} is not set")
+@pytest.mark.skipif(not os.environ.get(SLOW), reason=f"takes minutes: {SLOW} is not set")
 @pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler")
 def test_compiled_losses_are_the_same_but_for_rounding(
     recipe: Recipe, small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the smallest model that there is: one latent, and pixels all at once."""
     monkeypatch.setattr(train, "has_bfloat16", lambda device: False)
-    _same_steps(recipe, small, tmp_path, lambda a, b: torch.testing.assert_close(a[:2], b[:2], rtol=1e-3, atol=1e-2))
+    smallest = {"levels": 0, "prior": {"kind": "gaussian"}, "network": {"finest": 0}, "likelihood": {"phases": 1}}
+    images = ImageSet(small.ys[:1], small.transformation)
+    compare = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-3)
+    _same_steps(changed(recipe, model=smallest), images, tmp_path, compare)
 
 
 def test_where_nothing_compiles_one_line_says_so(
