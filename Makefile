@@ -50,6 +50,7 @@ test-arm: venv .arm/.stamp
 # What takes too long for every change: 100,000 damaged files, 100 kills, every model on emulated Arm.
 nightly: venv
 	SELFCODEC_FUZZ=100000 $(BIN)/python -m pytest -q tests/test_fuzz.py tests/test_lossy_fuzz.py
+	SELFCODEC_COMPILE=1 $(BIN)/python -m pytest -q tests/models/test_computing.py
 	$(BIN)/python -m selfcodec.benchmarks kills -o "$$(mktemp -d)"
 	$(MAKE) test-arm ARM_MODELS=
 

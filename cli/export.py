@@ -31,11 +31,11 @@ def export(
     Example:
       selfcodec export runs/mine -o my-models/mine
     """
+    from selfcodec.models.calibration import rounding_loss
     from selfcodec.models.checkpoint import CHECKPOINT, load_trained
     from selfcodec.models.export import export_model, write_model
     from selfcodec.models.image_sets import calibration_sets
     from selfcodec.models.objectives.choice import build_objective
-    from selfcodec.models.train import rounding_loss
     from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
 
     if (output / WEIGHTS).exists() and not force:

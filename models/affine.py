@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from selfcodec.models import draws
+
 TURN = math.radians(10)
 """The paper does not say how far its random affine maps go; here they turn by at most this, and shear by as much."""
 SCALE, SHIFT = 0.1, 0.1
@@ -16,7 +18,7 @@ SCALE, SHIFT = 0.1, 0.1
 
 def moved(x: Tensor, generator: torch.Generator) -> Tensor:
     """A batch (B, C, H, H), uint8, each image by a map of its own, bilinear; beyond edges it is reflected."""
-    chance = 2 * torch.rand(5, len(x), generator=generator) - 1
+    chance = 2 * draws.rows(torch.rand(5, draws.whole(len(x)), generator=generator), 1) - 1
     turn, shear = TURN * chance[0], torch.tan(TURN * chance[1])
     size = 1 / (1 + SCALE * chance[2])
     cos, sin = size * turn.cos(), size * turn.sin()

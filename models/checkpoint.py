@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from selfcodec.models.selfvae import SelfVAE
 
 CHECKPOINT = "checkpoint.pt"
 _CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
-"""A checkpoint holds these."""
+"""A checkpoint holds at least these."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -28,6 +29,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or not set(state) >= _CONTENTS:
         raise ModelError(f"{path}: not a checkpoint of selfcodec")
     return state
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes a checkpoint beside the old one and then replaces it, so that one whole file always exists."""
+    temporary = path.with_name(path.name + ".part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
 
 
 def load_trained(path: Path) -> tuple[Recipe, SelfVAE, dict[str, Any]]:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
-from selfcodec.models.data import as_batch, finished
+from selfcodec.models import draws
+from selfcodec.models.data import Place, as_batch, finished
 from selfcodec.models.datasets import cut, data_root, is_image
 from selfcodec.models.training_config import CropsConfig, TrainConfig
 
@@ -122,23 +123,28 @@ class CropSet:
             crop = crop[:, :, 1:2].repeat(3, 2)
         return crop
 
-    def _batch(self, crops: list[UInt8]) -> list[Tensor]:
+    def _crops(self, seeds: Tensor, side: int) -> list[Tensor]:
+        """A batch of one crop by each seed."""
+        crops = [self._crop(np.random.default_rng(seed), side) for seed in seeds.tolist()]
         return as_batch(np.stack(crops), self.transformation, self.levels, self.device)
 
     def batch(self, index: Tensor) -> list[Tensor]:
         """Random crops that are always the same for the same index."""
-        return self._batch([self._crop(np.random.default_rng(i), self.patch) for i in index.tolist()])
+        return self._crops(index, self.patch)
 
     def random_batches(
-        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+        self,
+        size: int,
+        generator: torch.Generator,
+        fraction: Callable[[], float] = finished,
+        place: Place | None = None,
     ) -> Iterator[list[Tensor]]:
-        """Endless batches of `size` crops; in the last share of the time of fewer, larger ones."""
+        """Endless batches of `size` crops, without an order; in the last share of the time of fewer, larger ones."""
         c = self.config
         while True:
             larger = fraction() > 1 - c.larger_share
             count, side = (c.larger_batch, c.larger_patch) if larger else (size, self.patch)
-            rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
-            yield self._batch([self._crop(rng, side) for _ in range(count)])
+            yield self._crops(draws.rows(torch.randint(2**62, (count,), generator=generator)), side)
 
     def batches(self, size: int) -> Iterator[list[Tensor]]:
         for start in range(0, len(self), size):

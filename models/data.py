@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
+from selfcodec.models import draws
 from selfcodec.models.affine import moved
 from selfcodec.models.datasets import data_root, load_images
 from selfcodec.models.training_config import TrainConfig
@@ -66,12 +67,13 @@ def augmented(x: Tensor, generator: torch.Generator) -> Tensor:
     """
     if torch.rand((), generator=generator) < 0.5:
         x = x.transpose(2, 3)
-    chance = torch.rand(7, len(x), 1, 1, 1, generator=generator).to(x.device)
+    n = draws.whole(len(x))
+    chance = draws.rows(torch.rand(7, n, 1, 1, 1, generator=generator), 1).to(x.device)
     values = x.float()
     values = torch.where(chance[0] < COARSE_SHARE, coarse_colour(values), values)
     gain = 1 - 0.5 * chance[2]
     values = torch.where(chance[1] < FLATTER_SHARE, values * gain + 255 * (1 - gain) * chance[3], values)
-    noise = NOISE * chance[5] * torch.randn(x.shape, generator=generator).to(x.device)
+    noise = NOISE * chance[5] * draws.rows(torch.randn(n, *x.shape[1:], generator=generator)).to(x.device)
     values = torch.where(chance[4] < NOISY_SHARE, values + noise, values)
     values = torch.where(chance[6] < GREY_SHARE, values[:, 1:2], values)
     return torch.floor(values + 0.5).clamp(0, 255).to(torch.uint8)
@@ -96,6 +98,19 @@ def finished() -> float:
     return 1.0
 
 
+@dataclass
+class Place:
+    """Where random batches are in the order of their images.
+
+    Attributes:
+        order: the images of this round by index, (N,); empty before the first one.
+        served: so many of them have been.
+    """
+
+    order: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    served: int = 0
+
+
 class Images(Protocol):
     """x and all y_k, served in batches [x, y_1, ..., y_K] of float tensors (B, C, H, W), integers 0..255.
 
@@ -116,9 +131,20 @@ class Images(Protocol):
         """Images by index."""
 
     def random_batches(
-        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+        self,
+        size: int,
+        generator: torch.Generator,
+        fraction: Callable[[], float] = finished,
+        place: Place | None = None,
     ) -> Iterator[list[Tensor]]:
-        """Endless batches of `size` images, or so many; `fraction` tells how much of the training's time is over."""
+        """Endless random batches, of each this process's rows (see `selfcodec.models.draws`).
+
+        Args:
+            size: images of a whole batch, or so many.
+            generator: of their order and variations.
+            fraction: tells how much of the training's time is over.
+            place: where to go on in the order of the images, and what follows it; at its beginning by default.
+        """
 
     def batches(self, size: int) -> Iterator[list[Tensor]]:
         """All images once, in order."""
@@ -176,7 +202,11 @@ class ImageSet:
         return [y[index].float() for y in self.ys]
 
     def random_batches(
-        self, size: int, generator: torch.Generator, fraction: Callable[[], float] = finished
+        self,
+        size: int,
+        generator: torch.Generator,
+        fraction: Callable[[], float] = finished,
+        place: Place | None = None,
     ) -> Iterator[list[Tensor]]:
         """Endless batches, whatever the time; every image once before any image twice.
 
@@ -185,12 +215,14 @@ class ImageSet:
         """
         if not 0 < size <= len(self):
             raise InputError(f"a batch of {size} cannot be drawn from {len(self)} images: use more images")
+        place = place or Place()
+        varied = self.augment or self.affine
         while True:
-            order = torch.randperm(len(self), generator=generator).to(self.ys[0].device)
-            for start in range(0, len(self) - size + 1, size):
-                chosen = order[start : start + size]
-                varied = self.augment or self.affine
-                yield self._varied(chosen, generator) if varied else self.batch(chosen)
+            if len(place.order) != len(self) or place.served + size > len(self):
+                place.order, place.served = torch.randperm(len(self), generator=generator), 0
+            chosen = draws.rows(place.order[place.served : place.served + size]).to(self.device)
+            place.served += size
+            yield self._varied(chosen, generator) if varied else self.batch(chosen)
 
     def _varied(self, index: Tensor, generator: torch.Generator) -> list[Tensor]:
         x = self.ys[0][index]

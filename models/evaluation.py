@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from selfcodec.models.data import Images
+from selfcodec.models.draws import seeded
 from selfcodec.models.selfvae import SelfVAE
 
 PIXELS = 1 << 16
@@ -28,8 +29,7 @@ def evaluate(model: SelfVAE, images: Images, batch: int = 64) -> dict[str, float
     One posterior sample an image is drawn.
     """
     total: dict[str, float] = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0, images.device):
         for ys in images.batches(batch):
             for name, bpd in bits_per_dim(model(ys), ys[0][0].numel()).items():
                 total[name] = total.get(name, 0.0) + bpd * len(ys[0]) / len(images)

@@ -17,13 +17,13 @@ from selfcodec.arrays import Int16, Integers
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 from selfcodec.fixed_point import LATENT_FRACTION
+from selfcodec.models.calibration import calibrate
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import Images, by_name
 from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.likelihoods.latent import to_integers
 from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.models.train import calibrate
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.spec import SPEC_VERSION, Spec

@@ -1,14 +1,13 @@
-"""Training within a time budget: warm-up and cosine decay, EMA, clipping, resumable checkpoints."""
+"""Training within a budget: warm-up and cosine decay, EMA, clipping, resumable checkpoints."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +15,26 @@ import torch
 from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
-from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint
+from selfcodec.models import draws
+from selfcodec.models.budget import BUDGETS, Budget, Minutes
+from selfcodec.models.calibration import calibrate
+from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
+from selfcodec.models.computing import compiled, has_bfloat16
 from selfcodec.models.config import Recipe
-from selfcodec.models.data import Images
+from selfcodec.models.data import Images, Place
+from selfcodec.models.distributed import Alone
 from selfcodec.models.objectives.choice import build_objective
-from selfcodec.models.objectives.objective import Objective, Terms
+from selfcodec.models.objectives.objective import Terms
 from selfcodec.models.optimizers import build_optimizer
+from selfcodec.models.progress import Progress, RunningMeans
 from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.models.selfvae import SelfVAE
+from selfcodec.models.spikes import Spikes
 from selfcodec.models.starting import take_weights
 from selfcodec.zoo import find_model
 
 LOG = "log.jsonl"
-CALIBRATION_BATCHES = 20
-SPIKE = 8.0
-"""A gradient more than this many times as long as usual is not followed."""
-
-
-@dataclass
-class Progress:
-    """What a training run reports.
-
-    Attributes:
-        figures: of the objective, averaged over recent batches.
-        words: the same in one short line.
-    """
-
-    step: int
-    elapsed: float
-    fraction: float
-    learning_rate: float
-    figures: dict[str, float]
-    words: str
-    images_per_second: float
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16 matrices in hardware; two CPU cores that do train 1.8 times as fast."""
-    if device.type == "cpu":
-        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not tell
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return device.type == "cuda"
+ALONE = Alone()
 
 
 class Trainer:
@@ -66,19 +44,36 @@ class Trainer:
         recipe: what is trained, and how.
         out: the folder.
         device: where.
-        minutes: time budget; None for the recipe's.
+        budget: how long; None for that of the run that goes on, if it was given one, and else for the recipe's minutes.
         resume: go on from the folder's checkpoint.
+        processes: that train together, each with its rows of every batch.
+        compile: whether steps are compiled, but for those that round, whose weights choose what is computed.
+
+    Raises:
+        InputError: batches do not divide among the processes, or nothing can be compiled.
+        ModelError: the checkpoint is of another model or optimizer.
     """
 
     def __init__(
-        self, recipe: Recipe, out: Path, device: torch.device, minutes: float | None = None, *, resume: bool = False
+        self,
+        recipe: Recipe,
+        out: Path,
+        device: torch.device,
+        budget: Budget | None = None,
+        *,
+        resume: bool = False,
+        processes: Alone = ALONE,
+        compile: bool = False,
     ) -> None:
-        self.recipe, self.out, self.device = recipe, out, device
-        self.budget = 60 * (recipe.train.minutes if minutes is None else minutes)
+        for size in recipe.train.batches:
+            processes.share.check(size)
+        self.recipe, self.out, self.device, self.processes = recipe, out, device, processes
+        self._given = budget
         torch.manual_seed(recipe.train.seed)
         torch.backends.cudnn.allow_tf32 = False
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
+        self._weights, self._averages = list(self.model.parameters()), list(self.ema.parameters())
         if recipe.train.networks == "pixels":
             if not recipe.train.start:
                 raise InputError(
@@ -87,22 +82,25 @@ class Trainer:
             self.model.requires_grad_(False)
             for net in self.model.pixel_networks():
                 net.requires_grad_(True)
+        self._fast = compiled(self.model, device) if compile else self.model
         self.optimizer = build_optimizer(recipe.train.optimizer, self.model)
         self.objective = build_objective(recipe.train.objective)
         self.generator = torch.Generator().manual_seed(recipe.train.seed)
+        self.place = Place()
         self.step = 0
         self.elapsed = 0.0
+        self._means = RunningMeans()
+        self._spikes = Spikes()
+        self.budget: Budget = budget or Minutes(recipe.train.minutes)
         if resume:
             self.load()
         elif recipe.train.start:
             take_weights(self.model, find_model(recipe.train.start))
             self.ema.load_state_dict(self.model.state_dict())
-        self._on_log: Callable[[], None] | None = None
-        self._usual_norm: float | None = None
 
     @property
     def fraction(self) -> float:
-        return min(1.0, self.elapsed / self.budget)
+        return self.budget.fraction(self.step, self.elapsed)
 
     @property
     def quantised(self) -> bool:
@@ -118,7 +116,9 @@ class Trainer:
     # Checkpoints.
 
     def save(self) -> None:
-        """Writes the checkpoint beside the old one and then replaces it, so that one whole file always exists."""
+        """Writes the checkpoint: all that the next step depends on."""
+        if not self.processes.first:
+            return
         state = {
             "recipe": asdict(self.recipe),
             "step": self.step,
@@ -128,11 +128,16 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "formats": {name: net.formats for name, net in self.ema.graphs()},
             "generator": self.generator.get_state(),
+            "run": {
+                "budget": self._given and {"unit": self._given.unit, "amount": self._given.amount},
+                "random": draws.random_state(self.device),
+                "place": asdict(self.place),
+                "usual_norm": self._spikes.usual,
+                "means": self._means.figures,
+            },
         }
         self.out.mkdir(parents=True, exist_ok=True)
-        temporary = self.out / (CHECKPOINT + ".part")
-        torch.save(state, temporary)
-        os.replace(temporary, self.out / CHECKPOINT)
+        write_checkpoint(self.out / CHECKPOINT, state)
 
     def load(self) -> None:
         """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer."""
@@ -146,6 +151,21 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         self.step, self.elapsed = state["step"], state["elapsed"]
         self._set_formats(state["formats"])
+        if "run" in state:  # which older checkpoints have not
+            self._go_on(**state["run"])
+
+    def _go_on(
+        self,
+        budget: dict[str, Any] | None,
+        random: dict[str, Tensor],
+        place: dict[str, Any],
+        usual_norm: float | None,
+        means: dict[str, float],
+    ) -> None:
+        if budget and self._given is None:
+            self._given = self.budget = BUDGETS[budget["unit"]](budget["amount"])
+        draws.restore(random, self.device)
+        self.place, self._spikes, self._means = Place(**place), Spikes(usual_norm), RunningMeans(means)
 
     def _set_formats(self, formats: dict[str, dict[str, int]]) -> None:
         for model in (self.model, self.ema):
@@ -161,42 +181,36 @@ class Trainer:
         self.objective.initialise(self.model, images, self.recipe.train.batch, self.generator)
         self.ema.load_state_dict(self.model.state_dict())
 
-    def _is_usual(self, norm: float) -> bool:
-        """Whether a gradient of that norm is finite and at most SPIKE times as long as those before it.
-
-        One batch, of an image that a latent's prior finds impossible, can undo hours (Child 2021,
-        https://arxiv.org/abs/2011.10650, skips by a fixed norm).
-        """
-        if not math.isfinite(norm):
-            return False
-        most = SPIKE * (self._usual_norm or norm)
-        self._usual_norm = 0.98 * (self._usual_norm or norm) + 0.02 * min(norm, most)
-        return norm <= most
-
     def train_step(self, ys: list[Tensor]) -> Terms:
-        """One update; returns the objective's terms, (B,). A batch with an unusual gradient is skipped."""
+        """One update by this process's rows of a batch; a batch with an unusual gradient is skipped.
+
+        Returns:
+            the objective's terms of the whole batch, (B,), on the processor.
+        """
         t = self.recipe.train
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
+        self.optimizer.zero_grad()
         fast = has_bfloat16(self.device) and not self.quantised  # rounding needs all of float32's bits
         with torch.autocast(self.device.type, torch.bfloat16, enabled=fast):
-            loss, terms = self.objective.loss(self.model, ys, self.fraction)
-        self.optimizer.zero_grad()
+            model = self.model if self.quantised else self._fast
+            loss, terms = self.objective.loss(model, ys, self.fraction)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), t.clip)
-        if self._is_usual(float(norm)):
+        self.processes.average([weight.grad for weight in self._weights if weight.grad is not None])
+        norm = torch.nn.utils.clip_grad_norm_(self._weights, t.clip)
+        # The one place where the processor waits for a GPU, which then has the update to do while a batch is made.
+        found = self.processes.gathered(torch.stack(list(terms.values())).detach()).cpu()
+        if self._spikes.passes(float(norm)):
             self.optimizer.step()
         decay = min(t.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for average, parameter in zip(self.ema.parameters(), self.model.parameters(), strict=True):
-                average.lerp_(parameter, 1 - decay)
+        torch._foreach_lerp_(self._averages, [weight.detach() for weight in self._weights], 1 - decay)
         self.step += 1
-        return terms
+        return dict(zip(terms, found, strict=True))
 
     def quantise(self, images: Images) -> None:
         """Chooses fixed-point formats from what the averaged model computes, and trains with rounding from now on."""
         calibrate(self.objective, self.ema, images, self.generator, self.recipe.train.batch)
-        self._set_formats({name: net.formats for name, net in self.ema.graphs()})
+        self._set_formats(self.processes.same({name: net.formats for name, net in self.ema.graphs()}))
 
     def run(
         self,
@@ -204,86 +218,74 @@ class Trainer:
         held_out: Images,
         report: Callable[[Progress], None],
         every: float = 300.0,
-        on_log: Callable[[], None] | None = None,
-    ) -> None:
+        on_log: Callable[[], None] = lambda: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> bool:
         """Trains until the budget is spent; saves, evaluates and logs every `every` seconds and at the end.
 
         Args:
             images, held_out: to train on, and to evaluate on.
             report: called after every step.
             every: seconds.
-            on_log: called after every evaluation.
+            on_log: called after every evaluation, by the first process alone.
+            stopping: asked after every step whether to save and stop; one process that says so stops all.
+
+        Returns:
+            whether the budget is spent.
         """
-        self._on_log = on_log
         t = self.recipe.train
         if self.step == 0:
             self._initialise(images)
-        batches = images.random_batches(t.batch, self.generator, lambda: self.fraction)
-        last, since_eval, seen = time.monotonic(), 0.0, 0
-        smooth: dict[str, float] = {}
+        self.processes.take([*self.model.state_dict().values(), *self.ema.state_dict().values()])
+        batches = images.random_batches(t.batch, self.generator, lambda: self.fraction, self.place)
+        last, logged, seen = time.monotonic(), self.elapsed, 0
         while self.fraction < 1.0:
             if not self.quantised and self.fraction >= 1 - t.quantise_share:
-                self._log(held_out, "before rounding")
+                self._log(held_out, "before rounding", on_log)
                 self.quantise(images)
                 last = time.monotonic()  # evaluation and calibration are not training time
-            ys = next(batches)
-            for name, figure in self.objective.figures(self.train_step(ys), ys).items():
-                if math.isfinite(figure):  # a batch that was skipped may have no rate
-                    smooth[name] = figure if name not in smooth else 0.98 * smooth[name] + 0.02 * figure
+            with draws.sharing(self.processes.share):
+                ys = next(batches)
+                terms = self.train_step(ys)
+            self._means.take(self.objective.figures(terms, ys))
             now = time.monotonic()
-            self.elapsed, since_eval, seen = self.elapsed + now - last, since_eval + now - last, seen + len(ys[0])
-            last = now
-            speed = seen / since_eval if since_eval else 0.0
-            words = self.objective.words(smooth)
-            report(Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), dict(smooth), words, speed))
-            if since_eval >= every:
-                self._log(held_out, "")
+            self.elapsed, stop = self.processes.agreed(self.elapsed + now - last, stopping())
+            last, seen = now, seen + len(next(iter(terms.values())))
+            report(self._progress(seen, self.elapsed - logged))
+            if stop:
                 self.save()
-                since_eval, seen = 0.0, 0
+                return False
+            if self.elapsed - logged >= every:
+                self._log(held_out, "", on_log)
+                self.save()
+                logged, seen = self.elapsed, 0
                 last = time.monotonic()
         if t.quantise_share and not self.quantised:  # one slow step can pass by the whole share
             self.quantise(images)
-        self._log(held_out, "end")
+        self._log(held_out, "end", on_log)
         self.save()
+        return True
 
-    def _log(self, held_out: Images, note: str) -> None:
-        found = self.objective.evaluate(self.ema, held_out)
-        line = {
-            "step": self.step,
-            "minutes": round(self.elapsed / 60, 2),
-            self.objective.unit: round(found.total, 4),
-            **found.terms,
-            "quantised": self.quantised,
-            "note": note,
-        }
-        self.out.mkdir(parents=True, exist_ok=True)
-        with (self.out / LOG).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        if self._on_log is not None:
-            self._on_log()
+    def _progress(self, seen: int, seconds: float) -> Progress:
+        """What there is to report, with so many images seen in so many seconds."""
+        figures, speed = dict(self._means.figures), seen / seconds if seconds else 0.0
+        words = self.objective.words(figures)
+        return Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), figures, words, speed)
 
-
-def calibrate(objective: Objective, model: SelfVAE, images: Images, generator: torch.Generator, batch: int) -> None:
-    """Sets every network's fixed-point formats from the magnitudes seen on some batches."""
-    nets = [net for _, net in model.graphs()]
-    for net in nets:
-        net.observe(True)
-    stream = images.random_batches(min(batch, len(images)), generator)
-    for _ in range(CALIBRATION_BATCHES):
-        objective.exercise(model, next(stream))
-    for net in nets:
-        net.observe(False)
-        net.calibrate(objective.clamp_weight)
-
-
-def rounding_loss(objective: Objective, model: SelfVAE, images: Images) -> tuple[float, float]:
-    """The objective in floating point, and in the integers of the exported networks."""
-    rounded = objective.evaluate(model, images).total
-    formats = {name: net.formats for name, net in model.graphs()}
-    for _, net in model.graphs():
-        net.formats = {}
-    try:
-        return objective.evaluate(model, images).total, rounded
-    finally:
-        for name, net in model.graphs():
-            net.formats = formats[name]
+    def _log(self, held_out: Images, note: str, on_log: Callable[[], None]) -> None:
+        if self.processes.first:
+            found = self.objective.evaluate(self.ema, held_out)
+            line = {
+                "step": self.step,
+                "minutes": round(self.elapsed / 60, 2),
+                "budget": str(self.budget),
+                self.objective.unit: round(found.total, 4),
+                **found.terms,
+                "quantised": self.quantised,
+                "note": note,
+            }
+            self.out.mkdir(parents=True, exist_ok=True)
+            with (self.out / LOG).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            on_log()
+        self.processes.wait()

@@ -168,7 +168,7 @@ class TrainConfig:
         dataset: name of the data set; several, joined by `+`, are taken together.
         patch: side of the patches that whole images are cut into, or of crops.
         batch: images a step.
-        minutes: default time budget.
+        minutes: default budget, in time.
         start: name or folder of an exported model whose weights training starts from; empty: from random ones.
         networks: what is trained: `all`, or the `pixels`' likelihoods alone, which leaves the latents of the model that
             training starts from as they are.
@@ -202,3 +202,10 @@ class TrainConfig:
     objective: ObjectiveConfig
     images: ImagesConfig = PatchesConfig()
     affine: bool = False
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """All sizes that batches have in a training."""
+        if isinstance(self.images, CropsConfig) and self.images.larger_share:
+            return self.batch, self.images.larger_batch
+        return (self.batch,)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from selfcodec.errors import InputError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
 from selfcodec.likelihoods.layout import NEUTRAL
+from selfcodec.models import draws
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.layers import FloatGraph
 from selfcodec.schedule import Step
@@ -62,8 +63,10 @@ class Withheld:
 
     @staticmethod
     def draw(batch: int, device: torch.device, free_share: float, generated_share: float) -> Withheld:
-        context = torch.rand(batch, device=device) < free_share
-        return Withheld(context, context & (torch.rand(batch, device=device) < generated_share))
+        context, generated = (
+            draws.rows(torch.rand(draws.whole(batch), device=device)) < share for share in (free_share, generated_share)
+        )
+        return Withheld(context, context & generated)
 
     def replaced(self, target: Tensor, generated: Tensor | None) -> Tensor:
         """The target (B, C, h, w), with what was generated, if anything, where the truth is withheld."""

@@ -121,7 +121,8 @@ class Phases(PixelLikelihood[PhasesConfig]):
     ) -> tuple[Tensor, Tensor | None]:
         phases, features = self.split(target), self.features(values)
         base = self.base(values, phases[0].shape)
-        total, generated = torch.zeros(len(target), device=target.device), list[Tensor]()
+        total = torch.zeros(len(target), device=target.device)
+        generated: list[Tensor] = []
         for i, part in enumerate(phases):
             params = self.parameters(i, features, phases[:i], withheld.context)
             centre = Centre(self.phase_base(i, base, phases[:i], withheld.context))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from selfcodec.errors import InputError
 from selfcodec.models.config import ModelConfig
 from selfcodec.models.distributions import gaussian_log_prob, latent_log_scale
+from selfcodec.models.draws import normal_like, uniform_like
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood
 from selfcodec.models.likelihoods.likelihood import MOST_INPUT, Rounding, Values, network, pixel_input, quality_planes
@@ -130,7 +131,7 @@ class Uniform(Posterior):
 
     def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
         mean, width = self.mean(source, values), self.width[:, None, None]
-        noise = width * (torch.rand_like(mean) - 0.5)
+        noise = width * (uniform_like(mean) - 0.5)
         v = likelihood.to_grid(mean) + noise
         return likelihood.from_grid(v), -likelihood.log_mass(v, width, values)
 
@@ -151,7 +152,7 @@ class Gaussian(Posterior):
 
     def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
         mean, log_scale = self.parameters(source)
-        z = mean + log_scale.exp() * torch.randn_like(mean)
+        z = mean + log_scale.exp() * normal_like(mean)
         log_q = gaussian_log_prob(z, mean, log_scale).sum((1, 2, 3))
         return z, log_q - likelihood.log_prob(z, values)
 

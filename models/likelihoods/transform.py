@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from selfcodec.models import transform_coding
 from selfcodec.models.config import ModelConfig
+from selfcodec.models.draws import uniform_like
 from selfcodec.models.layers import FloatGraph
 from selfcodec.models.likelihoods.latent import LatentLikelihood
 from selfcodec.models.likelihoods.likelihood import MOST_INPUT, QUALITY, Rounding, Values
@@ -49,7 +50,7 @@ class Transform(Uniform):
             sent, log_mass = likelihood.thrifty(mean, width, values)
             return sent.clamp(-MOST_INPUT, MOST_INPUT), -log_mass
         rounded = mean + width * ((mean / width).round() - mean / width).detach()
-        sent = mean + width * (torch.rand_like(mean) - 0.5) if rounding is Rounding.NOISY else rounded
+        sent = mean + width * (uniform_like(mean) - 0.5) if rounding is Rounding.NOISY else rounded
         read = rounded if self.step.parents else sent
         return read.clamp(-MOST_INPUT, MOST_INPUT), -likelihood.log_mass(sent, width, values)
 

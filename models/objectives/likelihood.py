@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from selfcodec.models.data import Images
+from selfcodec.models.draws import seeded
 from selfcodec.models.evaluation import bits_per_dim, evaluate
 from selfcodec.models.formats import CLAMP_WEIGHT
 from selfcodec.models.likelihoods.likelihood import Withheld
@@ -109,7 +110,6 @@ class LikelihoodObjective:
     def shown(self, model: SelfVAE, ys: list[Tensor]) -> dict[str, Tensor]:
         """Reconstructions by mode, and samples."""
         count, _, height, width = ys[0].shape
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded(0, ys[0].device):
             samples = model.generate((height, width), {}, draw=True, batch=count)["x"]
         return {**reconstructions(model, ys), "sample": samples}

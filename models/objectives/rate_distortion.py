@@ -9,6 +9,7 @@ from torch import Tensor
 
 from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
+from selfcodec.models import draws
 from selfcodec.models.block_transform import start_as_block_transform
 from selfcodec.models.data import Images, by_name
 from selfcodec.models.likelihoods.likelihood import Rounding
@@ -48,8 +49,9 @@ class RateDistortionObjective:
     def log_lambdas(self, count: int, device: torch.device) -> Tensor:
         """log lambda of a batch's images, (count,): uniform, and every part of the range has its share of the batch."""
         low, high = math.log(self.config.lambda_low), math.log(self.config.lambda_high)
-        place = (torch.rand(count, device=device) + torch.arange(count, device=device)) / count
-        return place * (high - low) + low
+        n = draws.whole(count)
+        place = (torch.rand(n, device=device) + torch.arange(n, device=device)) / n
+        return draws.rows(place) * (high - low) + low
 
     @property
     def _log_lambdas_by_quality(self) -> Tensor:

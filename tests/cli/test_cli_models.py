@@ -88,6 +88,24 @@ def test_resuming_goes_on(trained: Path, recipe_file: Path, data: Path, tmp_path
     assert not (tmp_path / "none").exists()
 
 
+def test_a_budget_of_steps(recipe_file: Path, data: Path, tmp_path: Path) -> None:
+    """Equal work: that of another run to the bit; and it is taken up where a run is resumed."""
+    logs = []
+    for name in "ab":
+        result = run("train", recipe_file, "--data", data, "-o", tmp_path / name, "--steps", 2, "--device", "cpu")
+        assert f"{tmp_path / name}: 2 steps, " in result.stdout
+        assert result.stderr.startswith("step 1 of 2: ")
+        logs.append((tmp_path / name / LOG).read_text(encoding="utf-8").splitlines()[-1])
+    first, second = (json.loads(line) for line in logs)
+    assert first["budget"] == "2 steps"
+    assert {**first, "minutes": 0} == {**second, "minutes": 0}
+    run("train", recipe_file, "--data", data, "-o", tmp_path / "a", "--resume", "--steps", 3)
+    run("train", recipe_file, "--data", data, "-o", tmp_path / "a", "--resume")
+    assert torch.load(tmp_path / "a" / CHECKPOINT, weights_only=True)["step"] == 3
+    assert "give one" in run("train", recipe_file, "--steps", 3, "--minutes", 1, code=2).stderr
+    run("train", recipe_file, "--steps", 0, code=2)
+
+
 def test_ctrl_c_saves(recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Trainer.train_step
 

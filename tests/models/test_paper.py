@@ -92,3 +92,13 @@ def test_the_documentation_counts_parameters_as_they_are() -> None:
     for name, *millions in rows:
         counts = [_parameters(load_recipe(each).model) / 1e6 for each in (name, f"{name}-paper")]
         assert millions == [f"{counts[0]:.2f}", f"{counts[1]:.1f}"], name
+
+
+@pytest.mark.parametrize("name", ["cifar10-downscale-paper", "celeba-downscale3-paper"])
+def test_the_documentation_counts_multiply_adds_as_they_are(name: str) -> None:
+    """Rows of docs/training.md begin with recipes, then millions of parameters, and 10**12 multiply-adds a step."""
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\| `{name}`[^|]*\| ([\d.]+) \| ([\d.]+) \| [\d.]+ \|$", text, re.MULTILINE)
+    assert found is not None
+    recipe = load_recipe(name)
+    assert found.groups() == (f"{_parameters(recipe.model) / 1e6:.1f}", f"{_cost(recipe) / 1e12:.2f}")

@@ -19,6 +19,7 @@ from trainer_state import CPU, assert_equal, parameters
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models.block_transform import blocks_of, klt_of, terms_of
+from selfcodec.models.budget import Minutes
 from selfcodec.models.config import Recipe
 from selfcodec.models.crops import CropSet, split_paths
 from selfcodec.models.data import ImageSet
@@ -29,8 +30,9 @@ from selfcodec.models.likelihoods.quality import log_lambda_of, planes_of
 from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.optimizers import inner_convolutions
 from selfcodec.models.pictures import progress_rows
+from selfcodec.models.progress import Progress
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.models.train import LOG, Progress, Trainer
+from selfcodec.models.train import LOG, Trainer
 from selfcodec.models.training_config import CropsConfig
 from selfcodec.modes import MAX_QUALITY
 from selfcodec.transforms import get_transform
@@ -306,11 +308,11 @@ def test_a_run_lowers_the_loss_and_goes_on(lossy: Recipe, images: ImageSet, tmp_
 
 def test_a_run_logs_and_shows_what_it_is_about(lossy: Recipe, images: ImageSet, tmp_path: Path) -> None:
     reports: list[Progress] = []
-    trainer = Trainer(changed(lossy, train={"quantise_share": 0.0}), tmp_path, CPU, minutes=0.02)
+    trainer = Trainer(changed(lossy, train={"quantise_share": 0.0}), tmp_path, CPU, Minutes(0.02))
     trainer.run(images, images, reports.append)
     assert set(reports[-1].figures) == {"u", "y1", "z1", "x"}
     line = json.loads((tmp_path / LOG).read_text(encoding="utf-8").splitlines()[-1])
-    assert {"J", "terms", "points", "step", "minutes", "quantised", "note"} == set(line)
+    assert {"J", "terms", "points", "step", "minutes", "budget", "quantised", "note"} == set(line)
     rows = progress_rows(trainer.objective, trainer.ema, images)
     assert list(rows) == ["original", "-q 1", "-q 50", "-q 100"]
     assert all(row.shape == (8, 32, 32, 3) for row in rows.values())

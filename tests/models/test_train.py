@@ -15,12 +15,14 @@ from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.arrays import UInt8
 from selfcodec.models import train
+from selfcodec.models.calibration import calibrate
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.evaluation import evaluate
 from selfcodec.models.parsing import kinds
-from selfcodec.models.train import LOG, Progress, Trainer, calibrate
+from selfcodec.models.progress import Progress
+from selfcodec.models.train import LOG, Trainer
 from selfcodec.models.training_config import OptimizerConfig
 
 pytest_plugins = ("training_fixtures",)
