@@ -41,7 +41,7 @@ def crops() -> dict[str, UInt8]:
 @pytest.mark.parametrize("mode", variants.LOSSY)
 @pytest.mark.parametrize("name", [name for name in available_models() if find_model(name).levels < 2])
 def test_bytes_and_psnr_never_fall_as_quality_rises(name: str, mode: Mode, image: str) -> None:
-    """Not of models with several y: whatever u becomes, lower latents are as probable as the y made of it lets them be."""
+    """Not of models with several y: how probable lower latents are depends on what y was made of u."""
     model, pixels = find_model(name), crops()[image]
     if mode not in model.modes:
         return
