@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,20 @@ class Run:
 
 
 Value = Callable[[Point], float | None]
+
+
+def level_of(setting: str) -> str:
+    """Return which y of a model of several a setting sends; "" where there is no choice."""
+    first = setting.partition(" ")[0]
+    return first if first.startswith("level=") else ""
+
+
+def curves_by_level(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Yield the same as `curves`, but of each level a curve of its own."""
+    levels = dict.fromkeys(level_of(point.setting) for point in run.points())
+    for level in levels:
+        part = replace(run, records=[record for record in run.records if level_of(record.setting) == level])
+        yield from curves(part, value)
 
 
 def curves(run: Run, value: Value) -> Iterator[tuple[str, list[float], list[float]]]:

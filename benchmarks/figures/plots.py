@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from selfcodec.benchmarks.coders import OWN
 from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.qualities import QUALITIES, Quality
-from selfcodec.benchmarks.results import Run, curves, parts_of_key
+from selfcodec.benchmarks.results import Run, curves_by_level, parts_of_key
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -44,16 +44,17 @@ def _rate_axis(axes: Axes, rates: list[float]) -> None:
 
 
 def rate_distortion(run: Run, quality: Quality) -> Figure | None:
-    """Draw one curve a coder, ours with markers, published ones dashed; None where nothing is lossy or measured."""
-    found = list(curves(run, quality.value))
+    """Draw one curve a coder, or level of one, ours with markers, published ones dashed; None where there is none."""
+    found = list(curves_by_level(run, quality.value))
     if not found:
         return None
     figure = Figure(figsize=(6.8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     models: list[str] = []
-    peers = 0
+    peers, named = 0, set[str]()
     for key, rates, qualities in found:
-        title = run.coders[key].title
+        title = "" if key in named else run.coders[key].title
+        named.add(key)
         if run.coders[key].family == OWN:
             name, mode, effort = parts_of_key(key)
             model = f"{name} {effort}"

@@ -176,3 +176,13 @@ def test_results_of_other_images_are_not_compared(tmp_path: Path) -> None:
 )
 def test_keys_have_a_model_a_mode_and_perhaps_an_effort(key: str, parts: tuple[str, str, str]) -> None:
     assert parts_of_key(key) == parts
+
+
+def test_every_level_of_a_mode_has_its_own_curve() -> None:
+    settings = [(f"level={level} q={q}", 100 * level + q, 30.0 - level + q / 10) for level in (1, 2) for q in (10, 50)]
+    records = [record("m cr", setting, size, psnr=psnr) for setting, size, psnr in settings]
+    run = Run({}, "here", {"m cr": CoderInfo("m cr", "selfcodec", False)}, records)
+    figure = plots.rate_distortion(run, PSNR)
+    assert figure is not None
+    assert [line.get_ydata().tolist() for line in figure.axes[0].lines] == [[30.0, 34.0], [29.0, 33.0]]  # type: ignore[union-attr]
+    assert len(figure.legends[0].get_texts()) == 1
