@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class Peer(Coder):
         format: its name there.
         body: measures the bytes of a file without its header.
         takes_grey: grey images need not be made RGB.
-        threads: of formats that can use several.
+        threads: where imagecodecs can use several.
     """
 
     format: str
@@ -107,9 +108,9 @@ class Peer(Coder):
     takes_grey: bool = False
     threads: int = 1
 
-    @property
-    def _threads(self) -> Options:
-        return {"numthreads": self.threads} if self.threads > 1 else {}
+    def _threads(self, function: Callable[..., Any]) -> Options:
+        takes = self.threads > 1 and "numthreads" in signature(function).parameters
+        return {"numthreads": self.threads} if takes else {}
 
     def encode(self, picture: Picture, options: Options) -> Coded:
         """Return a file of the picture's samples, alpha included."""
@@ -120,11 +121,12 @@ class Peer(Coder):
         # Its own guess of how much room JPEG-LS needs fails on noise.
         room = {"out": 2 * samples.nbytes + JPEGLS_HEADER} if self.format == "jpegls" else {}
         encode = getattr(imagecodecs(), f"{self.format}_encode")
-        return Coded(bytes(encode(np.ascontiguousarray(samples), **options, **room, **self._threads)))
+        return Coded(bytes(encode(np.ascontiguousarray(samples), **options, **room, **self._threads(encode))))
 
     def decode(self, data: bytes) -> Picture:
         """Return the picture in a file."""
-        samples = np.asarray(getattr(imagecodecs(), f"{self.format}_decode")(data, **self._threads))
+        decode = getattr(imagecodecs(), f"{self.format}_decode")
+        samples = np.asarray(decode(data, **self._threads(decode)))
         return picture_of(samples[:, :, None] if samples.ndim == 2 else samples)
 
     def payload(self, data: bytes) -> int:

@@ -17,7 +17,7 @@ from selfcodec.benchmarks.figures.plots import STYLE, save
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.measure import Measured, measure
 from selfcodec.benchmarks.own import own_coder
-from selfcodec.benchmarks.provenance import provenance
+from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.tables import columns_table, markdown_table, number, show
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.cli.bench import parse_names, whole_numbers
@@ -105,7 +105,7 @@ def _coded(name: str, image: UInt8, coder: Coder, setting: str) -> Measured:
 @click.option(
     "--models",
     metavar="NAME,...",
-    default=tuple(dict.fromkeys(DEFAULT_MODELS[Mode.LOSSLESS])),
+    default=",".join(dict.fromkeys(DEFAULT_MODELS[Mode.LOSSLESS])),
     show_default=True,
     callback=parse_names,
     help="Ours.",
@@ -140,7 +140,8 @@ def main(
                 points.append(measured(pictures, coder, setting, repeat))
                 advance()
     title = f"{dataset}, {len(pictures)} images, threads: {threads()}"
-    about = provenance(command_line(), *(find_model(name) for name in models))
+    digests = {model.spec.name: model.digest for model in map(find_model, models)}
+    about = {"command": command_line(), **environment(), "models": digests}
     write_report(output / "efforts.json", about | {"dataset": dataset, "points": [asdict(point) for point in points]})
     rows = [point.cells() for point in points]
     write_atomically(output / "efforts.md", (f"{title}\n\n" + markdown_table(["coder", *HEADINGS], rows)).encode())

@@ -42,6 +42,13 @@ def test_peers_code_and_decode(key: str, photo: UInt8) -> None:
     assert sorted(sizes) == sizes  # settings rise in rate
 
 
+@pytest.mark.parametrize("key", [key for key, coder in PEERS.items() if coder.info.lossless])
+def test_peers_take_threads_where_they_can(key: str, photo: UInt8) -> None:
+    coder = PEERS[key]
+    assert isinstance(coder, Peer)
+    assert measure(picture_of(photo), replace(coder, threads=2), next(iter(coder.settings))).exact
+
+
 @pytest.mark.parametrize("key", ["jpeg", "webp", "avif"])
 def test_sweeps_begin_at_the_coarsest_quantiser(key: str) -> None:
     coder, picture = PEERS[key], picture_of(data.chelsea()[:128, :192])
