@@ -18,7 +18,7 @@ COMMANDS = {
     "speed": "Tell where the time goes in coding one image.",
     "scaling": "Time coding by size, from 0.1 to 100 megapixels.",
     "table1": "Tabulate reports of `selfcodec eval` beside the paper's.",
-    "efforts": "Set bits against seconds: lossless models and other coders by effort.",
+    "efforts": "Set bits against seconds, without loss, by effort.",
     "card": "Record figures in a model's manifest, and write its card.",
     "collect": "Gather runs of `selfcodec bench` in a folder with a README.",
 }

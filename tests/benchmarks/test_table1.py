@@ -27,8 +27,10 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a report of `selfcodec eval` into a folder, and returns that."""
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Writes a report of `selfcodec eval` into a folder, and returns that; one of the paper's models is installed."""
+    installed = {"cifar10-downscale": available_models()["cifar10-downscale"]}
+    monkeypatch.setattr("selfcodec.benchmarks.reports.table1.available_models", lambda: installed)
 
     def written(model: str, bpd: Sequence[float], first: int = 0, **changes: Any) -> Path:
         each = [
