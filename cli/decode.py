@@ -80,9 +80,9 @@ def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], di
                 check_target(job, force=wanted.force)
                 data = read_coded(job.source)
                 header = peek(data)
-                if header.width * header.height < SMALL:
+                if header.pixels < SMALL:
                     small[job] = data
-                    pixels += header.width * header.height
+                    pixels += header.pixels
         if len(group) == MOST_FILES or pixels >= MOST_PIXELS or job not in small:
             yield group, small
             group, small, pixels = [], {}, 0

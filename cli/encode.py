@@ -161,9 +161,9 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> Non
     """
     from selfcodec.modes import DEFAULT_QUALITY
     from selfcodec.refining import can_refine
-    from selfcodec.zoo import find_model, model_by_id
+    from selfcodec.zoo import model_by_id, model_for
 
-    model = find_model(options.model, options.settings.mode, options.settings.effort)
+    model = model_for(options.settings, options.model)
     sent, _ = options.settings.resolved(model.levels)
     works = can_refine(model, sent) or model.adapts(options.settings.mode)
     if effort and not works and not quiet:

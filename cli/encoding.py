@@ -86,10 +86,6 @@ class _Loaded:
     model: Model
     seconds: float
 
-    @property
-    def pixels(self) -> int:
-        return self.picture.planes.shape[0] * self.picture.planes.shape[1]
-
 
 def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
     """Encodes and writes files, together if they are several.
@@ -110,7 +106,7 @@ def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
             raise
         except Exception as error:  # one bad file must not end a batch, whatever is wrong with it
             found[i] = failure(job, error)
-        if sum(loaded.pixels for loaded in waiting.values()) >= MOST_PIXELS:
+        if sum(loaded.picture.pixels for loaded in waiting.values()) >= MOST_PIXELS:
             finish()
     finish()
     return [found[i] for i in range(len(jobs))]
@@ -118,7 +114,7 @@ def attempt_files(jobs: Sequence[Job], options: Options) -> list[Outcome]:
 
 def _load(job: Job, options: Options) -> _Loaded:
     from selfcodec.images import load_picture
-    from selfcodec.zoo import find_model
+    from selfcodec.zoo import model_for
 
     job.source.check()
     check_target(job, force=options.force)
@@ -129,7 +125,7 @@ def _load(job: Job, options: Options) -> _Loaded:
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
-    model = find_model(options.model, options.settings.mode, options.settings.effort)
+    model = model_for(options.settings, options.model)
     return _Loaded(job, picture, size, model, time.perf_counter() - start)
 
 

@@ -67,7 +67,7 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
         "height": header.height,
         "image_mode": header.image_mode,
         "bytes": size,
-        "bpp": 8 * size / (header.width * header.height),
+        "bpp": 8 * size / header.pixels,
         "model_id": header.model_id.hex() or None,
     }
 

@@ -97,7 +97,7 @@ class _Loaded:
 
     @property
     def pixels(self) -> int:
-        return len(self.data) // _BYTES_A_PIXEL if self.picture is None else self.picture.size[0] * self.picture.size[1]
+        return len(self.data) // _BYTES_A_PIXEL if self.picture is None else self.picture.pixels
 
 
 def _loaded(shard: _Shard, options: Options) -> Iterator[_Loaded]:
@@ -142,7 +142,7 @@ def attempt_shard(job: Job, options: Options) -> Outcome:
 
 
 def _encode_shard(job: Job, options: Options) -> Outcome:
-    from selfcodec.zoo import find_model
+    from selfcodec.zoo import model_for
 
     job.source.check()
     check_target(job, force=options.force)
@@ -150,7 +150,7 @@ def _encode_shard(job: Job, options: Options) -> Outcome:
         better = shown(with_suffix(job.target, CODED_SHARD))
         raise InputError(f"output {shown(job.target)}: several pictures make a tar file: name it {better}")
     start, sums, remarks = time.perf_counter(), _Sums(), _Remarks(job.source.path)
-    model = find_model(options.model, options.settings.mode, options.settings.effort)
+    model = model_for(options.settings, options.model)
 
     def suffix(entry: Entry) -> str | None:
         return SUFFIX if is_image_entry(entry) else None
@@ -251,10 +251,9 @@ def _pixels(entry: Entry) -> int:
     from selfcodec.format.container import peek
 
     try:
-        header = peek(entry.head)
+        return peek(entry.head).pixels
     except FormatError:
         return entry.info.size // _BYTES_A_PIXEL
-    return header.width * header.height
 
 
 def _decode_group(entries: Sequence[Entry], shard: _Shard, sink: Sink, wanted: Wanted, remarks: _Remarks) -> None:

@@ -21,7 +21,7 @@ from selfcodec.many import decode_all, encode_all
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, choose_settings, encode_to_target
 from selfcodec.together import grouped
-from selfcodec.zoo import find_model
+from selfcodec.zoo import model_for
 
 __all__ = ["DeepImage", "decode", "decode_many", "encode", "encode_many"]
 
@@ -85,7 +85,7 @@ def encode(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
-    chosen = find_model(model, settings.mode, settings.effort)
+    chosen = model_for(settings, model)
     reached = encode_to_target(picture, settings, target, chosen, verify=verify)
     return reached.encoded.data
 
@@ -121,9 +121,9 @@ def encode_many(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
-    chosen = find_model(model, settings.mode, settings.effort)
+    chosen = model_for(settings, model)
     files: list[builtins.bytes] = []
-    for group in grouped(_pictures(images, strip=strip, first=first), lambda p: p.size[0] * p.size[1]):
+    for group in grouped(_pictures(images, strip=strip, first=first), lambda picture: picture.pixels):
         names = [f"image {len(files) + i}" for i in range(len(group))]
         files += [made.encoded.data for made in encode_all(group, names, settings, target, chosen, verify=verify)]
     return files
@@ -216,7 +216,6 @@ def _contents(files: Iterable[Source]) -> Iterator[bytes]:
 def _pixels(data: bytes) -> int:
     """Of a file; none where it is damaged, which shows when it is decoded."""
     try:
-        header = peek(data)
+        return peek(data).pixels
     except FormatError:
         return 0
-    return header.width * header.height

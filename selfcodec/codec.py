@@ -22,7 +22,7 @@ from selfcodec.refining import Work
 from selfcodec.settings import Settings, whole_number
 from selfcodec.streams import GREY_MODES, Plan, Streams, decode_tiles, encode_tiles
 from selfcodec.walk import Values
-from selfcodec.zoo import Model, find_model, model_by_id
+from selfcodec.zoo import Model, model_by_id, model_for
 
 Key = TypeVar("Key")
 
@@ -88,7 +88,7 @@ def encode_picture(
         SelfcodecError: verification failed.
     """
     settings = settings or Settings()
-    model = model or find_model(None, settings.mode, settings.effort)
+    model = model or model_for(settings)
     coder = _Coder(settings, model, runtime, verify, fallback, expect, work)
     return coder.encoded([picture], inferred)[0]
 
@@ -108,7 +108,7 @@ def encode_pictures(
     Small ones are coded about twice as fast so. All of them are in memory; an error in one ends them all.
     """
     settings = settings or Settings()
-    model = model or find_model(None, settings.mode, settings.effort)
+    model = model or model_for(settings)
     coder = _Coder(settings, model, runtime, verify, fallback, False, work)
     return coder.encoded(pictures)
 

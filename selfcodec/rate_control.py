@@ -181,7 +181,7 @@ class _Attempts:
         self._model = model
         self._expect = verify or target.psnr is not None
         self._inferred: tuple[tuple[int, int], dict[int, Values]] | None = None
-        self.limit = target.most_bytes(picture.size[0] * picture.size[1])
+        self.limit = target.most_bytes(picture.pixels)
         self.chooses = can_refine(model, settings.resolved(model.levels)[0])
 
     def at(self, quality: int, work: Work = USUAL) -> Reached:

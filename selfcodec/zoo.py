@@ -24,11 +24,12 @@ from selfcodec.arrays import Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.modes import MAX_EFFORT, Mode, has_level, sent_variables, tuned_latents
+from selfcodec.modes import Mode, has_level, sent_variables, tuned_latents
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Network
 from selfcodec.schedule import build_schedule, padding_multiple
+from selfcodec.settings import Settings
 from selfcodec.spec import Spec
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
@@ -185,10 +186,15 @@ def default_model(mode: Mode, effort: int) -> str:
     return models[min(effort, len(models) - 1)]
 
 
+def model_for(settings: Settings, name_or_path: str | os.PathLike[str] | None = None) -> Model:
+    """What codes with these settings where that model is named, or for None none; see `find_model`."""
+    return find_model(name_or_path, default_model(settings.mode, settings.effort))
+
+
 def find_model(
-    name_or_path: str | os.PathLike[str] | None = None, mode: Mode = Mode.LOSSLESS, effort: int = MAX_EFFORT
+    name_or_path: str | os.PathLike[str] | None = None, default: str = DEFAULT_MODELS[Mode.LOSSLESS][-1]
 ) -> Model:
-    """A model by name or by the path of its folder; for None the default in a mode with an effort.
+    """A model by name or by the path of its folder; for None the default.
 
     Raises:
         InputError: there is no such model; lists those there are. Or that is no name at all.
@@ -196,7 +202,7 @@ def find_model(
     """
     if not isinstance(name_or_path, str | os.PathLike | None):
         raise InputError(f"a model is named by a text or a path, not by {name_or_path!r}")
-    name = os.fspath(name_or_path or default_model(mode, effort))
+    name = os.fspath(name_or_path or default)
     folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"

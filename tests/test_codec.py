@@ -24,7 +24,7 @@ from selfcodec.images import picture as picture_module
 from selfcodec.modes import Mode, sent_variables
 from selfcodec.networks.integer import Runtime
 from selfcodec.settings import Settings, usual_effort
-from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id
+from selfcodec.zoo import MANIFEST, WEIGHTS, Model, find_model, model_by_id, model_for
 
 pytest_plugins = ("model_fixtures",)
 
@@ -254,8 +254,8 @@ def test_verification_looks_at_stored_images(
     ],
 )
 def test_the_effort_chooses_a_model_where_none_is_named(mode: Mode, effort: int, name: str) -> None:
-    assert find_model(None, mode, effort).spec.name == name
-    assert find_model("cifar10", mode, effort).spec.name == "cifar10"
+    assert model_for(Settings(mode, effort=effort)).spec.name == name
+    assert model_for(Settings(mode, effort=effort), "cifar10").spec.name == "cifar10"
 
 
 def test_a_model_is_found_whatever_stands_beside_it(

@@ -34,7 +34,7 @@ from selfcodec.images import Picture
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Target, encode_to_target, search
 from selfcodec.settings import Settings
-from selfcodec.zoo import find_model
+from selfcodec.zoo import model_for
 
 REPORT, PICTURE = "looks.json", "looks.png"
 AVIF = "avif"
@@ -59,7 +59,7 @@ def avif_of_size(picture: Picture, size: int) -> Coder:
 
 def look_at(name: str, picture: Picture, model_name: str | None, mode: Mode, rate: float) -> Look | None:
     """Code a picture at one rate in bits per pixel; None where no quality keeps to it."""
-    image, model = picture.planes, find_model(model_name, mode)
+    image, model = picture.planes, model_for(Settings(mode), model_name)
     try:
         reached = encode_to_target(picture, Settings(mode), Target(bpp=rate), model, verify=False)
     except InputError:
@@ -109,7 +109,7 @@ def main(
     images that lie furthest below AVIF's by SSIMULACRA 2.
     """
     chosen = Mode.parse(mode)
-    model = find_model(model_name, chosen)
+    model = model_for(Settings(chosen), model_name)
     if chosen not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer {mode}: it has {', '.join(map(str, model.modes))}")
     avif = choose_peers(AVIF)[AVIF]

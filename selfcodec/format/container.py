@@ -64,6 +64,11 @@ class Header:
     adapting: bool = False
     """Of LOSSLESS: what was learned of x on the way corrects its distributions."""
 
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
 
 @dataclass(frozen=True, eq=False)
 class Container:
@@ -255,7 +260,7 @@ def _check_header(header: Header, max_pixels: int) -> None:
             1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE,
             f"size {header.width}×{header.height}",
         ),
-        (header.width * header.height <= max_pixels, f"more than {max_pixels} pixels"),
+        (header.pixels <= max_pixels, f"more than {max_pixels} pixels"),
         (len(header.model_id) == (0 if stored else MODEL_ID_BYTES), f"model id {header.model_id.hex()!r}"),
         (
             1 <= header.level <= MAX_TRANSFORMS if has_level(header.mode) else header.level == 0,

@@ -50,6 +50,11 @@ class Picture:
         """Width and height."""
         return self.planes.shape[1], self.planes.shape[0]
 
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.planes.shape[0] * self.planes.shape[1]
+
     @cached_property
     def shown(self) -> UInt8:
         """(H, W, C): the samples, but for those that full transparency hides, which are smooth continuations."""
