@@ -72,6 +72,11 @@ class Bounded:
         """Return bits per dimension."""
         return nats / (3 * self.width * self.height * math.log(2))
 
+    @property
+    def file(self) -> float | None:
+        """The file's bits per dimension; None where none was made, or it is wrong."""
+        return None if self.bytes is None or self.failure else 8 * self.bytes / (3 * self.width * self.height)
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -157,7 +162,7 @@ def each_image(records: list[Bounded], samples: int) -> list[dict[str, Any]]:
             "image": r.image,
             "elbo": round(r.bpd(math.fsum(r.rates.values())), DIGITS),
             "importance_weighted": round(r.bpd(r.weighted), DIGITS) if samples > 1 else None,
-            "files": None if r.bytes is None or r.failure else round(8 * r.bytes / (3 * r.width * r.height), DIGITS),
+            "files": None if r.file is None else round(r.file, DIGITS),
         }
         for r in records
     ]
@@ -173,10 +178,9 @@ def summary(records: list[Bounded], samples: int, *, files: bool) -> dict[str, A
         "importance_weighted": _mean([r.bpd(r.weighted) for r in records]) if samples > 1 else None,
     }
     if files:
-        good = [r for r in records if not r.failure and r.bytes is not None]
-        sizes = [8 * (r.bytes or 0) / (3 * r.width * r.height) for r in good]
-        found["files"] = _mean(sizes) if good else None
-        found["failures"] = len(records) - len(good)
+        sizes = [r.file for r in records if r.file is not None]
+        found["files"] = _mean(sizes) if sizes else None
+        found["failures"] = len(records) - len(sizes)
     return found
 
 

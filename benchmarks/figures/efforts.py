@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from selfcodec.benchmarks.figures.plots import OWN_COLOURS
+from selfcodec.benchmarks.figures.plots import OWN_COLOURS, grid, logarithmic
 
 
 class Point(Protocol):
@@ -36,12 +35,9 @@ def draw(coders: Mapping[str, Sequence[Point]], title: str) -> Figure:
             for point, speed, bit in zip(points, speeds, bits, strict=True):
                 number = point.setting.rpartition(" ")[2]
                 at.annotate(number, (speed, bit), xytext=(3, 3), textcoords="offset points", fontsize=6, color=colour)
-        at.set_xscale("log")
-        at.xaxis.set_major_locator(LogLocator())
-        at.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        at.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(at)
         at.set_xlabel(f"{verb}, megapixels per second")
-        at.grid(visible=True, linewidth=0.4, alpha=0.5)
+        grid(at)
     axes[0].set_ylabel("bits per dimension, of whole files")
     axes[0].set_title(title, loc="left", fontsize=9)
     axes[1].legend(frameon=False, fontsize=7)

@@ -33,14 +33,24 @@ LOG_RATIO = 10
 DPI = 200
 
 
+def logarithmic(axes: Axes, steps: tuple[float, ...] = (1,)) -> None:
+    """Make the horizontal axis logarithmic, with plain numbers at these multiples of powers of ten."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def grid(axes: Axes) -> None:
+    """Draw thin lines behind the points."""
+    axes.grid(visible=True, linewidth=0.4, alpha=0.5)
+
+
 def _rate_axis(axes: Axes, rates: list[float]) -> None:
     axes.set_xlabel("bits per pixel, of whole files")
     if max(rates) > LOG_RATIO * min(rates):
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.grid(visible=True, linewidth=0.4, alpha=0.5)
+        logarithmic(axes, (1, 2, 5))
+    grid(axes)
 
 
 def rate_distortion(run: Run, quality: Quality) -> Figure | None:

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from selfcodec.benchmarks.figures.plots import OWN_COLOURS
+from selfcodec.benchmarks.figures.plots import OWN_COLOURS, grid
 
 
 def draw(sizes: Sequence[Mapping[str, Any]], title: str) -> Figure:
@@ -26,7 +26,7 @@ def draw(sizes: Sequence[Mapping[str, Any]], title: str) -> Figure:
         at.set_xlabel("megapixels")
         at.set_ylabel(label)
         at.set_ylim(bottom=0)
-        at.grid(visible=True, linewidth=0.4, alpha=0.5)
+        grid(at)
     axes[0].set_title(title, loc="left", fontsize=9)
     axes[1].set_title("peak memory", loc="left", fontsize=9)
     axes[0].legend(frameon=False)
