@@ -19,19 +19,16 @@ from selfcodec.images import Picture
 
 T = TypeVar("T")
 STAGES = {
-    "networks": (("integer.py", "floats"), ("pointwise.py", "__call__")),
-    "neighbours": (("neighbours.py", "gather"),),
-    "adapting": tuple(
-        ("context/adapting.py", name) for name in ("corrections_of", "look", "stretch", "move", "observe", "take_in")
-    ),
-    "likelihoods": (  # in context, with the entropy decoder
-        *(("context/mixture.py", name) for name in ("symbols_of", "advance", "read", "expected")),
+    "networks": (("integer.py", "floats"),),
+    "pixels in context": (("context/passes.py", "coded"), ("context/passes.py", "expect")),  # with their heads
+    "likelihoods": (
         ("coding/mixture.py", "cumulative"),
         *(("coding/grid.py", name) for name in ("of", "nearest")),
     ),
     "entropy coder": (
         ("~", "<method 'encode_reverse' of 'builtins.AnsCoder' objects>"),
         ("~", "<method 'decode' of 'builtins.AnsCoder' objects>"),
+        ("coding/ans.py", "encode_intervals"),
     ),
     "stored fallback": (("images/picture.py", "stored_size"),),
 }

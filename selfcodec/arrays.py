@@ -10,8 +10,9 @@ import numpy.typing as npt
 Bool = npt.NDArray[np.bool_]
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
+UInt32 = npt.NDArray[np.uint32]
 UInt64 = npt.NDArray[np.uint64]
-Words = npt.NDArray[np.uint32]
+Words = UInt32
 """An entropy-coded stream is made of such words."""
 Int16 = npt.NDArray[np.int16]
 Int32 = npt.NDArray[np.int32]

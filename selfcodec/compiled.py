@@ -1,24 +1,46 @@
 """Loops over pixels that numba compiles to machine code, on first use; they release Python's lock.
 
-The result is kept beside the module, or in the user's cache where that is not writable; where it cannot be kept or
-read, say for lack of space, it is compiled anew in every process. What they compute is in integers, or in float64
-without leave to reorder or to fuse operations.
+The result is kept beside the module, or in the user's cache where that is not writable, as long as no file of the codec
+changes; where it cannot be kept or read, say for lack of space, it is compiled anew in every process. What they compute
+is in integers, or in float64 without leave to reorder or to fuse operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_SOURCES = ("*.py", "coding/*.py", "likelihoods/**/*.py", "networks/*.py")
+"""Code and constants that loops are made of lie in these files."""
+
+
+@cache
+def _sources_stamp() -> tuple[tuple[str, int, int], ...]:
+    """Name, time and size of the sources: another version of any of them makes other loops."""
+    root = Path(__file__).parent
+    files = sorted(file for pattern in _SOURCES for file in root.glob(pattern))
+    return tuple((str(file.relative_to(root)), (at := file.stat()).st_mtime_ns, at.st_size) for file in files)
+
 
 class _Cache(FunctionCache):
-    """Numba's cache on disk, which fails no call: whatever is wrong with it, the code in memory is as good."""
+    """Numba's cache on disk, which fails no call: whatever is wrong with it, the code in memory is as good.
+
+    Numba itself looks at the file of a function only, though its code has that of the functions which it calls.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        own = self._impl.locator.get_source_stamp()
+        name = self._impl.filename_base
+        self._cache_file = IndexDataCacheFile(self._cache_path, name, (own, _sources_stamp()))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """What is kept; None where nothing is, or nothing that can be read."""

@@ -61,3 +61,12 @@ def test_damaged_code_is_replaced(suffix: str, data: bytes, cache: Path) -> None
     again = compiled(add_one)
     assert again(1) == 2
     assert sum(again.stats.cache_hits.values()) == 1  # type: ignore[attr-defined]
+
+
+def test_a_change_of_any_source_compiles_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a file whose functions and constants a loop only uses, which numba does not look at."""
+    assert compiled(add_one)(1) == 2
+    monkeypatch.setattr("selfcodec.compiled._sources_stamp", lambda: (("coding/tables.py", 1, 2),))
+    again = compiled(add_one)
+    assert again(1) == 2
+    assert not sum(again.stats.cache_hits.values())  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec.fixed_point import INPUT_FRACTION, PARAM_FRACTION
-from selfcodec.likelihoods.context.neighbours import gather
+from selfcodec.likelihoods.context.neighbours import Scene, gather
 from selfcodec.likelihoods.layout import (
     ACTIVITY_CENTRE,
     ACTIVITY_CHANNELS,
@@ -75,13 +75,15 @@ def _seen(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor
 def _gathered(x: Tensor, fallback: Tensor, withheld: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same by the codec's own compiled loop, which is faster on a processor (docs/decisions/0005)."""
     b, c, h, w = x.shape
-    planes, fallbacks = (values.to(torch.uint8).contiguous().numpy() for values in (x, fallback))
+    planes, fallbacks = (
+        values.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy() for values in (x, fallback)
+    )  # (B, H, W, C)
     places = np.insert(np.stack(np.divmod(np.arange(h * w, dtype=np.int32), w), 1), 0, 0, axis=1)
     inputs = np.empty((b, h * w, context_inputs(c)), dtype=np.float32)
     bases, activity = np.empty((b, h * w, c), dtype=np.int64), np.empty((b, h * w), dtype=np.int64)
     widths, features = np.array([w]), np.empty((1, h, w, 0), dtype=np.int16)
     tasks = [
-        partial(gather, plane[None], widths, known[None], features, places, max(h, w), not hidden, *rows)
+        partial(gather, Scene(plane[None], widths, known[None], features, max(h, w)), places, not hidden, *rows)
         for plane, known, hidden, *rows in zip(
             planes, fallbacks, withheld.tolist(), inputs, bases, activity, strict=True
         )

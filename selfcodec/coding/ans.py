@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from selfcodec.arrays import Float64, Int32, Int64, Words
+from selfcodec.arrays import Float64, Int32, Int64, UInt32, Words
 from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.compiled import compiled
 
@@ -30,7 +30,7 @@ _STATE, _COUNT = 0, 1
 
 
 @compiled
-def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
+def interval(frequencies: Float64 | Int64, symbol: int) -> tuple[int, int]:
     """A symbol's start and size in units of 2**-24, from the frequencies (count,) of its alphabet, positive integers.
 
     A symbol has what lies between two rounded sums of frequencies, and one more unit.
@@ -72,20 +72,31 @@ def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64
 
 
 @compiled
+def _push_one(registers: npt.NDArray[np.uint64], stack: Words, start: int, size: int) -> None:
+    """Encodes the symbol of an interval on a stack that has room for a word."""
+    state, of_symbol = registers[_STATE], np.uint64(size)
+    if state >> _ROOM >= of_symbol:
+        stack[np.int64(registers[_COUNT])] = state & _WORD_MASK
+        registers[_COUNT] += _ONE
+        state >>= _WORD
+    registers[_STATE] = (state // of_symbol << _PRECISION) + state % of_symbol + np.uint64(start)
+
+
+@compiled
 def _push(registers: npt.NDArray[np.uint64], stack: Words, symbols: Int32, frequencies: Float64) -> None:
     """Encodes symbols (n,) from the last to the first, with frequencies (n, count), on a stack of enough room."""
-    state, size_of_stack = registers[_STATE], np.int64(registers[_COUNT])
     for i in range(len(symbols) - 1, -1, -1):
         if not 0 <= symbols[i] < frequencies.shape[1]:
             raise KeyError("a symbol has no frequency")
-        first, width = interval(frequencies[i], symbols[i])
-        start, size = np.uint64(first), np.uint64(width)
-        if state >> _ROOM >= size:
-            stack[size_of_stack] = state & _WORD_MASK
-            size_of_stack += 1
-            state >>= _WORD
-        state = (state // size << _PRECISION) + state % size + start
-    registers[_STATE], registers[_COUNT] = state, size_of_stack
+        start, size = interval(frequencies[i], symbols[i])
+        _push_one(registers, stack, start, size)
+
+
+@compiled
+def _push_intervals(registers: npt.NDArray[np.uint64], stack: Words, starts: UInt32, sizes: UInt32) -> None:
+    """The same of symbols by their intervals (n,)."""
+    for i in range(len(starts) - 1, -1, -1):
+        _push_one(registers, stack, starts[i], sizes[i])
 
 
 @compiled
@@ -116,10 +127,19 @@ class AnsCoder:
 
     def encode_reverse(self, symbols: Int32, _: Categorical, frequencies: Float64) -> None:
         """Encodes symbols (n,), the last one first, with their frequencies (n, count); KeyError if one is not below."""
-        used = int(self._registers[_COUNT])
-        if used + len(symbols) > len(self._stack):  # a symbol takes 24 bits at most
-            self._stack = np.concatenate([self._stack[:used], np.empty(used + len(symbols), np.uint32)])
+        self._make_room(len(symbols))
         _push(self._registers, self._stack, symbols, frequencies)
+
+    def encode_intervals(self, starts: UInt32, sizes: UInt32) -> None:
+        """Encodes symbols, the last one first, by their intervals (n,), see `interval`."""
+        self._make_room(len(starts))
+        _push_intervals(self._registers, self._stack, starts, sizes)
+
+    def _make_room(self, symbols: int) -> None:
+        """Room for so many more, each of which takes 24 bits at most."""
+        used = int(self._registers[_COUNT])
+        if used + symbols > len(self._stack):
+            self._stack = np.concatenate([self._stack[:used], np.empty(used + symbols, np.uint32)])
 
     def decode(self, _: Categorical, frequencies: Float64) -> Int32:
         """As many symbols as frequencies (n, count)."""

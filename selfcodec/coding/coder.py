@@ -12,16 +12,17 @@ in hexadecimal, first how many digits that takes, then the digits.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, Words
+from selfcodec.arrays import Float64, Int32, Int64, UInt8, UInt16, UInt32, Words
 from selfcodec.coding.mixture import WINDOW, Mixture
 from selfcodec.coding.tables import PRECISION, STATE_WORDS
 from selfcodec.errors import FormatError, TruncatedError
@@ -39,6 +40,8 @@ except ModuleNotFoundError:  # it has no wheel for every platform
 else:
     AnsCoder, _MODEL = stream.stack.AnsCoder, stream.model.Categorical(perfect=False)
 
+_Stack: TypeAlias = Any
+"""An `AnsCoder`, whichever it is."""
 Symbols = Sequence[Int64] | Int64 | UInt8
 """Each image has (n,) of them; an array has as many of each, (B, n)."""
 Frequencies = Sequence[Float64] | Float64 | UInt16
@@ -107,14 +110,56 @@ class Stream:
     bits: list[float]
 
 
-Notes = tuple[Symbols, Frequencies]
-"""They are symbols with their frequencies."""
+class Notes(ABC):
+    """Symbols of every image that an encoder is to code."""
+
+    @abstractmethod
+    def bits(self) -> Float64:
+        """-log2 of the probability of each image's, (B,)."""
+
+    @abstractmethod
+    def onto(self, coder: _Stack, image: int) -> _Stack:
+        """An image's coder with its symbols on top."""
 
 
-def _with_costs(evaluate: Callable[[], Notes]) -> tuple[Symbols, Frequencies, Float64]:
-    symbols, frequencies = evaluate()
-    costs = [_bits(f, s) for f, s in zip(frequencies, symbols, strict=True)]
-    return symbols, frequencies, np.array(costs)
+@dataclass(frozen=True)
+class Weighted(Notes):
+    """Each image's symbols (n,) with their frequencies (n, count)."""
+
+    symbols: Symbols
+    frequencies: Frequencies
+
+    def bits(self) -> Float64:
+        return np.array([_bits(f, s) for f, s in zip(self.frequencies, self.symbols, strict=True)])
+
+    def onto(self, coder: _Stack, image: int) -> _Stack:
+        if len(symbols := self.symbols[image]):
+            weights = np.ascontiguousarray(self.frequencies[image], dtype=np.float64)
+            coder.encode_reverse(symbols.astype(np.int32), _MODEL, weights)
+        return coder
+
+
+@dataclass(frozen=True)
+class Intervals(Notes):
+    """Each image's symbols by where their intervals of 2**24 start, (n,), and their sizes (n,), from compiled loops."""
+
+    starts: Sequence[UInt32]
+    sizes: Sequence[UInt32]
+
+    def bits(self) -> Float64:
+        return np.array([PRECISION * len(sizes) - np.log2(sizes).sum() for sizes in self.sizes])
+
+    def onto(self, coder: _Stack, image: int) -> _Stack:
+        from selfcodec.coding.ans import AnsCoder as Own  # here, since only loops need numba, which takes long to load
+
+        own = Own(coder.get_compressed())
+        own.encode_intervals(self.starts[image], self.sizes[image])
+        return AnsCoder(own.get_compressed())
+
+
+def _with_bits(evaluate: Callable[[], Notes]) -> tuple[Notes, Float64]:
+    notes = evaluate()
+    return notes, notes.bits()
 
 
 class Encoder:
@@ -151,7 +196,11 @@ class Encoder:
 
     def note(self, symbols: Symbols, frequencies: Frequencies) -> None:
         """Notes each image's symbols (n,) with their frequencies (n, count)."""
-        self._pending.append(lambda: (symbols, frequencies))
+        self.add(Weighted(symbols, frequencies))
+
+    def add(self, notes: Notes) -> None:
+        """Notes what is noted already."""
+        self._pending.append(lambda: notes)
 
     def defer(self, evaluate: Callable[[], Notes]) -> None:
         """Notes what `evaluate` returns, which is called in any thread and only once its turn has come."""
@@ -167,13 +216,10 @@ class Encoder:
         unread = np.zeros((len(marks), self._batch), dtype=np.int64)  # words not read when the decoder gets to a mark
         bits = np.zeros((len(marks) + 1, self._batch))
         position = len(self._pending)
-        for symbols, frequencies, costs in mapped([partial(_with_costs, e) for e in self._pending[::-1]]):
+        for notes, costs in mapped([partial(_with_bits, e) for e in self._pending[::-1]]):
             unread[[mark == position for mark in marks]] = [max(0, c.num_words() - STATE_WORDS) for c in coders]
             bits[bisect_left(marks, position)] += costs
-            for coder, of_image, exact in zip(coders, symbols, frequencies, strict=True):
-                if len(of_image):
-                    weights = np.ascontiguousarray(exact, dtype=np.float64)
-                    coder.encode_reverse(of_image.astype(np.int32), _MODEL, weights)
+            coders = [notes.onto(coder, image) for image, coder in enumerate(coders)]
             position -= 1
         streams = []
         for i, coder in enumerate(coders):

@@ -19,7 +19,7 @@ from functools import cache, partial
 import numpy as np
 
 from selfcodec.arrays import Bool, Float32, Float64, Int32, Int64, UInt8
-from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
+from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Weighted
 from selfcodec.coding.mixture import Mixture
 from selfcodec.coding.tables import (
     CDF_BITS,
@@ -178,12 +178,12 @@ def _at_end(symbols: Int64 | UInt8) -> Bool:
     return (symbols == 0) | (symbols == ALPHABET - 1)
 
 
-def _equally_probable(symbols: Sequence[UInt8], count: int) -> Notes:
+def _equally_probable(symbols: Sequence[UInt8], count: int) -> Weighted:
     """Symbols 0..count - 1 with equal frequencies."""
-    return [s.astype(np.int64) for s in symbols], [np.ones((len(s), count)) for s in symbols]
+    return Weighted([s.astype(np.int64) for s in symbols], [np.ones((len(s), count)) for s in symbols])
 
 
-def _notes(symbols: Sequence[UInt8], rows: Sequence[Int32]) -> Notes:
+def _notes(symbols: Sequence[UInt8], rows: Sequence[Int32]) -> Weighted:
     """Symbols with their frequencies, looked up only when their turn has come: rows take far less room."""
     frequencies = symbol_table().frequencies
-    return [s.astype(np.int64) for s in symbols], [frequencies[row] for row in rows]
+    return Weighted([s.astype(np.int64) for s in symbols], [frequencies[row] for row in rows])

@@ -17,16 +17,18 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.parallel import check_wanted
+from selfcodec.networks.nodes import Nodes
 
-POSITIONS_AT_ONCE = 1 << 11
-"""So many positions run together: what one step of a network leaves is still in a processor's cache at the next."""
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
 """What values below zero are multiplied by."""
 
 
 class PointwiseNetwork:
     """An `IntegerGraph` of 1x1 convolutions and sums, for matrices of rows.
+
+    Attributes:
+        nodes: for compiled loops.
+        inputs, outputs: channels, of all input nodes together and of the last node.
 
     Raises:
         ModelError: the network has other nodes.
@@ -35,10 +37,10 @@ class PointwiseNetwork:
     def __init__(self, net: IntegerGraph) -> None:
         nodes = [*net.graph.inputs, *(node for node in net.graph.nodes if node.inputs)]
         slots, channels = _slots(nodes), {node.name: node.channels for node in nodes}
-        self._plan = np.full((len(nodes), 6), -1, dtype=np.int64)
-        self._settings = np.zeros((len(nodes), 4), dtype=np.float32)
+        plans = np.full((len(nodes), 6), -1, dtype=np.int64)
+        every = np.zeros((len(nodes), 4), dtype=np.float32)
         weights: list[Float32] = []
-        for node, plan, settings in zip(nodes, self._plan, self._settings, strict=True):
+        for node, plan, settings in zip(nodes, plans, every, strict=True):
             settings[:2] = _SLOPES[node.activation], net.limits[node.name]
             plan[:2] = node.channels, slots[node.name]
             for i, source in enumerate(node.inputs):
@@ -52,20 +54,15 @@ class PointwiseNetwork:
                 settings[2:] = [2.0 ** (net.formats[node.name] - net.formats[source]) for source in node.inputs]
             elif node.inputs:
                 raise ModelError(f"network node {node.name!r}: {node.op} looks beyond its own position")
-        self._weights = np.concatenate(weights)
-        self._width, self._channels = max(channels.values()), nodes[-1].channels
+        self.nodes = Nodes(plans, every, np.concatenate(weights), max(channels.values()))
+        self.inputs, self.outputs = sum(node.channels for node in net.graph.inputs), nodes[-1].channels
 
     def __call__(self, inputs: Float32) -> Float32:
         """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
-        from selfcodec.networks.pointwise_loops import (
-            run,
-        )  # here, since only coding needs it, and loading it takes long
+        from selfcodec.networks.pointwise_loops import run  # here, since only coding needs it, and loading it is slow
 
-        check_wanted()
-        outputs = np.empty((len(inputs), self._channels), dtype=np.float32)
-        for start in range(0, len(inputs), POSITIONS_AT_ONCE):
-            part = slice(start, start + POSITIONS_AT_ONCE)
-            run(self._plan, self._settings, self._weights, self._width, inputs[part], outputs[part])
+        outputs = np.empty((len(inputs), self.outputs), dtype=np.float32)
+        run(self.nodes, self.nodes.room(len(inputs)), inputs, outputs)
         return outputs
 
 

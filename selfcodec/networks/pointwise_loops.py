@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products, which are to keep to their thread as NumPy's)
 
-from selfcodec.arrays import Float32, Int64
+from selfcodec.arrays import Float32
 from selfcodec.compiled import compiled
+from selfcodec.networks.nodes import Nodes
 from selfcodec.parallel import one_thread_each
 
 _SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
@@ -42,21 +43,17 @@ def _sum(a: Float32, b: Float32, settings: Float32, out: Float32) -> None:
 
 
 @compiled
-def run(plan: Int64, settings: Float32, weights: Float32, width: int, inputs: Float32, outputs: Float32) -> None:
+def run(nodes: Nodes, slots: Float32, inputs: Float32, outputs: Float32) -> None:
     """Computes all nodes of a network for some rows.
 
     Args:
-        plan: (nodes, 6), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
-            an input and the second for a product, which has instead the place where its weights begin.
-        settings: (nodes, 4), of each node: what values below zero are multiplied by, the limit, and of a sum what each
-            source is multiplied by.
-        weights: of each product weight (C, C') and bias (C',), one after another.
-        width: of a slot, a place for one node's values.
+        nodes: of the network.
+        slots: (K, n), room for the values of nodes, see `Nodes.room`.
         inputs: (N, C), of all inputs side by side.
         outputs: (N, C'), set to the last node's values.
     """
+    plan, settings, weights = nodes.plan, nodes.settings, nodes.weights
     count, first = len(inputs), 0
-    slots = np.empty((plan[:, 1].max() + 1, count * width), dtype=np.float32)
     for node in range(len(plan)):
         channels, slot, a, of_a, b, of_b = plan[node]
         out = slots[slot, : count * channels].reshape(count, channels)

@@ -22,7 +22,7 @@ from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
 from selfcodec.errors import FormatError
 from selfcodec.format.container import pack
 from selfcodec.images import from_image
-from selfcodec.likelihoods.context import adapting
+from selfcodec.likelihoods.context import adapting, passes
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
@@ -92,7 +92,7 @@ def test_what_was_learned_fades() -> None:
 def test_no_product_and_sum_are_fused(model: Model) -> None:
     """A fused operation rounds once where two round twice, so that processors with and without it would differ."""
     coded(np.zeros((3, 3, 3), np.uint8), model)
-    compiled: Any = adapting.corrections_of  # which calls all the others
+    compiled: Any = passes.coded  # which calls all the others
     again = numba.njit(nogil=True)(compiled.py_func)
     for signature in compiled.signatures:
         again.compile(signature)

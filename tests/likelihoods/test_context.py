@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from selfcodec.arrays import UInt8
 from selfcodec.codec import decode_file, encode_picture, open_file
-from selfcodec.coding.tables import load_tables
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.images import from_image
@@ -33,6 +32,7 @@ from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
 LAYOUT = PixelLayout(3, 3, joint=True)
+TERMS = joint.terms_of(LAYOUT)
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +85,18 @@ def test_planes_are_coded_together_as_they_are_alone(sizes: list[tuple[int, int]
 def gathered(x: UInt8, fallback: UInt8, block: int, *, shown: bool) -> tuple[npt.NDArray[np.float32], ...]:
     """Of x in the middle of two planes, in row-major order; the features, two of 7, are checked and left out."""
     channels, height, width = x.shape
-    planes, fallbacks = (np.zeros((2, channels, height + 1, width + 2), dtype=np.uint8) for _ in range(2))
-    planes[1, :, :height, :width], fallbacks[1, :, :height, :width] = x, fallback
-    planes[1, :, :, width:] = 255  # beyond the plane's width, and not to be seen
+    planes, fallbacks = (np.zeros((2, height + 1, width + 2, channels), dtype=np.uint8) for _ in range(2))
+    planes[1, :height, :width] = x.transpose(1, 2, 0)
+    fallbacks[1, :height, :width] = fallback.transpose(1, 2, 0)
+    planes[1, :, width:] = 255  # beyond the plane's width, and not to be seen
     features = np.full((2, height + 3, width + 2, 2), 7, dtype=np.int16)
     places = wavefront(((height, width),), block).places
     places = places + np.array([1, 0, 0], dtype=np.int32)
     inputs = np.full((len(places), 2 + context_inputs(channels)), np.nan, dtype=np.float32)
     bases = np.empty((len(places), channels), dtype=np.int64)
     activity = np.empty(len(places), dtype=np.int64)
-    widths = np.array([width, width])
-    context.gather(planes, widths, fallbacks, features, places, block, shown, inputs, bases, activity)
+    scene = context.Scene(planes, np.array([width, width]), fallbacks, features, block)
+    context.gather(scene, places, shown, inputs, bases, activity)
     back = np.empty(len(places), dtype=np.int64)
     back[places[:, 1].astype(int) * width + places[:, 2]] = np.arange(len(places))
     assert (inputs[:, :2] == 7).all()
@@ -169,32 +170,16 @@ def coded_bits(
     coded: int = 3,
 ) -> npt.NDArray[np.float64]:
     """-log2 p (n, coded) of the symbols that the encoder notes, all in one step."""
-    n, tables = len(params), load_tables()
-    symbols, frequencies = np.empty(2 * coded * n, np.uint8), np.empty((2 * coded * n, 16), np.uint16)
-    joint.symbols_of(
-        params,
-        LAYOUT.starts(),
-        bases,
-        activity,
-        values,
-        np.zeros((n, 3, 2), np.int16),
-        coded,
-        LAYOUT.mixtures,
-        tables.logistic,
-        tables.pixel_inverse_scale,
-        tables.weight,
-        np.array([0, n]),
-        symbols,
-        frequencies,
-    )
-    wide = frequencies.astype(np.float64)
-    assert (wide.sum(1) < 2**16 + 16).all()
-    assert wide.min() >= 1
-    chosen = np.take_along_axis(wide, symbols[:, None].astype(np.int64), 1)[:, 0]
-    bits: npt.NDArray[np.float64] = -np.log2(chosen / wide.sum(1))
-    high, low = symbols.reshape(coded, 2, n).transpose(1, 2, 0)
-    assert (16 * high.astype(int) + low == values[:, :coded]).all()
-    return bits.reshape(coded, 2, n).sum(1).T
+    n, state = len(params), np.empty((len(params), 3, LAYOUT.mixtures), dtype=np.int64)
+    starts, sizes = (np.empty((coded, 2, n), dtype=np.uint32) for _ in range(2))
+    for channel in range(coded):
+        joint.advance(params, TERMS, bases, activity, values, channel, np.zeros(n, dtype=np.int64), state)
+        for half, width in enumerate((16, 1)):
+            joint.note(channel, width, TERMS, state, values, starts[channel, half], sizes[channel, half])
+    assert (starts.astype(np.int64) + sizes <= 2**24).all()
+    assert sizes.min() >= 1
+    bits: npt.NDArray[np.float64] = 24 - np.log2(sizes)
+    return bits.sum(1).T
 
 
 def centre_of(bases: npt.NDArray[np.int64], activity: npt.NDArray[np.int64]) -> Centre:
@@ -233,16 +218,15 @@ def test_what_the_first_channel_reveals_sharpens_the_second() -> None:
     layout = PixelLayout(2, 2, joint=True)
     params = np.zeros((1, layout.size), dtype=np.float32)
     params[0, layout.means(0)] = params[0, layout.means(1)] = (-5000, 5000)
-    bases, activity, tables = np.full((1, 2), 128), np.array([7]), load_tables()
+    bases, activity, terms = np.full((1, 2), 128), np.array([7]), joint.terms_of(layout)
     state, frequencies = np.empty((1, 3, 2), dtype=np.int64), np.empty(16, dtype=np.int64)
-    given = (params, layout.starts(), bases, activity)
-    shared = (np.zeros(1, dtype=np.int64), tables.logistic, tables.pixel_inverse_scale, tables.weight, state)
+    given, unstretched = (params, terms, bases, activity), np.zeros(1, dtype=np.int64)
     first = 128 - round(5000 * 16 / 1024)
     values = np.array([[first, 0]])
-    joint.advance(*given, values, 0, *shared)
+    joint.advance(*given, values, 0, unstretched, state)
     assert state[0, 0].tolist() == [2**16, 2**16]
-    joint.advance(*given, values, 1, *shared)
-    joint._symbol(tables.logistic, *state[0], 0, 16, frequencies)
+    joint.advance(*given, values, 1, unstretched, state)
+    joint._symbol(terms.cdf, *state[0], 0, 16, frequencies)
     assert state[0, 0, 0] > 1000 * state[0, 0, 1]
     assert frequencies[:8].sum() > 0.99 * frequencies.sum()
 
@@ -268,16 +252,11 @@ def test_what_is_nearly_certain_keeps_its_weight() -> None:
 def test_means_are_the_trainer_s() -> None:
     params, bases, activity = parameters(3, 300)
     values = np.empty((300, 3), dtype=np.int64)
-    tables = load_tables()
-    joint.expected(
-        params, LAYOUT.starts(), bases, activity, 3, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values
-    )
+    joint.expected(params, TERMS, bases, activity, 3, LAYOUT.mixtures, values)
     real = torch.from_numpy(params).double()[:, :, None, None] / 2**PARAM_FRACTION
     expected = dmol_mean(real, centre_of(bases, activity), LAYOUT).flatten(1).numpy()
     assert (np.abs(expected - values) <= 1).mean() > 0.97
-    joint.expected(
-        params, LAYOUT.starts(), bases, activity, 1, LAYOUT.mixtures, tables.pixel_inverse_scale, tables.weight, values
-    )
+    joint.expected(params, TERMS, bases, activity, 1, LAYOUT.mixtures, values)
     assert (values == values[:, :1]).all()
 
 
@@ -326,7 +305,7 @@ def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
 # Heads run on matrices.
 
 
-def test_a_matrix_gives_what_the_network_gives(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_matrix_gives_what_the_network_gives(model: Model) -> None:
     for name in ("p_y1_0", "p_x_0"):
         net, random = model.nets[name], np.random.default_rng(1)
         head = PointwiseNetwork(net)
@@ -338,10 +317,8 @@ def test_a_matrix_gives_what_the_network_gives(model: Model, monkeypatch: pytest
         expected = net(*columns)[0, :, :, 0].T
         assert (head(np.concatenate(rows, 1)) == expected).all()
         assert np.abs(expected).max() > 0
-        for count in (1, 100, 300, 301):
-            monkeypatch.setattr("selfcodec.networks.pointwise.POSITIONS_AT_ONCE", count)
-            assert (head(np.concatenate(rows, 1)) == expected).all()
-        monkeypatch.undo()
+        for count in (1, 100, 300):
+            assert (head(np.concatenate(rows, 1)[:count]) == expected[:count]).all()
         assert head(np.concatenate(rows, 1)[:0]).shape == (0, expected.shape[1])
 
 

@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64, UInt8
+from selfcodec.arrays import Float64, Int16, Int32, Int64
 from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.mixture import advance, cdf
-from selfcodec.likelihoods.context.neighbours import is_known
+from selfcodec.likelihoods.context.mixture import cdf
+from selfcodec.likelihoods.context.neighbours import Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
 
 SEEN = tuple(n for n, (row, column) in enumerate(NEIGHBOURS) if row * row + column * column <= 5)
@@ -57,7 +57,7 @@ class Memory(NamedTuple):
     """What was learned of some planes.
 
     Attributes:
-        residuals: (B, C, H, W), by how much values were above the expectation, in 2**-PIXEL_BITS, where coded.
+        residuals: (B, H, W, C), by how much values were above the expectation, in 2**-PIXEL_BITS, where coded.
         products: (B, n, n), lower triangle: weighted sums of products of what the filters see and find.
         filters: (B, C, n).
         fresh: (B,), pixels taken in since the filters were found.
@@ -93,10 +93,10 @@ class Step(NamedTuple):
 
 
 def blank(planes: int, channels: int, height: int, width: int) -> Memory:
-    """Nothing learned yet, of planes (B, C, H, W)."""
+    """Nothing learned yet, of planes (B, H, W, C)."""
     n, by_activity = 2 * channels * len(SEEN) + 1 + 2 * channels, (planes, channels, _HIGHEST - _LOWEST + 1)
     return Memory(
-        np.zeros((planes, channels, height, width), dtype=np.int16),
+        np.zeros((planes, height, width, channels), dtype=np.int16),
         np.zeros((planes, n, n)),
         np.zeros((planes, channels, n)),
         np.zeros(planes, dtype=np.int64),
@@ -118,25 +118,30 @@ def room(memory: Memory, pixels: int, mixtures: int) -> Step:
 
 
 @compiled
-def look(plane: UInt8, widths: Int64, places: Int32, block: int, bases: Int64, memory: Memory, step: Step) -> None:
+def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, step: Step) -> None:
     """Begins a step: sets what the filters see of the neighbours of pixels at places (n, 3)."""
-    residuals = memory.residuals
-    channels = residuals.shape[1]
+    planes, residuals, block = scene.planes, memory.residuals, scene.block
+    channels = residuals.shape[3]
     for i in range(len(places)):
-        b, row, column, at = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2]), 0
+        b, row, column, seen, at = (
+            np.int64(places[i, 0]),
+            np.int64(places[i, 1]),
+            np.int64(places[i, 2]),
+            step.seen[i],
+            0,
+        )
         step.variances[i] = 0.0
+        whole = all_known(int(row), int(column), block, scene.widths[b])
         for n in _SEEN:
-            known = is_known(int(row), int(column), n, block, widths[b])
             r, c = row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]
-            for channel in range(channels):
-                value, residual = 0, 0
-                if known:
-                    value = int(plane[b, channel, r, c]) - int(bases[i, channel])
-                    residual = int(residuals[b, channel, r, c])
-                step.seen[i, at + channel] = float(value)
-                step.seen[i, at + channels + channel] = residual / _EDGE
+            if whole or is_known(int(row), int(column), n, block, scene.widths[b]):
+                for channel in range(channels):
+                    seen[at + channel] = float(np.int64(planes[b, r, c, channel]) - bases[i, channel])
+                    seen[at + channels + channel] = residuals[b, r, c, channel] / _EDGE
+            else:
+                seen[at : at + 2 * channels] = 0.0
             at += 2 * channels
-        step.seen[i, at] = 1.0
+        seen[at] = 1.0
 
 
 @compiled
@@ -162,8 +167,8 @@ def _dot(a: Float64, b: Float64, n: int) -> float:
 
 
 @compiled
-def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step, moved: Int16) -> None:
-    """Moves the means of a channel's mixtures, `step.state`; sets moved (n,), by how much, in 2**-PIXEL_BITS."""
+def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step) -> None:
+    """Moves the means of a channel's mixtures, `step.state`."""
     channels = memory.filters.shape[1]
     given = step.seen.shape[1] - 2 * (channels - channel)
     for i in range(len(places)):
@@ -184,7 +189,6 @@ def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Mem
         own = math.floor(step.moves[i] * gain * _EDGE + 0.5)
         for m in range(len(w)):
             means[m] += own
-        moved[i] = own
 
 
 @compiled
@@ -199,7 +203,7 @@ def observe(
         w, means, inverses = step.state[i, 0], step.state[i, 1], step.state[i, 2]
         residual = float(value - bases[i, channel]) - step.seen[i, given]
         step.seen[i, given + 1] = residual
-        memory.residuals[b, channel, np.int64(places[i, 1]), np.int64(places[i, 2])] = int(residual * _EDGE)
+        memory.residuals[b, np.int64(places[i, 1]), np.int64(places[i, 2]), channel] = int(residual * _EDGE)
         mass, of_move, of_stretch = 0.0, 0.0, 0.0
         for m in range(len(w)):
             low = (_EDGE * value - _EDGE // 2 - means[m]) * inverses[m]
@@ -225,22 +229,53 @@ def observe(
 @compiled
 def take_in(places: Int32, memory: Memory, step: Step) -> None:
     """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
-    n, channels = step.seen.shape[1], memory.filters.shape[1]
-    for i in range(len(places)):
-        b, seen, squares = np.int64(places[i, 0]), step.seen[i], 0.0
-        for channel in range(channels):
-            residual = seen[n - 1 - 2 * channel]
-            squares += residual * residual
-        weight = 1.0 / (VARIANCE * (step.variances[i] / channels) + SQUARE * (squares / channels) + NOISE)
-        for row in range(n):
-            products, factor = memory.products[b, row], weight * seen[row]
-            for k in range(row + 1):
-                products[k] += factor * seen[k]
-        memory.fresh[b] += 1
+    i, count, channels = 0, len(places), memory.filters.shape[1]
+    while i < count:
+        b = np.int64(places[i, 0])
+        if i + 3 < count and places[i + 3, 0] == b:  # of one plane, since they come plane by plane
+            _add_four(memory.products[b], channels, step, i)
+            taken = 4
+        else:
+            _add(memory.products[b], channels, step, i)
+            taken = 1
+        memory.fresh[b] += taken
+        i += taken
     for plane in range(len(memory.fresh)):
         if memory.fresh[plane] >= SOLVED_AFTER:
             memory.fresh[plane] = 0
             _solve(memory.products[plane], memory.filters[plane])
+
+
+@compiled
+def _weight(step: Step, channels: int, i: int) -> float:
+    """What a pixel counts."""
+    squares, seen = 0.0, step.seen[i]
+    for channel in range(channels):
+        residual = seen[len(seen) - 1 - 2 * channel]
+        squares += residual * residual
+    return 1.0 / (VARIANCE * (step.variances[i] / channels) + SQUARE * (squares / channels) + NOISE)
+
+
+@compiled
+def _add(products: Float64, channels: int, step: Step, i: int) -> None:
+    """Adds the weighted products of what one pixel sees and finds to the lower triangle (n, n)."""
+    weight, seen = _weight(step, channels, i), step.seen[i]
+    for row in range(len(products)):
+        own, factor = products[row], weight * seen[row]
+        for k in range(row + 1):
+            own[k] += factor * seen[k]
+
+
+@compiled
+def _add_four(products: Float64, channels: int, step: Step, i: int) -> None:
+    """The same of four pixels, one after another, to every number while it is at hand."""
+    s0, s1, s2, s3 = step.seen[i], step.seen[i + 1], step.seen[i + 2], step.seen[i + 3]
+    w0, w1 = _weight(step, channels, i), _weight(step, channels, i + 1)
+    w2, w3 = _weight(step, channels, i + 2), _weight(step, channels, i + 3)
+    for row in range(len(products)):
+        own, f0, f1, f2, f3 = products[row], w0 * s0[row], w1 * s1[row], w2 * s2[row], w3 * s3[row]
+        for k in range(row + 1):
+            own[k] = (((own[k] + f0 * s0[k]) + f1 * s1[k]) + f2 * s2[k]) + f3 * s3[k]
 
 
 @compiled
@@ -251,21 +286,13 @@ def _solve(products: Float64, filters: Float64) -> None:
     the triangle the row of a channel's residual is what the transposed triangle of what it sees makes of its filter.
     """
     n, channels = len(products), len(filters)
-    factors, column = np.empty((n, n)), np.empty(n)
+    factors = np.empty((n, n))
     for i in range(n):
         for k in range(i + 1):
             factors[i, k] = products[i, k]
             products[i, k] *= KEPT
         factors[i, i] += RIDGE
-    for j in range(n):
-        pivot = max(factors[j, j], 0.5 * RIDGE)  # exactly computed it would be at least RIDGE
-        for i in range(j + 1, n):
-            column[i] = factors[i, j]
-            factors[i, j] = column[i] / pivot
-        for i in range(j + 1, n):
-            row, factor = factors[i], factors[i, j]
-            for k in range(j + 1, i + 1):
-                row[k] -= factor * column[k]
+    _factor(factors)
     for channel in range(channels):
         of_residual, own = n - 1 - 2 * (channels - 1 - channel), filters[channel]
         for k in range(of_residual):
@@ -277,39 +304,26 @@ def _solve(products: Float64, filters: Float64) -> None:
 
 
 @compiled
-def corrections_of(
-    plane: UInt8,
-    widths: Int64,
-    places: Int32,
-    starts: Int64,
-    block: int,
-    params: Float32,
-    layout: Int64,
-    bases: Int64,
-    activity: Int64,
-    values: Int64,
-    table: Int64,
-    scales: Int64,
-    softmax: Int64,
-    memory: Memory,
-    step: Step,
-    corrections: Int16,
-) -> None:
-    """The encoder's side: all that happens in whole steps, places[starts[t] : starts[t + 1]], from the true values.
+def _factor(factors: Float64) -> None:
+    """Factors a symmetric matrix (n, n) of which the lower triangle is set to that of the factor.
 
-    Args:
-        corrections: (n, C, 2), set, see `mixture.symbols_of`; the others are as of the functions that are called.
+    A column is taken from all that are right of it, once it is known: four one after another from every number while
+    it is at hand, but from the four themselves one by one.
     """
-    for t in range(len(starts) - 1):
-        a, b = starts[t], starts[t + 1]
-        own, near, active, true = places[a:b], bases[a:b], activity[a:b], values[a:b]
-        look(plane, widths, own, block, near, memory, step)
-        for channel in range(memory.filters.shape[1]):
-            stretch(channel, own, active, memory, step)
-            state, stretches = step.state[: b - a], step.stretches[: b - a]
-            advance(params[a:b], layout, near, active, true, channel, stretches, table, scales, softmax, state)
-            move(channel, own, near, active, memory, step, corrections[a:b, channel, 0])
-            for i in range(b - a):
-                corrections[a + i, channel, 1] = stretches[i]
-            observe(channel, own, near, active, true, table, memory, step)
-        take_in(own, memory, step)
+    n, columns = len(factors), np.empty((4, len(factors)))
+    for first in range(0, n, 4):
+        last = min(first + 4, n)
+        for j in range(first, last):
+            pivot, column = max(factors[j, j], 0.5 * RIDGE), columns[j - first]  # exactly it would be at least RIDGE
+            for i in range(j + 1, n):
+                row = factors[i]
+                column[i] = row[j]
+                row[j] /= pivot
+                for k in range(j + 1, min(last, i + 1)):
+                    row[k] -= row[j] * column[k]
+        c0, c1, c2, c3 = columns[0], columns[1], columns[2], columns[3]
+        for i in range(last, n):  # there are none after a last part of fewer than four
+            row = factors[i]
+            f0, f1, f2, f3 = row[first], row[first + 1], row[first + 2], row[first + 3]
+            for k in range(last, i + 1):
+                row[k] = (((row[k] - f0 * c0[k]) - f1 * c1[k]) - f2 * c2[k]) - f3 * c3[k]

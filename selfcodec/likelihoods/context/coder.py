@@ -1,29 +1,33 @@
-"""Codes a pixel variable in its local causal context: all at once when encoding, wavefront by wavefront when decoding.
+"""Codes a pixel variable in its local causal context: heads run many at once to encode, by wavefronts to decode.
 
 Both sides run the same integer network on the same neighbours, which is why they agree to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8
-from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Notes
-from selfcodec.coding.tables import load_tables
-from selfcodec.likelihoods.context import mixture as joint
-from selfcodec.likelihoods.context.neighbours import gather, put
+from selfcodec.arrays import Float32, Int16, UInt8, UInt32
+from selfcodec.coding.coder import Decoder, Encoder, Intervals
+from selfcodec.likelihoods.context import adapting, passes
+from selfcodec.likelihoods.context.mixture import terms_of
+from selfcodec.likelihoods.context.neighbours import Scene
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
-from selfcodec.likelihoods.context.stage import Adapting, Chunk, Contexts, Fixed, Room, Stage
-from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout
 from selfcodec.networks.pointwise import PointwiseNetwork
+from selfcodec.parallel import check_wanted, mapped
 
-HEAD_PIXELS = 1 << 14
-"""The heads of so many pixels run together where nothing has to wait."""
+HEADS = 1 << 10
+"""The heads of so many pixels run together where nothing has to wait: their values stay in a processor's cache."""
+PIXELS_AT_ONCE = 1 << 14
+"""Whole steps of about so many pixels are coded before it is asked whether that is still wanted."""
+_NO_STREAMS = np.zeros((0, 2), dtype=np.uint64), np.zeros((0, 0), dtype=np.uint32)
+_NO_INTERVALS = np.zeros(0, dtype=np.uint32)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class ContextCoder:
         layout: of its outputs.
         sizes: (height, width) of each of the B images.
         features: (B, h, w, F), integers in the units of a network's input; h and w are at least the largest image's.
-        fallback: (B, C, H, W), the base where no neighbour is known; H and W are the largest image's.
+        fallback: (B, H, W, C), the base where no neighbour is known; H and W are the largest image's.
         block: side of the blocks that do not see each other.
         grey: the channels are equal, and only the first is coded.
         adapting: the mixtures are corrected by what is learned on the way.
@@ -55,132 +59,93 @@ class ContextCoder:
         if not others:
             return self
         coders = [self, *others]
-        height, width = (max(c.fallback.shape[axis] for c in coders) for axis in (2, 3))
+        height, width = (max(c.fallback.shape[axis] for c in coders) for axis in (1, 2))
         batch = sum(len(c.sizes) for c in coders)
         features = np.zeros((batch, height, width, self.features.shape[3]), dtype=np.int16)
-        fallback = np.zeros((batch, self.layout.channels, height, width), dtype=np.uint8)
+        fallback = np.zeros((batch, height, width, self.layout.channels), dtype=np.uint8)
         start = 0
         for c in coders:
-            own, (_, _, h, w) = slice(start, start + len(c.sizes)), c.fallback.shape
-            features[own, :h, :w], fallback[own, :, :h, :w] = c.features[:, :h, :w], c.fallback
+            own, (_, h, w, _) = slice(start, start + len(c.sizes)), c.fallback.shape
+            features[own, :h, :w], fallback[own, :h, :w] = c.features[:, :h, :w], c.fallback
             start = own.stop
         sizes = tuple(size for c in coders for size in c.sizes)
         return replace(self, sizes=sizes, features=features, fallback=fallback)
+
+    def _of_image(self, image: int) -> ContextCoder:
+        own = slice(image, image + 1)
+        return replace(self, sizes=self.sizes[own], features=self.features[own], fallback=self.fallback[own])
 
     @property
     def _coded(self) -> int:
         return 1 if self.grey else self.layout.channels
 
-    @cached_property
-    def _starts(self) -> Int64:
-        return self.layout.starts()
+    def _order(self) -> Wavefront:
+        return wavefront(self.sizes, self.block)
 
-    @cached_property
-    def _widths(self) -> Int64:
-        return np.array([width for _, width in self.sizes])
+    def _pass(self, planes: UInt8, heads: int) -> passes.Pass:
+        """A pass over planes (B, H, W, C), on which the heads of so many pixels run together, or of a step."""
+        order, channels, (batch, height, width, _) = self._order(), self.layout.channels, planes.shape
+        longest = int(np.diff(order.starts).max())
+        most = max(longest, min(heads, len(order.places)))
+        memory = adapting.blank(batch if self.adapting else 0, self._coded, height, width)
+        return passes.Pass(
+            Scene(planes, np.array([w for _, w in self.sizes]), self.fallback, self.features, self.block),
+            order.places,
+            order.starts,
+            self.head.nodes,
+            terms_of(self.layout),
+            self._coded,
+            self.adapting,
+            memory,
+            adapting.room(memory, longest, self.layout.mixtures),
+            passes.Found(
+                np.empty((most, self.head.inputs), dtype=np.float32),
+                np.empty((most, self.head.outputs), dtype=np.float32),
+                np.empty((most, channels), dtype=np.int64),
+                np.empty(most, dtype=np.int64),
+                np.empty((most, channels), dtype=np.int64),
+                self.head.nodes.room(most),
+            ),
+        )
 
-    def _contexts(self, plane: UInt8, places: Int32, *, shown: bool) -> Contexts:
-        """The context of some places, (n, 3), of the images' planes."""
-        count, channels = len(places), self.layout.channels
-        inputs = np.empty((count, self.features.shape[3] + context_inputs(channels)), dtype=np.float32)
-        bases, activity = np.empty((count, channels), dtype=np.int64), np.empty(count, dtype=np.int64)
-        gather(plane, self._widths, self.fallback, self.features, places, self.block, shown, inputs, bases, activity)
-        return Contexts(places, self.head(inputs), bases, activity)
-
-    def _stage(self, planes: UInt8, order: Wavefront) -> Stage:
-        """What corrects the mixtures of a pass over planes (B, C, H, W)."""
-        kind = Adapting if self.adapting else Fixed
-        pixels = int(np.diff(order.starts).max())
-        return kind(Room(planes, self._widths, self.block, self.layout, self._coded, pixels))
+    def _parts(self) -> Iterator[tuple[int, int]]:
+        """Steps that are coded at once, as long as they are wanted: the first, and the one after the last."""
+        starts, first = self._order().starts, 0
+        while first < len(starts) - 1:
+            check_wanted()
+            last = max(first + 1, int(np.searchsorted(starts, starts[first] + PIXELS_AT_ONCE, "right")) - 1)
+            yield first, last
+            first = last
 
     def encode(self, coder: Encoder, truth: UInt8) -> None:
-        """Notes all values (B, C, H, W) of images of one size, step after step."""
-        order, first, chunks = wavefront(self.sizes[:1], self.block), 0, list[Callable[[], list[Chunk]]]()
-        while first < len(order.starts) - 1:
-            last = max(first + 1, int(np.searchsorted(order.starts, order.starts[first] + HEAD_PIXELS, "right")) - 1)
-            chunks.append(partial(self._chunk, truth, order, first, last))
-            first = last
-        for chunk in self._stage(truth, order).corrected(chunks):
-            coder.defer(partial(self._notes, chunk))
+        """Notes all values (B, H, W, C) of images, each in a thread of its own."""
+        images = [partial(self._of_image(i)._intervals, truth[i : i + 1]) for i in range(len(truth))]
+        starts, sizes = zip(*mapped(images), strict=True)
+        coder.add(Intervals(starts, sizes))
 
-    def _chunk(self, truth: UInt8, order: Wavefront, first: int, last: int) -> list[Chunk]:
-        """Steps first..last - 1 of every image."""
-        starts, chunks = order.starts[first : last + 1], []
-        for b, image in enumerate(truth):
-            places = order.places[starts[0] : starts[-1]].copy()
-            places[:, 0] = b
-            values = image[:, places[:, 1], places[:, 2]].T.astype(np.int64, order="C")
-            chunks.append(Chunk.plain(self._contexts(truth, places, shown=True), starts - starts[0], values))
-        return chunks
-
-    def _notes(self, chunk: Callable[[], list[Chunk]]) -> Notes:
-        """The symbols of a chunk of every image with their frequencies."""
-        tables, coded, images = load_tables(), self._coded, chunk()
-        count = 2 * coded * len(images[0].values)
-        symbols = np.empty((len(images), count), dtype=np.uint8)
-        frequencies = np.empty((len(images), count, ALPHABET), dtype=np.uint16)
-        for b, of_image in enumerate(images):
-            joint.symbols_of(
-                of_image.found.params,
-                self._starts,
-                of_image.found.bases,
-                of_image.found.activity,
-                of_image.values,
-                of_image.corrections,
-                coded,
-                self.layout.mixtures,
-                tables.logistic,
-                tables.pixel_inverse_scale,
-                tables.weight,
-                of_image.starts,
-                symbols[b],
-                frequencies[b],
-            )
-        return symbols, frequencies
+    def _intervals(self, truth: UInt8) -> tuple[UInt32, UInt32]:
+        """The starts and sizes of all symbols' intervals of one image (1, H, W, C)."""
+        own = self._pass(truth, HEADS)
+        starts, sizes = (np.empty(2 * self._coded * len(own.places), dtype=np.uint32) for _ in range(2))
+        for first, last in self._parts():
+            passes.coded(own, first, last, False, *_NO_STREAMS, starts, sizes)
+        return starts, sizes
 
     def decode(self, coder: Decoder) -> UInt8:
-        """Reads all values (B, C, H, W), 0 beyond an image's size."""
-        table, order = load_tables().logistic, wavefront(self.sizes, self.block)
-        plane = np.zeros_like(self.fallback)
-        stage = self._stage(plane, order)
+        """Reads all values (B, H, W, C), 0 beyond an image's size."""
+        planes, symbols = np.zeros_like(self.fallback), 2 * self._coded * self._order().counts
+        own = self._pass(planes, 1)
         with closing(coder.opened()) as opened:
-            for start, stop, counts in zip(order.starts[:-1], order.starts[1:], order.counts.tolist(), strict=True):
-                places = order.places[start:stop]
-                stage.begin(self._contexts(plane, places, shown=True))
-                values = np.zeros((len(places), self.layout.channels), dtype=np.int64)
-                for channel in range(self._coded):
-                    state = stage.mixtures(channel, values)
-                    for width in (ALPHABET, 1):
-                        stacks = opened.stacks(counts)
-                        joint.read(places, channel, width, table, state, stacks.registers, stacks.words, values)
-                    stage.observe(channel, values)
-                stage.end()
-                if self.grey:
-                    values[:, 1:] = values[:, :1]
-                put(values, places, plane)
-        return plane
+            for first, last in self._parts():
+                stacks = opened.stacks(symbols[first:last].sum(0).tolist())
+                passes.coded(own, first, last, True, stacks.registers, stacks.words, _NO_INTERVALS, _NO_INTERVALS)
+        return planes
 
     def expect(self) -> UInt8:
-        """The mixtures' means (B, C, H, W) where nothing of the variable is known."""
-        tables, plane = load_tables(), np.zeros_like(self.fallback)
-        order = wavefront(self.sizes, self.block).places
-        for start in range(0, len(order), HEAD_PIXELS):
-            places = order[start : start + HEAD_PIXELS]
-            found = self._contexts(plane, places, shown=False)
-            values = np.empty((len(places), self.layout.channels), dtype=np.int64)
-            joint.expected(
-                found.params,
-                self._starts,
-                found.bases,
-                found.activity,
-                self._coded,
-                self.layout.mixtures,
-                tables.pixel_inverse_scale,
-                tables.weight,
-                values,
-            )
-            put(values, places, plane)
-        return plane
+        """The mixtures' means (B, H, W, C) where nothing of the variable is known."""
+        planes = np.zeros_like(self.fallback)
+        passes.expect(replace(self, adapting=False)._pass(planes, HEADS))
+        return planes
 
 
 def unfolded(trunk: Float32) -> Int16:

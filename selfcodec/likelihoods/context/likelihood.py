@@ -45,7 +45,7 @@ class Context(Likelihood):
         self._head = PointwiseNetwork(giving(head, self._layout.size).net)
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
-        self._coder(at).encode(coder, truth.astype(np.uint8, order="C"))
+        self._coder(at).encode(coder, np.ascontiguousarray(truth.transpose(0, 2, 3, 1), dtype=np.uint8))
         return truth
 
     def decode(self, ats: Sequence[Condition], coder: Decoder) -> list[Integers]:
@@ -74,7 +74,7 @@ class Context(Likelihood):
             self._layout,
             (at.size,) * at.count,
             unfolded(as_input(self._trunk.floats(*at.inputs, runtime=at.runtime))),
-            pixel_base(at, at.size, 1).astype(np.uint8),
+            np.ascontiguousarray(pixel_base(at, at.size, 1).transpose(0, 2, 3, 1), dtype=np.uint8),
             self._block,
             at.grey,
             at.adapting,
@@ -82,5 +82,5 @@ class Context(Likelihood):
 
 
 def _cropped(planes: UInt8, at: Condition) -> Int64:
-    """A batch's planes (B, C, H, W) at their own size."""
-    return planes[:, :, : at.size[0], : at.size[1]].astype(np.int64)
+    """A batch's planes (B, H, W, C) at their own size, (B, C, h, w)."""
+    return planes[:, : at.size[0], : at.size[1]].transpose(0, 3, 1, 2).astype(np.int64, order="C")

@@ -7,10 +7,12 @@ the frequencies of the symbols that are coded; the same tables and units as `sel
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt8, UInt16, UInt64, Words
-from selfcodec.coding.ans import popped
+from selfcodec.arrays import Float32, Int32, Int64, UInt32, UInt64, Words
+from selfcodec.coding.ans import interval, popped
 from selfcodec.coding.coder import ALPHABET
 from selfcodec.coding.mixture import INTERPOLATION_BITS
 from selfcodec.coding.tables import (
@@ -22,10 +24,11 @@ from selfcodec.coding.tables import (
     PIXEL_LOG_SCALES,
     WEIGHT_RANGE,
     WEIGHT_STEP_BITS,
+    load_tables,
 )
 from selfcodec.compiled import bit_length, compiled, shift
 from selfcodec.fixed_point import PARAM_FRACTION
-from selfcodec.likelihoods.layout import ACTIVITY_LOG_SCALE, ACTIVITY_MEAN_UNIT, ACTIVITY_UNIT, PIXEL_BITS
+from selfcodec.likelihoods.layout import ACTIVITY_LOG_SCALE, ACTIVITY_MEAN_UNIT, ACTIVITY_UNIT, PIXEL_BITS, PixelLayout
 
 FREQUENCY_BITS = 16
 """Frequencies are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
@@ -49,6 +52,26 @@ _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
 _EDGE = 1 << PIXEL_BITS
+
+
+class Terms(NamedTuple):
+    """What heads' outputs mean.
+
+    Attributes:
+        layout: of them, `PixelLayout.starts`.
+        cdf, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.coding.tables`.
+    """
+
+    layout: Int64
+    cdf: Int64
+    scales: Int64
+    softmax: Int64
+
+
+def terms_of(layout: PixelLayout) -> Terms:
+    """With this version's tables."""
+    tables = load_tables()
+    return Terms(layout.starts(), tables.logistic, tables.pixel_inverse_scale, tables.weight)
 
 
 @compiled
@@ -84,31 +107,30 @@ def _start(logits: Float32, table: Int64, weights: Int64) -> None:
 @compiled
 def _components(
     params: Float32,
-    layout: Int64,
+    terms: Terms,
     channel: int,
     base: Int64,
     activity: int,
     values: Int64,
-    move: int,
     stretch: int,
-    scales: Int64,
     means: Int64,
     inverses: Int64,
 ) -> None:
     """Sets means and inverse scales (M,) of one channel, from a pixel's outputs (P,), base (C,) and earlier values.
 
-    All means are moved by `move`, in 2**-PIXEL_BITS grey levels, and all scales `stretch` steps up their table.
+    All scales are `stretch` steps up their table.
     """
+    layout = terms.layout
     of_means, of_log_scales, of_coefficients = layout[channel, 0], layout[channel, 1], layout[channel, 2:]
     for m in range(len(means)):
-        mean = _EDGE * base[channel] + move + shift(int(params[of_means + m]), activity - _MEAN_ACTIVITY)
+        mean = _EDGE * base[channel] + shift(int(params[of_means + m]), activity - _MEAN_ACTIVITY)
         for earlier in range(channel):
             product = int(params[of_coefficients[earlier] + m]) * (values[earlier] - base[earlier])
             mean += shift(product, -_COEFFICIENT_DROP)
         raw = int(params[of_log_scales + m])
         index = (raw + (activity - ACTIVITY_UNIT) * ACTIVITY_LOG_SCALE + _LOG_SCALE_OFFSET) // _LOG_SCALE_UNIT
         means[m] = mean
-        inverses[m] = scales[min(max(index + stretch, 0), _LOG_SCALE_LAST)]
+        inverses[m] = terms.scales[min(max(index + stretch, 0), _LOG_SCALE_LAST)]
 
 
 @compiled
@@ -151,79 +173,21 @@ def _learn(table: Int64, weights: Int64, means: Int64, inverses: Int64, value: i
 
 
 @compiled
-def symbols_of(
-    params: Float32,
-    layout: Int64,
-    bases: Int64,
-    activity: Int64,
-    values: Int64,
-    corrections: Int16,
-    coded: int,
-    mixtures: int,
-    table: Int64,
-    scales: Int64,
-    softmax: Int64,
-    starts: Int64,
-    symbols: UInt8,
-    frequencies: UInt16,
-) -> None:
-    """The encoder's side: symbols and their frequencies of whole steps, in coding order.
-
-    Args:
-        params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
-        layout: of params, `PixelLayout.starts`.
-        values: (n, C), the true values.
-        corrections: (n, C, 2), by how much a channel's means are moved and its scales stretched.
-        coded: channels that are coded; 1 for a grey image.
-        mixtures: M.
-        table, scales, softmax: `logistic`, `pixel_inverse_scale` and `weight` of `selfcodec.coding.tables`.
-        starts: (T + 1,), the steps' beginnings among the n pixels.
-        symbols: (2 coded n,), set: of each step, for each channel, the high ones of its pixels, then the low ones.
-        frequencies: (2 coded n, 16), set.
-    """
-    scratch = np.empty((3, mixtures), dtype=np.int64)
-    w, means, inverses = scratch[0], scratch[1], scratch[2]
-    out = np.empty(ALPHABET, dtype=np.int64)
-    for t in range(len(starts) - 1):
-        first, count = starts[t], starts[t + 1] - starts[t]
-        for i in range(first, first + count):
-            _start(params[i, :mixtures], softmax, w)
-            for channel in range(coded):
-                value, move, stretch = values[i, channel], corrections[i, channel, 0], corrections[i, channel, 1]
-                _components(
-                    params[i], layout, channel, bases[i], activity[i], values[i], move, stretch, scales, means, inverses
-                )
-                at = 2 * coded * first + 2 * channel * count + i - first
-                high = value // ALPHABET
-                _symbol(table, w, means, inverses, 0, ALPHABET, out)
-                symbols[at] = high
-                for d in range(ALPHABET):
-                    frequencies[at, d] = out[d]
-                _symbol(table, w, means, inverses, ALPHABET * high, 1, out)
-                symbols[at + count] = value % ALPHABET
-                for d in range(ALPHABET):
-                    frequencies[at + count, d] = out[d]
-                if channel + 1 < coded:
-                    _learn(table, w, means, inverses, value)
-
-
-@compiled
 def advance(
     params: Float32,
-    layout: Int64,
+    terms: Terms,
     bases: Int64,
     activity: Int64,
     values: Int64,
     channel: int,
     stretches: Int64,
-    table: Int64,
-    scales: Int64,
-    softmax: Int64,
     state: Int64,
 ) -> None:
-    """The decoder's side: the mixtures of one channel, the channels before it being known.
+    """The mixtures of one channel of some pixels, the channels before it being known.
 
     Args:
+        params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
+        values: (n, C), those of the channels before.
         stretches: (n,), of the scales.
         state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
             set to this channel's.
@@ -231,24 +195,15 @@ def advance(
     for i in range(len(params)):
         w, means, inverses = state[i, 0], state[i, 1], state[i, 2]
         if channel == 0:
-            _start(params[i, : len(w)], softmax, w)
+            _start(params[i, : len(w)], terms.softmax, w)
         else:
-            _learn(table, w, means, inverses, values[i, channel - 1])
-        _components(
-            params[i], layout, channel, bases[i], activity[i], values[i], 0, stretches[i], scales, means, inverses
-        )
+            _learn(terms.cdf, w, means, inverses, values[i, channel - 1])
+        _components(params[i], terms, channel, bases[i], activity[i], values[i], stretches[i], means, inverses)
 
 
 @compiled
 def read(
-    places: Int32,
-    channel: int,
-    width: int,
-    table: Int64,
-    state: Int64,
-    registers: UInt64,
-    words: Words,
-    values: Int64,
+    places: Int32, channel: int, width: int, terms: Terms, state: Int64, registers: UInt64, words: Words, values: Int64
 ) -> None:
     """The decoder's side: adds to the values (n, C) of one channel what its next symbols, of `width` numbers, say.
 
@@ -260,31 +215,33 @@ def read(
     out = np.empty(ALPHABET, dtype=np.int64)
     for i in range(len(places)):
         b = np.int64(places[i, 0])
-        _symbol(table, state[i, 0], state[i, 1], state[i, 2], values[i, channel], width, out)
+        _symbol(terms.cdf, state[i, 0], state[i, 1], state[i, 2], values[i, channel], width, out)
         values[i, channel] += width * popped(registers[b], words[b], out)
 
 
 @compiled
+def note(channel: int, width: int, terms: Terms, state: Int64, values: Int64, starts: UInt32, sizes: UInt32) -> None:
+    """The encoder's side: sets the intervals (n,) of symbols, of `width` numbers, of one channel's values (n, C)."""
+    out = np.empty(ALPHABET, dtype=np.int64)
+    for i in range(len(values)):
+        above = values[i, channel] // (ALPHABET * width) * (ALPHABET * width)  # what the symbols before tell
+        _symbol(terms.cdf, state[i, 0], state[i, 1], state[i, 2], above, width, out)
+        starts[i], sizes[i] = interval(out, (values[i, channel] - above) // width)
+
+
+@compiled
 def expected(
-    params: Float32,
-    layout: Int64,
-    bases: Int64,
-    activity: Int64,
-    coded: int,
-    mixtures: int,
-    scales: Int64,
-    softmax: Int64,
-    values: Int64,
+    params: Float32, terms: Terms, bases: Int64, activity: Int64, coded: int, mixtures: int, values: Int64
 ) -> None:
     """Sets values (n, C) to the mixtures' means, channel after channel, those of a grey image to that of the first."""
     scratch = np.empty((3, mixtures), dtype=np.int64)
     w, means, inverses = scratch[0], scratch[1], scratch[2]
     for i in range(len(params)):
-        _start(params[i, :mixtures], softmax, w)
+        _start(params[i, :mixtures], terms.softmax, w)
         for channel in range(values.shape[1]):
             if channel >= coded:
                 values[i, channel] = values[i, 0]
                 continue
-            _components(params[i], layout, channel, bases[i], activity[i], values[i], 0, 0, scales, means, inverses)
+            _components(params[i], terms, channel, bases[i], activity[i], values[i], 0, means, inverses)
             mean = (w * means).sum() // w.sum()
             values[i, channel] = min(max((mean + _EDGE // 2) // _EDGE, 0), 255)

@@ -1,0 +1,143 @@
+"""A pass over the pixels of some planes, step after step, in compiled loops: one for encoder and decoder.
+
+A step's pixels, a wavefront, are coded together: their heads see what the steps before gave. Where the values are
+known, the heads of many steps run at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from selfcodec.arrays import Float32, Int32, Int64, UInt32, UInt64, Words
+from selfcodec.coding.coder import ALPHABET
+from selfcodec.compiled import compiled
+from selfcodec.likelihoods.context.adapting import Memory, Step, look, move, observe, stretch, take_in
+from selfcodec.likelihoods.context.mixture import Terms, advance, expected, note, read
+from selfcodec.likelihoods.context.neighbours import Scene, gather, put
+from selfcodec.networks.nodes import Nodes
+from selfcodec.networks.pointwise_loops import run
+
+
+class Found(NamedTuple):
+    """What is known of the pixels whose heads run together, at most S.
+
+    Attributes:
+        inputs, params: (S, I) and (S, P), of the heads.
+        bases, activity: (S, C) and (S,), see `neighbours.gather`.
+        values: (S, C).
+        slots: of the heads' nodes.
+    """
+
+    inputs: Float32
+    params: Float32
+    bases: Int64
+    activity: Int64
+    values: Int64
+    slots: Float32
+
+
+class Pass(NamedTuple):
+    """A pass over some planes.
+
+    Attributes:
+        scene: the planes.
+        places: (N, 3), plane, row and column of every pixel, in coding order.
+        starts: (T + 1,), where each step begins.
+        nodes: of the heads.
+        terms: of their outputs.
+        coded: channels that are coded, 1 of a grey image.
+        adapting: mixtures are corrected by what is learned on the way.
+        memory: what was learned.
+        step, found: room for steps.
+    """
+
+    scene: Scene
+    places: Int32
+    starts: Int64
+    nodes: Nodes
+    terms: Terms
+    coded: int
+    adapting: bool
+    memory: Memory
+    step: Step
+    found: Found
+
+
+@compiled
+def _look_around(p: Pass, first: int, last: int, shown: bool) -> None:
+    """Fills `p.found` for the pixels first..last - 1."""
+    found, count = p.found, last - first
+    inputs, params = found.inputs[:count], found.params[:count]
+    gather(p.scene, p.places[first:last], shown, inputs, found.bases, found.activity)
+    run(p.nodes, found.slots, inputs, params)
+
+
+@compiled
+def coded(
+    p: Pass, first: int, last: int, reading: bool, registers: UInt64, words: Words, starts: UInt32, sizes: UInt32
+) -> None:
+    """Reads the pixels of the steps first..last - 1, or notes them, which are in the planes then.
+
+    Args:
+        p: the pass.
+        reading: what is wanted.
+        registers, words: the images' streams to read from, see `selfcodec.coding.ans.Stacks`.
+        starts, sizes: of one image, (2 coded N,), the symbols' intervals, set where they are noted: of each step, for
+            each channel, the high ones of its pixels, then the low ones.
+    """
+    t, channels = first, p.scene.planes.shape[3]
+    while t < last:
+        stop = t + 1
+        while not reading and stop < last and p.starts[stop + 1] - p.starts[t] <= len(p.found.values):
+            stop += 1
+        begin = p.starts[t]
+        _look_around(p, begin, p.starts[stop], True)
+        for at in range(t, stop):
+            here = p.places[p.starts[at] : p.starts[at + 1]]
+            a, b, n = p.starts[at] - begin, p.starts[at + 1] - begin, len(here)
+            bases, activity, values = p.found.bases[a:b], p.found.activity[a:b], p.found.values[a:b]
+            if reading:
+                values[:] = 0
+            else:
+                for i in range(n):
+                    plane, row, column = np.int64(here[i, 0]), np.int64(here[i, 1]), np.int64(here[i, 2])
+                    for channel in range(channels):
+                        values[i, channel] = p.scene.planes[plane, row, column, channel]
+            if p.adapting:
+                look(p.scene, here, bases, p.memory, p.step)
+            for channel in range(p.coded):
+                if p.adapting:
+                    stretch(channel, here, activity, p.memory, p.step)
+                state = p.step.state[:n]
+                advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.step.stretches, state)
+                if p.adapting:
+                    move(channel, here, bases, activity, p.memory, p.step)
+                for half, width in enumerate((ALPHABET, 1)):
+                    if reading:
+                        read(here, channel, width, p.terms, state, registers, words, values)
+                    else:
+                        to = 2 * p.coded * p.starts[at] + (2 * channel + half) * n
+                        note(channel, width, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
+                if p.adapting:
+                    observe(channel, here, bases, activity, values, p.terms.cdf, p.memory, p.step)
+            if p.adapting:
+                take_in(here, p.memory, p.step)
+            if reading:
+                for channel in range(p.coded, channels):
+                    values[:, channel] = values[:, 0]
+                put(values, here, p.scene.planes)
+        t = stop
+
+
+@compiled
+def expect(p: Pass) -> None:
+    """Sets all pixels to their mixtures' means where nothing of the variable is known."""
+    for first in range(0, len(p.places), len(p.found.values)):
+        last = min(first + len(p.found.values), len(p.places))
+        count, found = last - first, p.found
+        _look_around(p, first, last, False)
+        mixtures = p.step.state.shape[2]
+        expected(found.params[:count], p.terms, found.bases, found.activity, p.coded, mixtures, found.values[:count])
+        put(found.values[:count], p.places[first:last], p.scene.planes)
