@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import numpy as np
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
@@ -66,12 +67,13 @@ def compiled(function: F) -> F:
 
 @compiled
 def bit_length(value: int) -> int:
-    """Binary digits of a number, 0 of 0."""
-    digits = 0
-    while value > 0:
-        value >>= 1
-        digits += 1
-    return digits
+    """Binary digits of a number of 0 to 2**63 - 1, 0 of 0: the exponent of one half of it as a float, exactly."""
+    high = value >> 32
+    half = high if high > 0 else value
+    if half == 0:
+        return 0
+    exponent = (np.float64(half).view(np.int64) >> 52) - 1022
+    return int(exponent + 32 if high > 0 else exponent)
 
 
 @compiled

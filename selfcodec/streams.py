@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from selfcodec.arrays import Integers, UInt8, Words
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.coder import Decoder, Encoder, Stream
 from selfcodec.errors import FormatError
 from selfcodec.format.container import Container, Header
 from selfcodec.modes import DEFAULT_QUALITY, Mode, sent_variables
@@ -22,7 +22,7 @@ from selfcodec.walk import Batch, Received, Sent, Source, Values, filling, walk
 from selfcodec.zoo import Model
 
 MOST_SHARES = 4
-"""At most so many shares of the tiles are decoded at the same time, which bounds memory."""
+"""At most so many shares of the tiles are coded at the same time, which bounds memory."""
 GREY_MODES = ("L", "LA")
 
 
@@ -108,18 +108,11 @@ def encode_tiles(
     boxes = plan.boxes([planes.shape[:2] for planes in pictures])
     streams: list[list[list[Words]]] = [[[] for _ in own] for own in boxes]
     bits = [dict.fromkeys(plan.sent, 0.0) for _ in pictures]
-    most = 1 if plan.refines else plan.runtime.batch  # images are refined one by one
-    for group in by_size([box for own in boxes for box in own], most):
-        truth = _inferred(plan, group, pictures, inferred)
-        coder, batch = Encoder(len(group)), plan.batch(group)
-        sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.thrift), group)
-        if not expect:  # nothing after the last variable sent is needed
-            order = list(sources)
-            sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
-        walk([batch], sources)
-        if expect:
-            _put(expected, group, batch.values["x"])
-        for box, stream in zip(group, coder.finish(), strict=True):
+    # Images are refined one by one, with all threads for each.
+    workers, most = (1, 1) if plan.refines else (min(MOST_SHARES, threads()), plan.runtime.batch)
+    shared = shares([box for own in boxes for box in own], most, workers)
+    for found in mapped([partial(_encode_share, plan, share, most, pictures, expected, inferred) for share in shared]):
+        for box, stream in found:
             ends = [0, *stream.ends[:-1], len(stream.words)]
             streams[box.picture][box.index] = [stream.words[a:b] for a, b in pairwise(ends)]
             for name, cost in zip(plan.sent, stream.bits, strict=True):
@@ -128,6 +121,31 @@ def encode_tiles(
         Streams(tuple(zip(*own, strict=True)), costs, seen)
         for own, costs, seen in zip(streams, bits, expected, strict=True)
     ]
+
+
+def _encode_share(
+    plan: Plan,
+    share: Sequence[Box],
+    most: int,
+    pictures: Sequence[UInt8],
+    expected: Sequence[UInt8 | None],
+    inferred: dict[int, Values] | None,
+) -> list[tuple[Box, Stream]]:
+    """Some tiles' streams; what a decoder will make of them goes into `expected`, where that is asked for."""
+    found: list[tuple[Box, Stream]] = []
+    for group in by_size(share, most):
+        truth = _inferred(plan, group, pictures, inferred)
+        coder, batch = Encoder(len(group)), plan.batch(group)
+        sources = plan.sources(Sent(coder, truth, plan.quality, plan.work.thrift), group)
+        expecting = expected[group[0].picture] is not None
+        if not expecting:  # nothing after the last variable sent is needed
+            order = list(sources)
+            sources = {name: sources[name] for name in order[: order.index(plan.sent[-1]) + 1]}
+        walk([batch], sources)
+        if expecting:
+            _put(expected, group, batch.values["x"])
+        found += zip(group, coder.finish(), strict=True)
+    return found
 
 
 def _inferred(

@@ -74,7 +74,7 @@ def by_size(boxes: Sequence[Box], most: int) -> Iterator[list[Box]]:
 
 
 def shares(boxes: Sequence[Box], most: int, workers: int) -> list[list[Box]]:
-    """Tiles that are decoded together, shared out evenly: for every worker some, and not too many at once."""
+    """Tiles that are coded together, shared out evenly: for every worker some, and not too many at once."""
     pixels = sum(box.height * box.width for box in boxes)
     count = min(len(boxes), max(workers, -(-pixels // BATCH_PIXELS), -(-len(boxes) // most)))
     shared: list[list[Box]] = [[] for _ in range(count)]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numba
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numba.core.caching import IndexDataCacheFile
 
-from selfcodec.compiled import compiled
+from selfcodec.compiled import bit_length, compiled
 
 
 def add_one(value: int) -> int:
@@ -70,3 +72,9 @@ def test_a_change_of_any_source_compiles_anew(cache: Path, monkeypatch: pytest.M
     again = compiled(add_one)
     assert again(1) == 2
     assert not sum(again.stats.cache_hits.values())  # type: ignore[attr-defined]
+
+
+@given(st.integers(0, 63).flatmap(lambda digits: st.sampled_from([2**digits - 1, 2**digits - 2, 2 ** (digits - 1)])))
+def test_binary_digits_are_counted(value: int) -> None:
+    value = max(0, int(value))
+    assert bit_length(value) == value.bit_length()
