@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import picture_of
+from selfcodec.benchmarks.fid import STATE, Distance, Progress
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.journal import Journal
 from selfcodec.benchmarks.measure import measure
@@ -193,9 +194,10 @@ def evaluate_data_set(
     limit: int | None,
     samples: int,
     files: bool,
+    distance: Distance | None = None,
     device: torch.device,
     force: bool,
-    progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
+    progress: Progress,
 ) -> Mapping[str, Any]:
     """Evaluate what the output folder has no record of yet; write the report there, and return it without its images.
 
@@ -204,25 +206,33 @@ def evaluate_data_set(
         dataset: as of `load_pictures`.
         output: folder, made where missing; a run that was stopped there goes on.
         command: for the report.
-        limit: images; None for all.
+        limit: images to bound; None for all.
         samples: of the posterior, an image.
         files: make lossless files, too.
+        distance: measures the FID between all images, whatever the limit, and the model's samples, too.
         device: where networks run.
         force: begin anew whatever is in the folder.
-        progress: given the number of images, a context in which to call what it gives once an image.
+        progress: of images.
 
     Raises:
-        InputError: there is no such model or data set, it makes no files, or the folder holds something else.
+        InputError: there is no such model or data set, it makes no files or samples, the folder holds something else,
+            or the images are none that the FID takes.
     """
     subject = Subject.load(model)
-    if files and subject.coder is None:
-        raise InputError(f"{model}: a training run makes no files; export it first: selfcodec export")
+    if (files or distance) and subject.coder is None:
+        what = "files" if files else "samples"
+        raise InputError(f"{model}: a training run makes no {what}; export it first: selfcodec export")
     subject.net.to(device)
-    pictures = load_pictures(dataset, limit)
+    everything = load_pictures(dataset, None if distance else limit)
+    pictures = dict(islice(everything.items(), limit))
+    if distance is not None:
+        distance.check(find_model(model), everything)
     about = environment() | {"models": {subject.name: subject.digest}}
     name = Path(dataset).name or dataset
-    what = {"dataset": name, "samples": samples, "models": about["models"], "versions": about["versions"]}
-    journal = Journal(output, what, Bounded, force=force)
+    run = {"dataset": name, "samples": samples, "models": about["models"], "versions": about["versions"]}
+    journal = Journal(output, run, Bounded, force=force)
+    if force:
+        (output / STATE).unlink(missing_ok=True)
     with progress(len(pictures)) as advance:
         for picture, image in pictures.items():
             known = journal.records.get((subject.name, picture))
@@ -231,5 +241,8 @@ def evaluate_data_set(
             advance()
     records = [journal.records[subject.name, picture] for picture in pictures]
     report = {"command": command, **about, "dataset": name, **summary(records, samples, files=files)}
+    if distance is not None:
+        found = distance.measure(find_model(model), everything, output / STATE, run, device, progress)
+        report["fid"] = asdict(found)
     write_report(output / REPORT, {**report, EACH: each_image(records, samples)}, lists=(EACH,))
     return report

@@ -47,12 +47,14 @@ class PublishedModel:
         title: what the paper calls it.
         dataset: what it was trained and evaluated on, as the paper calls that.
         bpd: bits per dimension, by the importance weighted bound.
+        fid: from the test images; None where there is none.
     """
 
     name: str
     title: str
     dataset: str
     bpd: float
+    fid: float | None = None
 
 
 def published_beside(run: Run) -> tuple[PublishedCurve, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import folder_option, force_option, json_option
+from selfcodec.cli.options import PATH, folder_option, force_option, json_option
 from selfcodec.cli.output import complain, finish, progress, table
 from selfcodec.cli.train import choose_device
 
@@ -33,6 +33,8 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     "--iw", "samples", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="Samples an image."
 )
 @click.option("--files", is_flag=True, help="Make lossless files, too, and compare what they decode to.")
+@click.option("--fid", metavar="N", type=click.IntRange(2), help="Samples for the FID; it is left out if not given.")
+@click.option("--fid-weights", metavar="FILE", type=PATH, help="Inception's weights.  [default: fetched once]")
 @click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="auto", show_default=True)
 @folder_option("output", "Folder for the records.  [default: eval-MODEL-DATASET]", "-o")
 @json_option
@@ -43,6 +45,8 @@ def evaluate(
     limit: int | None,
     samples: int,
     files: bool,
+    fid: int | None,
+    fid_weights: str | None,
     device: str,
     output: Path | None,
     as_json: bool,
@@ -54,12 +58,19 @@ def evaluate(
     the evidence lower bound, with more samples than one also the importance weighted bound; --json adds the bounds of
     every image. Goes on where it was stopped. Ends with exit status 1 if a file did not decode to its image.
 
+    --fid measures the Fréchet Inception Distance between so many samples and all images, whatever --limit says; 50,000
+    are usual, and fewer make it larger. It needs pip install 'selfcodec[fid]'.
+
     \b
     Example:
       selfcodec eval celeba-vae --dataset celeba --iw 512 --files
     """
     from selfcodec.benchmarks.bounds import REPORT, evaluate_data_set
+    from selfcodec.benchmarks.fid import Distance
 
+    if fid_weights is not None and fid is None:
+        raise click.UsageError("--fid-weights is for --fid")
+    distance = None if fid is None else Distance.load(fid, None if fid_weights is None else Path(fid_weights))
     output = output or Path(f"eval-{Path(model).name}-{Path(dataset).name}")
     report = evaluate_data_set(
         model,
@@ -69,6 +80,7 @@ def evaluate(
         limit=limit,
         samples=samples,
         files=files,
+        distance=distance,
         device=choose_device(device),
         force=force,
         progress=lambda total: progress(total, "images"),
@@ -77,6 +89,10 @@ def evaluate(
         click.echo((output / REPORT).read_text(encoding="utf-8"), nl=False)
     else:
         click.echo(table([("bits per dimension", f"{report['images']} images"), *_rows(report)], right=(1,)))
+        if "fid" in report:
+            found = report["fid"]
+            of = f"{found['samples']} samples from {found['images']} images"
+            click.echo(f"Fréchet Inception Distance of {of}: {found['value']:.2f}")
     failures = report.get("failures", 0)
     if failures:
         complain(f"{failures} of {report['images']} files do not decode to their image; {output} has the records")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcodec.benchmarks.bounds import EACH
+from selfcodec.benchmarks.fid import Fid
 from selfcodec.benchmarks.files import read_report
 from selfcodec.benchmarks.published import PublishedModel, table_1
 from selfcodec.benchmarks.reports.tables import MISSING, markdown_table, number
@@ -57,6 +58,7 @@ class Evaluated:
         dataset: on which.
         samples: of the importance weighted bound.
         each: figures by image, and by their names as in BOUNDS; None for what was not measured.
+        fid: of the model's samples; None where it was not measured.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Evaluated:
     dataset: str
     samples: int
     each: Mapping[str, Mapping[str, float | None]]
+    fid: Fid | None
 
     @staticmethod
     def load(path: Path) -> Evaluated:
@@ -74,7 +77,8 @@ class Evaluated:
             each = {row["image"]: {bound: row[bound] for bound in BOUNDS} for row in report[EACH]}
             if others or not each:
                 raise ValueError
-            return Evaluated(name, digest, report["dataset"], report["samples"], each)
+            fid = Fid(**report["fid"]) if "fid" in report else None
+            return Evaluated(name, digest, report["dataset"], report["samples"], each, fid)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: no report of `selfcodec eval --json` with every image; make it anew") from error
 
@@ -122,7 +126,13 @@ def _training(manifest: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, parts)) or MISSING
 
 
-def _row(model: PublishedModel, found: Evaluated | None) -> list[str]:
+def _distances(model: PublishedModel, found: Evaluated | None) -> list[str]:
+    """Return the paper's FID and ours, with the number of samples."""
+    ours = found and found.fid
+    return [number(model.fid, 2), f"{number(ours.value, 2)} of {ours.samples:,}" if ours else MISSING]
+
+
+def _row(model: PublishedModel, found: Evaluated | None, distances: Sequence[str]) -> list[str]:
     folder = available_models().get(model.name)
     manifest = {} if folder is None else read_manifest(folder)
     means = [found and found.mean(bound) for bound in BOUNDS]
@@ -133,15 +143,23 @@ def _row(model: PublishedModel, found: Evaluated | None) -> list[str]:
         f"{model.bpd:.2f}",
         *(mean.text() if mean else MISSING for mean in means),
         f"{len(found.each):,}" if found else MISSING,
+        *distances,
         number(parameters and parameters / 1e6, 2),
         _training(manifest),
     ]
 
 
+def _has_distances(reports: Mapping[str, Evaluated]) -> bool:
+    return any(report.fid for report in reports.values())
+
+
 def models_table(reports: Mapping[str, Evaluated]) -> str:
-    """Return the paper's models in its order: its bits per dimension, and ours."""
-    header = ["data set", "model", "paper", *BOUNDS.values(), "images", "parameters, M", "training"]
-    return markdown_table(header, [_row(model, reports.get(model.name)) for model in table_1()])
+    """Return the paper's models in its order: its bits per dimension and ours, and FIDs where there are any of ours."""
+    shown = _has_distances(reports)
+    distances = ["FID, paper", "FID"] if shown else []
+    header = ["data set", "model", "paper", *BOUNDS.values(), "images", *distances, "parameters, M", "training"]
+    found = [(model, reports.get(model.name)) for model in table_1()]
+    return markdown_table(header, [_row(*pair, _distances(*pair) if shown else []) for pair in found])
 
 
 def _verdict(paper: float, ours: Mean | None) -> str:
@@ -178,11 +196,17 @@ def table1(reports: Mapping[str, Evaluated]) -> str:
     """Return both tables, and how to read them."""
     samples = next((report.samples for report in reports.values()), None)
     ours = "" if samples is None else f"; ours are by {samples}"
+    distances = (
+        " FIDs are Fréchet Inception Distances of so many samples from all test images; fewer samples make them larger,"
+        " and the paper does not say how many it took."
+        if _has_distances(reports)
+        else ""
+    )
     return (
         "Bits per dimension, means over test images ± their standard error. The paper reports the importance weighted"
         f" bound by {SAMPLES} samples an image{ours}. Files count with their headers, and were decoded and"
         " compared; one holds a PNG or WebP where that is smaller. Parameters, minutes and machine are those of our"
-        " models.\n\n"
+        f" models.{distances}\n\n"
         f"{models_table(reports)}\n"
         "Two models on the same images: the mean of the differences image by image, below 0 where the first is better,"
         f" ± its standard error. Within {CERTAIN:g} standard errors of 0, by the importance weighted bound, it decides"

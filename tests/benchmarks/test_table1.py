@@ -93,6 +93,19 @@ def test_what_was_not_measured_is_a_dash(write: Write) -> None:
     assert cells(text, "`celeba-downscale3` − `celeba-vae`")[4:-1] == ["+0.200 ± –", "–", "–", "–", "–"]
 
 
+def test_distances_beside_the_paper_s(write: Write) -> None:
+    """The columns are there as soon as one model has been measured, and the number of samples stands with each."""
+    assert "FID" not in table1(load_reports(write("celeba-vae", VAE)))
+    digest = read_manifest(available_models()["cifar10-downscale"])["sha256"]
+    fid = {"value": 123.456, "samples": 50_000, "images": 10_000, "weights": "0" * 64}
+    text = table1(load_reports(write("cifar10-downscale", VAE, models={"cifar10-downscale": digest}, fid=fid)))
+    assert cells(text, "`cifar10-downscale`")[7:10] == ["3", "34.71", "123.46 of 50,000"]
+    assert cells(text, "`cifar10-vae`")[7:10] == ["–", "41.36", "–"]
+    assert cells(text, "`celeba-vae`")[7:10] == ["3", "–", "–"]
+    assert cells(text, "model")[7:10] == ["images", "FID, paper", "FID"]
+    assert "FIDs are Fréchet Inception Distances" in text
+
+
 @pytest.mark.parametrize(
     ("model", "changes", "words"),
     [
@@ -103,6 +116,7 @@ def test_what_was_not_measured_is_a_dash(write: Write) -> None:
         ("celeba-sketch", {"each": []}, "no report of `selfcodec eval --json` with every image"),
         ("celeba-sketch", {"each": [{"image": "0", "elbo": 1.0}]}, "no report of `selfcodec eval --json`"),
         ("celeba-sketch", {"each": 7}, "no report of `selfcodec eval --json`"),
+        ("celeba-sketch", {"fid": {"value": 1.0}}, "no report of `selfcodec eval --json`"),
         ("celeba-sketch", {"models": []}, "no report of `selfcodec eval --json`"),
         ("celeba-sketch", {"models": {"a": "", "b": ""}}, "no report of `selfcodec eval --json`"),
     ],
