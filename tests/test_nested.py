@@ -58,6 +58,23 @@ def test_cutting_twice_is_cutting_once(models: dict[str, Model], photo: UInt8) -
 
 
 @pytest.mark.usefixtures("always_the_model")
+@pytest.mark.parametrize("quality", [20, 50, 80])
+@pytest.mark.parametrize("name", variants.NAMES)
+def test_cut_files_have_the_quality_that_their_latents_have(
+    models: dict[str, Model], photo: UInt8, name: str, quality: int
+) -> None:
+    """That of the longer file, unless u is finer there, since several z follow."""
+    image, model = variants.make_image(photo, "RGB", 33, 18), models[name]
+    whole = variants.encode(image, model, Mode.RS2, quality=quality).data
+    own = model.qualities(open_file(whole).variables, quality)["u"]
+    direct = variants.encode(image, model, Mode.RS1, quality=own).data
+    short = cut_file(whole, Mode.RS1)
+    assert open_file(short).header == open_file(direct).header
+    assert variants.same(decode_file(short), decode_file(direct))
+    assert variants.same(decode_file(whole, upto=Mode.RS1), decode_file(direct))
+
+
+@pytest.mark.usefixtures("always_the_model")
 def test_what_is_no_prefix_cannot_be_cut_out(models: dict[str, Model], photo: UInt8) -> None:
     image = variants.make_image(photo, "RGB", 16, 16)
     whole, preview = variants.encode(image, models["deep"]).data, variants.encode(image, models["deep"], Mode.RS1).data
