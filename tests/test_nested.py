@@ -11,6 +11,7 @@ import variants
 from PIL import Image
 
 from selfcodec.arrays import UInt8
+from selfcodec.cli.info import describe_file
 from selfcodec.codec import cut_file, decode_file, decode_planes, open_file
 from selfcodec.coding.coder import Encoder
 from selfcodec.errors import FormatError, InputError
@@ -70,6 +71,7 @@ def test_cut_files_have_the_quality_that_their_latents_have(
     direct = variants.encode(image, model, Mode.RS1, quality=own).data
     short = cut_file(whole, Mode.RS1)
     assert open_file(short).header == open_file(direct).header
+    assert describe_file(whole, "whole")["prefixes"][0]["bytes"] == len(short)
     assert variants.same(decode_file(short), decode_file(direct))
     assert variants.same(decode_file(whole, upto=Mode.RS1), decode_file(direct))
 

@@ -31,8 +31,6 @@ SLACK_DB = 0.05
 much for each y, since each is made by a decoder of its own."""
 SLACK_BYTES = 8
 """A word of four bytes that is not full, and the three of the header that are left out at quality 50."""
-
-
 RISE_DB, RISE_BELOW_DB = 3, 0.9
 """PSNR rises at least so much over all qualities; the latter where y are sent of which there are several."""
 
