@@ -17,6 +17,7 @@ from selfcodec.modes import Mode, has_level, sent_variables
 
 if TYPE_CHECKING:
     from selfcodec.format.container import Container, Header
+    from selfcodec.zoo import Model
 
 
 def _cuts(transforms: int) -> list[tuple[Mode, int, tuple[str, ...]]]:
@@ -28,29 +29,30 @@ def _cuts(transforms: int) -> list[tuple[Mode, int, tuple[str, ...]]]:
     return [(mode, level, sent) for sent, (mode, level) in sorted(found.items(), key=lambda item: len(item[0]))]
 
 
-def prefixes(container: Container, transforms: int, size: int) -> list[dict[str, Any]]:
+def prefixes(container: Container, model: Model, size: int) -> list[dict[str, Any]]:
     """What the file's prefixes decode to, shortest first.
 
     Args:
         container: the file.
-        transforms: K of its model.
+        model: its model.
         size: of the file in bytes.
 
     Returns:
         for each its mode, level and variables; `end`, the byte of this file after its last section, None for a
         truncated file; and `bytes`, the size of the file that `selfcodec cut` makes of it.
     """
-    from selfcodec.format.container import cut, header_bytes, pack, section_bytes
+    from selfcodec.codec import shortened
+    from selfcodec.format.container import header_bytes, pack, section_bytes
 
     sections = section_bytes(container)
     start = header_bytes(container) + sections.get("side", 0) + sections.get("metadata", 0)
     rows = []
-    for mode, level, sent in _cuts(transforms):
+    for mode, level, sent in _cuts(model.levels):
         if container.variables[: len(sent)] != sent:
             continue
         whole = mode is container.header.mode and level == container.header.level and not container.truncated
         end = None if container.truncated else start + sum(sections[name] for name in sent)
-        cut_size = size if whole else len(pack(cut(container, sent, mode, level)))
+        cut_size = size if whole else len(pack(shortened(container, mode, level, model)))
         rows.append({"mode": str(mode), "level": level or None, "variables": sent, "end": end, "bytes": cut_size})
     return rows
 
@@ -121,7 +123,7 @@ def describe_file(data: bytes, name: str) -> dict[str, Any]:
     except FormatError as error:
         fields |= {"intact": False, "state": str(error)}
     if model is not None:
-        fields["prefixes"] = prefixes(container, model.levels, len(data))
+        fields["prefixes"] = prefixes(container, model, len(data))
     return fields
 
 

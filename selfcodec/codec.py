@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -282,11 +282,16 @@ def cut_file(
         raise InputError("the image is stored whole, there is nothing to cut: encode it again in the mode you want")
     own = _model_of(container.header.model_id, model)
     level = default_level(mode, own.levels) if level is None else whole_number("level", level, 0, MAX_TRANSFORMS)
-    sent = sent_variables(mode, own.levels, level)
-    shorter = cut(container, sent, mode, level)
-    if not own.tuned(sent):
-        shorter = replace(shorter, header=replace(shorter.header, quality=DEFAULT_QUALITY))
-    return pack(shorter)
+    return pack(shortened(container, mode, level, own))
+
+
+def shortened(container: Container, mode: Mode, level: int, model: Model) -> Container:
+    """What is left of a file of the model in a mode that sends the first of its variables; InputError for others."""
+    header, sent = container.header, sent_variables(mode, model.levels, level)
+    coded = model.qualities(sent_variables(header.mode, model.levels, header.level), header.quality)
+    # Latents that only the shallower mode scales have the model's own grids, which must stay theirs.
+    kept = [coded[name] for name in model.tuned(sent) if name in coded]
+    return cut(container, sent, mode, level, min(kept, default=DEFAULT_QUALITY))  # the last one's is the file's
 
 
 def decode_file(
@@ -358,9 +363,8 @@ def _opened(data: bytes, upto: Mode | None, model: Model | None, *, allow_trunca
     header = container.header
     if upto is None or header.mode in (upto, Mode.STORED):
         return container
-    levels = _model_of(header.model_id, model).levels
-    level = default_level(upto, levels)
-    return cut(container, sent_variables(upto, levels, level), upto, level)
+    own = _model_of(header.model_id, model)
+    return shortened(container, upto, default_level(upto, own.levels), own)
 
 
 def decode_planes(containers: Sequence[Container], model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> list[UInt8]:

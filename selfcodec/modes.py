@@ -26,6 +26,8 @@ MAX_TRANSFORMS = 15
 """K is at most this: the file stores a level in 0..15."""
 MIN_QUALITY, MAX_QUALITY = 1, 100
 """Latents' grids have a quality in these bounds, which the file stores in a byte."""
+UPPER_HALVINGS = 2
+"""Where grids of several latents are coarse, one has a grid so many halvings nearer to the usual than the next."""
 MAX_EFFORT = 9
 """Encoders have an effort of 0 to this; files know at most whether there was any."""
 MAX_SEED = 2**32 - 1
@@ -134,3 +136,24 @@ def tuned_latents(sent: tuple[str, ...], transforms: int) -> tuple[str, ...]:
     pictures = ("x", *(f"y{k}" for k in range(1, transforms + 1)))
     described = {"u": pictures[-1], **{f"z{k}": pictures[k - 1] for k in range(1, transforms + 1)}}
     return tuple(name for name in sent if name in described and described[name] not in sent)
+
+
+def centred(quality: int, transforms: int) -> bool:
+    """Whether grids of a quality lie around their latents' means, and not around 0.
+
+    So they do where they are coarser than those that a model with several y was made with: as they widen, latents
+    become their means, which cost nothing, and the picture that of a mode that does not send them. A coarse grid around
+    0 would round a z to what is unlikely beside its mean, and what is made of it would make the z below unlikely.
+    """
+    return transforms > 1 and quality < DEFAULT_QUALITY
+
+
+def grid_qualities(tuned: tuple[str, ...], quality: int, transforms: int) -> dict[str, int]:
+    """The quality 1..100 of each tuned latent's grid, by name, in a file of this quality.
+
+    It is the file's; but in models with several y only the last latent becomes so coarse, and each before it a quarter
+    as much as the next: it takes fewer bytes, and whatever is wrong in the y made of it makes those below unlikely.
+    """
+    halvings = UPPER_HALVINGS if centred(quality, transforms) else 0
+    below = DEFAULT_QUALITY - quality
+    return {name: DEFAULT_QUALITY - (below >> halvings * i) for i, name in enumerate(reversed(tuned))}

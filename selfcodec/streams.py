@@ -52,7 +52,7 @@ class Plan:
     def of(header: Header, model: Model, sent: tuple[str, ...], runtime: Runtime, work: Work | None = None) -> Plan:
         """Of a file that sends these variables, which are fewer than its mode's where it was cut short."""
         whole = sent_variables(header.mode, model.levels, header.level)
-        quality = dict.fromkeys(model.tuned(whole), header.quality)
+        quality = model.qualities(whole, header.quality)
         grey = header.image_mode in GREY_MODES
         return Plan(model, sent, quality, grey, header.seed, header.adapting, runtime, work or USUAL)
 
@@ -68,7 +68,7 @@ class Plan:
 
     def batch(self, boxes: Sequence[Box]) -> Batch:
         """Tiles of one size."""
-        size, seen = (boxes[0].height, boxes[0].width), max(self.quality.values(), default=DEFAULT_QUALITY)
+        size, seen = (boxes[0].height, boxes[0].width), min(self.quality.values(), default=DEFAULT_QUALITY)
         return Batch(self.model, size, len(boxes), self.grey, self.runtime, seen, self.adapting)
 
     def sources(self, sent: Source, boxes: Sequence[Box]) -> dict[str, Source]:

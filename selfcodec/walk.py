@@ -16,7 +16,7 @@ from selfcodec.arrays import Float32, Int64, Integers, UInt8
 from selfcodec.coding.coder import Decoder, Encoder, Sampler
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
-from selfcodec.modes import DEFAULT_QUALITY
+from selfcodec.modes import DEFAULT_QUALITY, centred
 from selfcodec.networks import flow
 from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime
@@ -67,9 +67,20 @@ class Batch:
         parents = tuple(self.values[parent.name] for parent in step.parents)
         inputs = tuple(self._input(*pair) for pair in zip(step.parents, parents, strict=True))
         size, padded = self.extent(step.target), self._padded(step.target)
-        plane, adapting = self.plane, self.adapting and step is self.model.steps[-1]
         return Condition(
-            step, size, self.count, parents, inputs, padded, self.grey, quality, plane, self.runtime, thrift, adapting
+            step,
+            size,
+            self.count,
+            parents,
+            inputs,
+            padded,
+            self.grey,
+            quality,
+            centred(quality, self.model.levels),
+            self.plane,
+            self.runtime,
+            thrift,
+            self.adapting and step is self.model.steps[-1],
         )
 
     def infer(self, images: UInt8, names: Sequence[str]) -> Values:

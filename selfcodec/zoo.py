@@ -24,7 +24,7 @@ from selfcodec.arrays import Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.modes import Mode, has_level, sent_variables, tuned_latents
+from selfcodec.modes import Mode, grid_qualities, has_level, sent_variables, tuned_latents
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Network
@@ -95,6 +95,10 @@ class Model:
         """
         names = tuned_latents(sent, self.levels)
         return tuple(name for name in names if name != "u") if self.spec.planes else names
+
+    def qualities(self, sent: tuple[str, ...], quality: int) -> dict[str, int]:
+        """Those of the tuned latents' grids, by name, in a file of this quality."""
+        return grid_qualities(self.tuned(sent), quality, self.levels)
 
     def adapts(self, mode: Mode) -> bool:
         """Whether a mode sends x, and the model can code it with what is learned of it on the way."""

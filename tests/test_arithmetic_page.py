@@ -15,7 +15,15 @@ from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
 from selfcodec.likelihoods.context import adapting, neighbours
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.families import FAMILIES
-from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MAX_SEED, MIN_QUALITY
+from selfcodec.modes import (
+    DEFAULT_QUALITY,
+    MAX_QUALITY,
+    MAX_SEED,
+    MAX_TRANSFORMS,
+    MIN_QUALITY,
+    UPPER_HALVINGS,
+    centred,
+)
 from selfcodec.networks import flow
 from selfcodec.schedule import Shape, build_schedule
 
@@ -62,6 +70,8 @@ FOLD, CELL = layout.CONTEXT_FOLD, len(layout.phase_offsets(4))
 REFILL = f"{coder._RandomSource.REFILL:,}"
 MEAN_STEPS = 1 << grid.MEAN_BITS
 COARSEST = tables.GRID_HIGHEST + grid.MOST_SHIFT * tables.GRID_STEPS
+FINER = 1 << (latent.LATENT_BITS - LATENT_FRACTION)
+SEVERAL = next(k for k in range(MAX_TRANSFORMS) if centred(DEFAULT_QUALITY - 1, k))
 SCALES = same(len(load_tables().pixel_inverse_scale), len(load_tables().latent_inverse_scale)) - 1
 
 
@@ -172,9 +182,11 @@ PHRASES = (
     f"μ = {GREY} · {NEUTRAL} + output,",
     f"Δ = max(1, rhu(width · `quality`[q] / 2{up(tables.QUALITY_BITS)})), or of the width itself where"
     f" that is at least {latent.IDLE_WIDTH}.",
-    f"μ̄ in 2{up(-latent.LATENT_BITS)}, rounded down, and D = {1 << (latent.LATENT_BITS - LATENT_FRACTION)}Δ,",
+    f"μ̄ in 2{up(-latent.LATENT_BITS)}, rounded down, and D = {FINER}Δ,",
     f"c = ⌊(2 μ̄ + D) / 2D⌋ and number b means index c + b − {latent.CENTRE};",
     f"edge(b) = (c + b − {latent.CENTRE}) D − ⌊D/2⌋.",
+    f"Where K ≥ {SEVERAL} and q < {DEFAULT_QUALITY}, the grid lies around the mean instead: number b stands for"
+    f" m + (b − {latent.CENTRE}) Δ with m = ⌊μ̄ / {FINER}⌋, and edge(b) = {FINER} m + (b − {latent.CENTRE}) D − ⌊D/2⌋.",
     f"⌊(raw + {scale_offset(tables.LATENT_LOG_SCALES)} + {UNIT // 2}) / {UNIT}⌋ clamped to 0..{SCALES},"
     " into `latent_inverse_scale`.",
     f"in bands of {groups.BAND} rows,",
@@ -198,6 +210,8 @@ PHRASES = (
     f"that of symbol {grid._CENTRE}, each without its 1, sum to less than 2{up(tables.CDF_BITS - grid.CERTAIN_BITS)},",
     f"clamp((d >> k) + {grid._CENTRE}, 0, {SYMBOLS - 1}),",
     f"for each symbol that is 0 or {SYMBOLS - 1}, how far (d >> k) + {grid._CENTRE} lies beyond,",
+    f"Where K ≥ {SEVERAL} and the file's quality f is below {DEFAULT_QUALITY},"
+    f" q is {DEFAULT_QUALITY} − ⌊({DEFAULT_QUALITY} − f) / {1 << UPPER_HALVINGS}ⁱ⌋",
     f"q is {DEFAULT_QUALITY} for all others",
     f"s and t from rhu(a / 2{up(LATENT_FRACTION - INPUT_FRACTION)});",
     f"`coupling[clamp((s + {1 << COUPLING_DROP >> 1}) >> {COUPLING_DROP}, ±{COUPLING_HALF}) + {COUPLING_HALF}]`;",

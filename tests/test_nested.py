@@ -11,6 +11,7 @@ import variants
 from PIL import Image
 
 from selfcodec.arrays import UInt8
+from selfcodec.cli.info import describe_file
 from selfcodec.codec import cut_file, decode_file, decode_planes, open_file
 from selfcodec.coding.coder import Encoder
 from selfcodec.errors import FormatError, InputError
@@ -55,6 +56,24 @@ def test_cutting_twice_is_cutting_once(models: dict[str, Model], photo: UInt8) -
     for mode, level in steps:
         previous = cut_file(previous, mode, level)
         assert previous == cut_file(whole, mode, level)
+
+
+@pytest.mark.usefixtures("always_the_model")
+@pytest.mark.parametrize("quality", [20, 50, 80])
+@pytest.mark.parametrize("name", variants.NAMES)
+def test_cut_files_have_the_quality_that_their_latents_have(
+    models: dict[str, Model], photo: UInt8, name: str, quality: int
+) -> None:
+    """That of the longer file, unless u is finer there, since several z follow."""
+    image, model = variants.make_image(photo, "RGB", 33, 18), models[name]
+    whole = variants.encode(image, model, Mode.RS2, quality=quality).data
+    own = model.qualities(open_file(whole).variables, quality)["u"]
+    direct = variants.encode(image, model, Mode.RS1, quality=own).data
+    short = cut_file(whole, Mode.RS1)
+    assert open_file(short).header == open_file(direct).header
+    assert describe_file(whole, "whole")["prefixes"][0]["bytes"] == len(short)
+    assert variants.same(decode_file(short), decode_file(direct))
+    assert variants.same(decode_file(whole, upto=Mode.RS1), decode_file(direct))
 
 
 @pytest.mark.usefixtures("always_the_model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ from selfcodec.codec import decode_file, encode_picture
 from selfcodec.coding.coder import Decoder, Encoder
 from selfcodec.images import from_image
 from selfcodec.likelihoods.latent import latent_mixture
-from selfcodec.modes import Mode, sent_variables, tuned_latents
+from selfcodec.modes import Mode, grid_qualities, has_level, sent_variables, tuned_latents
 from selfcodec.rate_control import psnr
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model, available_models, find_model
@@ -26,9 +27,21 @@ pytest_plugins = ("model_fixtures",)
 
 QUALITIES = (10, 25, 50, 70, 85, 100)
 SLACK_DB = 0.05
-"""A decoder that has all it can use gains nothing from finer latents, and which way it wavers is a matter of chance."""
+"""A decoder that has all it can use gains nothing from finer latents, and which way it wavers is a matter of chance; so
+much for each y, since each is made by a decoder of its own."""
 SLACK_BYTES = 8
 """A word of four bytes that is not full, and the three of the header that are left out at quality 50."""
+RISE_DB, RISE_BELOW_DB = 3, 0.9
+"""PSNR rises at least so much over all qualities; the latter where y are sent of which there are several."""
+
+
+def scaled() -> Iterator[tuple[str, Mode, int]]:
+    """Every model, mode and level in which the quality scales anything."""
+    for model in map(find_model, available_models()):
+        for mode in model.modes:
+            for level in range(1, model.levels + 1) if has_level(mode) else (0,):
+                if model.tuned(sent_variables(mode, model.levels, level)):
+                    yield model.spec.name, mode, level
 
 
 def crops() -> dict[str, UInt8]:
@@ -38,29 +51,45 @@ def crops() -> dict[str, UInt8]:
 
 
 @pytest.mark.parametrize("image", crops())
-@pytest.mark.parametrize("mode", variants.LOSSY)
-@pytest.mark.parametrize("name", [name for name in available_models() if find_model(name).levels < 2])
-def test_bytes_and_psnr_never_fall_as_quality_rises(name: str, mode: Mode, image: str) -> None:
-    """Not of models with several y: how probable lower latents are depends on what y was made of u."""
+@pytest.mark.parametrize(("name", "mode", "level"), list(scaled()))
+def test_bytes_and_psnr_never_fall_as_quality_rises(name: str, mode: Mode, level: int, image: str) -> None:
     model, pixels = find_model(name), crops()[image]
-    if mode not in model.modes:
-        return
-    qualities = QUALITIES
-    alive = name in ("cifar10-downscale", "photo-lossy")  # others' latents are idle: the same at every quality
-    if not alive:
+    several, qualities = model.levels > 1, QUALITIES
+    alive = several or name in ("cifar10-downscale", "photo-lossy")  # others' latents are idle: nothing changes
+    if several:
+        pixels, qualities = pixels[:64], (1, *QUALITIES)
+    elif not alive:
         pixels, qualities = pixels[:48, :64], QUALITIES[::2]
     picture = from_image(Image.fromarray(pixels))
     made = [
-        encode_picture(picture, Settings(mode, quality=q), model, verify=False, expect=True, fallback=False)
+        encode_picture(picture, Settings(mode, level or None, q), model, verify=False, expect=True, fallback=False)
         for q in qualities
     ]
     for worse, better in pairwise(made):
         assert len(better.data) >= len(worse.data) - SLACK_BYTES
-        assert psnr(picture, better) >= psnr(picture, worse) - SLACK_DB
-    sent, _ = Settings(mode).resolved(model.levels)
-    if alive and model.tuned(sent):  # in `cg` y is exact at every quality
-        assert psnr(picture, made[-1]) > psnr(picture, made[0]) + 3
-        assert len(made[-1].data) > 1.5 * len(made[0].data)
+        assert psnr(picture, better) >= psnr(picture, worse) - SLACK_DB * max(1, model.levels)
+    if alive:
+        rise = RISE_BELOW_DB if several and level else RISE_DB
+        assert psnr(picture, made[-1]) > psnr(picture, made[0]) + rise
+        latents = model.tuned(sent_variables(mode, model.levels, level))
+        coarse, fine = (sum(one.model_bits[name] for name in latents) for one in (made[0], made[-1]))
+        assert fine > 1.5 * coarse
+
+
+@pytest.mark.parametrize("image", crops())
+@pytest.mark.parametrize("name", [name for name in available_models() if find_model(name).levels > 1])
+def test_the_coarsest_latents_of_several_y_show_no_less_than_none(name: str, image: str) -> None:
+    """A mode that sends z after what another one sends is never the worse for it: `rs2` than `rs1`, `cr` than `cg`."""
+    model, picture = find_model(name), from_image(Image.fromarray(crops()[image][:64, :64]))
+    u = model.qualities(("u", *(f"z{k}" for k in range(model.levels, 0, -1))), 1)["u"]
+    pairs = [(Settings(Mode.RS1, quality=u), Settings(Mode.RS2, quality=1))]
+    pairs += [(Settings(Mode.CG, k), Settings(Mode.CR, k, 1)) for k in range(1, model.levels + 1)]
+    for pair in pairs:
+        none, coarse = (
+            psnr(picture, encode_picture(picture, settings, model, verify=False, expect=True, fallback=False))
+            for settings in pair
+        )
+        assert coarse >= none - SLACK_DB * model.levels
 
 
 @pytest.mark.usefixtures("always_the_model")
@@ -133,6 +162,15 @@ def test_quality_is_of_latents_whose_picture_is_not_sent(
     mode: Mode, level: int, transforms: int, tuned: tuple[str, ...]
 ) -> None:
     assert tuned_latents(sent_variables(mode, transforms, level), transforms) == tuned
+
+
+@pytest.mark.parametrize(("quality", "above", "top"), [(1, 38, 47), (34, 46, 49), (47, 50, 50), (50, 50, 50)])
+def test_upper_latents_of_several_y_become_a_quarter_as_coarse(quality: int, above: int, top: int) -> None:
+    assert grid_qualities(("u", "z2", "z1"), quality, 2) == {"u": top, "z2": above, "z1": quality}
+    assert grid_qualities(("z2", "z1"), quality, 2) == {"z2": above, "z1": quality}
+    assert grid_qualities(("u",), quality, 2) == {"u": quality}
+    for tuned, level in ((("u", "z1"), quality), (("u", "z2", "z1"), 101 - quality)):
+        assert grid_qualities(tuned, level, len(tuned) - 1) == dict.fromkeys(tuned, level)
 
 
 @pytest.mark.usefixtures("always_the_model")

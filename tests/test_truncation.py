@@ -64,19 +64,19 @@ def test_a_stored_image_is_never_salvaged() -> None:
 def test_cut_gives_a_prefix(mode: Mode, level: int) -> None:
     whole = lossless(3, side=b"alpha", metadata=b"icc")
     kept = sections(MODEL, mode, level)
-    part = cut(whole, kept, mode, level)
+    part = cut(whole, kept, mode, level, 70)
     data, shorter = pack(whole), pack(part)
     before = len(whole.side) + len(whole.metadata)
     assert data[before + header_bytes(whole) :].startswith(shorter[before + header_bytes(part) :])
     assert_same(unpack(shorter, sections), part)
-    assert part.header == replace(whole.header, mode=mode, level=level)
+    assert part.header == replace(whole.header, mode=mode, level=level, quality=70)
     cut_short = data[: header_bytes(whole) + sum(section_bytes(part).values())]
     if mode is not Mode.LOSSLESS:
         rescued = unpack(cut_short, sections, allow_truncated=True)
-        assert pack(cut(rescued, kept, mode, level)) == shorter
+        assert pack(cut(rescued, kept, mode, level, 70)) == shorter
 
 
 def test_cut_refuses_what_is_no_prefix() -> None:
     for kept in ((), ("u", "z2"), (*sections(MODEL, Mode.LOSSLESS, 0), "x")):
         with pytest.raises(InputError, match="no prefix"):
-            cut(lossless(), kept, Mode.RS2, 0)
+            cut(lossless(), kept, Mode.RS2, 0, 50)

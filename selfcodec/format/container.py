@@ -331,7 +331,7 @@ def pack(container: Container, *, max_pixels: int = MAX_PIXELS) -> bytes:
     return b"".join((head, zlib.crc32(rest, zlib.crc32(head)).to_bytes(_CRC_BYTES, "little"), rest))
 
 
-def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level: int) -> Container:
+def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level: int, quality: int) -> Container:
     """Return the container shortened to its first variables, under the mode and level that send just those.
 
     Args:
@@ -339,6 +339,7 @@ def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level
         variables_kept: a prefix of `container.variables`, not empty.
         mode: of the result.
         level: of the result, 1..15 for cg and cr, else 0.
+        quality: of the result, 1..100; what it scales must have been coded so.
 
     Raises:
         InputError: the kept variables are no prefix of what is there.
@@ -348,9 +349,7 @@ def cut(container: Container, variables_kept: tuple[str, ...], mode: Mode, level
         wanted, there = " ".join(variables_kept), " ".join(container.variables)
         raise InputError(f"mode {mode} sends ({wanted}), which is no prefix of this file's ({there})")
     old = container.header
-    # Latents whose picture was sent have the model's own grid (`modes.tuned_latents`), which must stay theirs.
-    same = old.mode in (Mode.RS1, Mode.RS2) or (old.mode, old.level) == (mode, level)
-    quality, adapting = old.quality if same else DEFAULT_QUALITY, old.adapting and mode is Mode.LOSSLESS
+    adapting = old.adapting and mode is Mode.LOSSLESS
     header = replace(old, mode=mode, level=level, quality=quality, adapting=adapting)
     kept = container.variables[:count], container.streams[:count]
     return replace(container, header=header, variables=kept[0], streams=kept[1], truncated=False)

@@ -28,24 +28,29 @@ CENTRE = 128
 """This number codes the grid point nearest to a latent's mean."""
 
 
-def latent_mixture(logits: Int64, means: Int64, log_scales: Int64, widths: Int64) -> tuple[Mixture, Int64]:
-    """Gaussians on a grid of points index * width.
+def latent_mixture(
+    logits: Int64, means: Int64, log_scales: Int64, widths: Int64, *, centred: bool = False
+) -> tuple[Mixture, Int64]:
+    """Gaussians on a grid of points a width apart.
 
     Args:
         logits, means, log_scales: (B, N, M), in 2**-10.
         widths: (B, N), in 2**-12, at least 1.
+        centred: the mean is a point, rounded down to 2**-12; otherwise 0 is one.
 
     Returns:
-        the mixture, and (B, N) the grid index of number 0.
+        the mixture, and (B, N) the point of number 0, in 2**-12.
     """
     tables = load_tables()
     weights = softmax_weights(logits)
     fine = means << (LATENT_BITS - PARAM_FRACTION)
     spacing = widths << (LATENT_BITS - LATENT_FRACTION)
     average = (weights * fine).sum(-1) // weights.sum(-1)
-    first = (2 * average + spacing) // (2 * spacing) - CENTRE
+    nearest = (2 * average + spacing) // (2 * spacing) * widths
+    middle = average >> (LATENT_BITS - LATENT_FRACTION) if centred else nearest
+    first = middle - CENTRE * widths
     scales = tables.latent_inverse_scale[log_scale_index(log_scales, 0.0, LATENT_LOG_SCALES)]
-    edge = first * spacing - spacing // 2
+    edge = (first << (LATENT_BITS - LATENT_FRACTION)) - spacing // 2
     return Mixture(tables.normal, weights, fine, scales, LATENT_BITS, edge, spacing, unbounded=True), first
 
 
@@ -84,24 +89,24 @@ class Latent(Likelihood):
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Int64:
         mixture, first, widths = self._mixture(at)
         coded = self._to_coded(truth.astype(np.int64), at).reshape(first.shape)
-        index = (2 * coded + widths) // (2 * widths)
-        coder.encode(mixture, index - first)
-        return self._from_coded((index * widths).reshape(at.shape), at)
+        numbers = (2 * (coded - first) + widths) // (2 * widths)
+        coder.encode(mixture, numbers)
+        return self._from_coded((first + numbers * widths).reshape(at.shape), at)
 
     def _decode(self, at: Condition, coder: Decoder) -> Int64:
         mixture, first, widths = self._mixture(at)
-        return self._from_coded(((coder.decode(mixture) + first) * widths).reshape(at.shape), at)
+        return self._from_coded((first + coder.decode(mixture) * widths).reshape(at.shape), at)
 
     def mean(self, at: Condition) -> Int64:
         mixture, _, _ = self._mixture(at)
         return self._from_coded((mixture.mean() >> (LATENT_BITS - LATENT_FRACTION)).reshape(at.shape), at)
 
     def _mixture(self, at: Condition) -> tuple[Mixture, Int64, Int64]:
-        """The values' distributions, the grid index of number 0, and the grid's widths, (B, N)."""
+        """The values' distributions, the grid's point of number 0, and its widths, (B, N)."""
         b, c, h, w = at.shape
         widths = np.broadcast_to(scaled_widths(self.widths, at.quality)[None, :, None], (b, c, h * w)).reshape(b, -1)
         logits, means, log_scales = (p.reshape(b, c * h * w, -1) for p in self._density(at))
-        return *latent_mixture(logits, means, log_scales, widths), widths
+        return *latent_mixture(logits, means, log_scales, widths, centred=at.centred), widths
 
     def _density(self, at: Condition) -> tuple[Int64, Int64, Int64]:
         """Logits, means and log-scales of the components, each (B, C, h, w, M), in 2**-10."""

@@ -29,6 +29,7 @@ class Condition:
         extent: (height, width) of the target with that padding.
         grey: the three colour channels are equal, so that only the first is coded.
         quality: 1..100, scales the grids of latents.
+        centred: those grids lie around the latents' means, see `modes.centred`.
         plane: the file's quality as networks see it, in 2**-6; 0 where the model has no such planes.
         runtime: how networks run.
         thrift: for encoders that may choose: how much bits count against errors, 1 being usual.
@@ -43,6 +44,7 @@ class Condition:
     extent: tuple[int, int]
     grey: bool
     quality: int
+    centred: bool
     plane: int
     runtime: Runtime
     thrift: float = 1.0

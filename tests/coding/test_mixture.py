@@ -46,7 +46,8 @@ def pixels(draw: st.DrawFn) -> Mixture:
 def latents(draw: st.DrawFn) -> Mixture:
     shape = draw(SIDES)
     logits, means, scales = (draw(integers(shape, PARAM_MAX)) for _ in range(3))
-    return latent_mixture(logits, means, scales, draw(integers(shape[:2], STEP_MAX, low=1)))[0]
+    steps, centred = draw(integers(shape[:2], STEP_MAX, low=1)), draw(st.booleans())
+    return latent_mixture(logits, means, scales, steps, centred=centred)[0]
 
 
 def everywhere(mixture: Mixture) -> Int64:
@@ -144,16 +145,16 @@ def test_pixels_agree_with_a_float_mixture_of_discretized_logistics(on_grid: boo
     assert np.abs(found - expected).max() < tolerance
 
 
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize(("on_grid", "tolerance"), [(True, 5e-4), (False, 6e-3)])
-def test_latents_agree_with_float_gaussian_bins(on_grid: bool, tolerance: float) -> None:
+def test_latents_agree_with_float_gaussian_bins(on_grid: bool, tolerance: float, centred: bool) -> None:
     """The same tolerances; the outermost of the 256 bins take the tails."""
     logits, means, log_scales = random_parameters(1, on_grid)
     steps = np.random.default_rng(2).integers(400, 9000, means.shape[:2])
-    mixture, first = latent_mixture(logits, means, log_scales, steps)
-    centre = first + CENTRE
+    mixture, first = latent_mixture(logits, means, log_scales, steps, centred=centred)
     weight = np.exp(log_softmax(logits / 1024, axis=-1))[..., None]
     scale = np.exp(np.clip(log_scales / 1024, -4, 4 - 1 / 32))[..., None]
-    points = (centre[..., None] + np.arange(1, 256) - CENTRE - 0.5) * (steps / 4096)[..., None]
+    points = (first[..., None] + (np.arange(1, 256) - 0.5) * steps[..., None]) / 4096
     inner = (weight * ndtr((points[:, :, None] - means[..., None] / 1024) / scale)).sum(2)
     expected = np.concatenate([np.zeros_like(inner[..., :1]), inner, np.ones_like(inner[..., :1])], -1)
     found = everywhere(mixture) / (mixture.weights.sum(-1)[..., None] * 2.0**30)
@@ -171,15 +172,18 @@ def test_mean_is_the_weighted_mean_rounded_down(mixture: Mixture) -> None:
 
 @given(st.data())
 @settings(max_examples=50, deadline=None)
-def test_byte_128_of_a_latent_is_the_grid_point_nearest_to_the_mean(data: st.DataObject) -> None:
+def test_byte_128_of_a_latent_is_the_grid_point_nearest_to_the_mean_or_the_mean(data: st.DataObject) -> None:
     shape = data.draw(SIDES)
     means, steps = data.draw(integers(shape, PARAM_MAX)), data.draw(integers(shape[:2], STEP_MAX, low=1))
     mixture, first = latent_mixture(np.zeros_like(means), means, np.zeros_like(means), steps)
-    centre = first + CENTRE
-    distance = np.abs(2 * centre * mixture.spacing - 2 * mixture.mean())
-    assert (distance <= mixture.spacing).all()
+    assert (first % steps == 0).all()
+    middle = first + CENTRE * steps
+    assert (2 * np.abs(2 * middle - mixture.mean()) <= mixture.spacing).all()
     assert (mixture.spacing == 2 * steps).all()
-    assert (2 * (mixture.first_edge + CENTRE * mixture.spacing) == (2 * centre - 1) * mixture.spacing).all()
+    assert (mixture.first_edge + CENTRE * mixture.spacing == 2 * middle - steps).all()
+    mixture, first = latent_mixture(np.zeros_like(means), means, np.zeros_like(means), steps, centred=True)
+    assert (first + CENTRE * steps == mixture.mean() // 2).all()
+    assert (mixture.first_edge == 2 * first - steps).all()
 
 
 def test_softmax_weights() -> None:
