@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from selfcodec.arrays import Int32, UInt8
-from selfcodec.coding.coder import Encoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.modes import DEFAULT_QUALITY
 from selfcodec.networks.fields import Span

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from selfcodec.arrays import Integers, UInt8, Words
-from selfcodec.coding.coder import Decoder, Encoder, Stream
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder, Stream
 from selfcodec.errors import FormatError
 from selfcodec.format.container import Container, Header
 from selfcodec.modes import DEFAULT_QUALITY, Mode, sent_variables

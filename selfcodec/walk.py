@@ -13,7 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from selfcodec.arrays import Float32, Int64, Integers, UInt8
-from selfcodec.coding.coder import Decoder, Encoder, Sampler
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
+from selfcodec.coding.sampler import Sampler
 from selfcodec.likelihoods.layout import NEUTRAL
 from selfcodec.likelihoods.likelihood import Condition, Likelihood
 from selfcodec.modes import DEFAULT_QUALITY, centred

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from selfcodec import fixed_point, spec
-from selfcodec.coding import coder, grid, mixture, tables
+from selfcodec.coding import grid, mixture, symbols, tables
 from selfcodec.coding.tables import load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
-from selfcodec.likelihoods.context import adapting, neighbours
+from selfcodec.likelihoods.context import adapting
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.families import FAMILIES
 from selfcodec.modes import (
@@ -54,12 +54,13 @@ def listed(indices: tuple[int, ...]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-SYMBOLS = coder.ALPHABET
+SYMBOLS = symbols.ALPHABET
 LAST = SYMBOLS**2 - 1
 UNIT = round(tables.LOG_SCALE_STEP * 2**PARAM_FRACTION)
 COEFFICIENT = up(same(phases._COEFFICIENT_DROP, joint._COEFFICIENT_DROP))
 SIXTEENTHS = up(-same(tables.INVERSE_BITS, tables.WEIGHT_BITS, tables.COUPLING_BITS, tables.QUALITY_BITS))
-CDF, PROBABILITY, INPUT = up(tables.CDF_BITS), up(coder.PRECISION), up(-INPUT_FRACTION)
+DISTANCE = INPUT_FRACTION + layout.ACTIVITY_UNIT
+CDF, PROBABILITY, INPUT = up(tables.CDF_BITS), up(tables.PRECISION), up(-INPUT_FRACTION)
 BETWEEN = mixture.INTERPOLATION_BITS
 GREY = 1 << layout.PIXEL_BITS
 NEUTRAL, FLAG = layout.NEUTRAL, same(phases.FLAG, 1 << INPUT_FRACTION)
@@ -67,7 +68,7 @@ WEIGHT_DROP, COUPLING_DROP = PARAM_FRACTION - tables.WEIGHT_STEP_BITS, PARAM_FRA
 COUPLING_HALF = len(load_tables().coupling) // 2
 REACH, (LOW, HIGH) = layout.CONTEXT_REACH, layout.ACTIVITY_RANGE
 FOLD, CELL = layout.CONTEXT_FOLD, len(layout.phase_offsets(4))
-REFILL = f"{coder._RandomSource.REFILL:,}"
+REFILL = f"{tables.RENEWED:,}"
 MEAN_STEPS = 1 << grid.MEAN_BITS
 COARSEST = tables.GRID_HIGHEST + grid.MOST_SHIFT * tables.GRID_STEPS
 FINER = 1 << (latent.LATENT_BITS - LATENT_FRACTION)
@@ -117,10 +118,10 @@ PHRASES = (
     f"(E_{{i+1}} − E_i + 1) / 2{PROBABILITY}, its interval beginning at (E_i + i) / 2{PROBABILITY},",
     f"E_n = 2{PROBABILITY} − n and otherwise E_i = ⌊W_i · s⌋ with s = (2{PROBABILITY} − n) / W_n;",
     # Escapes.
-    f"number 0 stands for 0 − d and {LAST} for {LAST} + d with any d below {SYMBOLS}{up(coder.ESCAPE_DIGITS)}.",
-    f"a run of at most {coder.CHUNK:,} numbers, the d of every 0 and {LAST} among them",
-    f"as symbols 0 to {coder.ESCAPE_DIGITS - 1} with frequencies {', '.join(f'{n:.0f}' for n in coder._LENGTHS)}.",
-    f"with sixteen frequencies of {same(*coder._UNIFORM.astype(int).tolist())}.",
+    f"number 0 stands for 0 − d and {LAST} for {LAST} + d with any d below {SYMBOLS}{up(symbols.ESCAPE_DIGITS)}.",
+    f"a run of at most {symbols.CHUNK:,} numbers, the d of every 0 and {LAST} among them",
+    f"as symbols 0 to {symbols.ESCAPE_DIGITS - 1} with frequencies {', '.join(f'{n:.0f}' for n in symbols.LENGTHS)}.",
+    f"with sixteen frequencies of {same(*symbols.UNIFORM.astype(int).tolist())}.",
     # Pixels in phases.
     f"edge(b) = {GREY} b − {GREY // 2}.",
     f"⌊(raw + {scale_offset(tables.PIXEL_LOG_SCALES, layout.LOG_SCALE_OFFSET)} + {UNIT // 2}) / {UNIT}⌋",
@@ -143,7 +144,7 @@ PHRASES = (
     f"⌊{layout.ACTIVITY_CHANNELS} Σ|x − base| / C⌋ over the known ones of {listed(layout.ACTIVITY_NEIGHBOURS)}",
     f"and all C channels, at least {LOW} and at most {HIGH}; where n = 0, {layout.ACTIVITY_WITHOUT}.",
     f"into {FOLD}×{FOLD} positions (channel {FOLD**2} f + {FOLD} i + j is feature f at row i, column j)",
-    f"(x − base) · 2^({neighbours._INPUT_SHIFT} − a), rounded half up and clamped to ±{ACTIVATION_MAX}, and 0 where",
+    f"(x − base) · 2^({DISTANCE} − a), rounded half up and clamped to ±{ACTIVATION_MAX}, and 0 where",
     f"then {1 << (INPUT_FRACTION - 1)} (a − {layout.ACTIVITY_CENTRE}); then base − {NEUTRAL} of each channel;",
     f"then {FLAG} where n > 0, else 0.",
     f"c = {GREY} · base_c + mean · 2^(a − {joint._MEAN_ACTIVITY}), rounded half up,",
@@ -219,7 +220,7 @@ PHRASES = (
     f"clamped to ±2{up(log2(flow.LIMIT))};",
     # What is not sent, and tables.
     f"with key (seed << {MAX_SEED.bit_length()}) + tile index. A coder starts with {REFILL} such words,",
-    f"fewer than n + {coder.STATE_WORDS} words left, state included, is replaced by one of {REFILL} + n new words.",
+    f"fewer than n + {tables.STATE_WORDS} words left, state included, is replaced by one of {REFILL} + n new words.",
     "computed with {}-bit arithmetic".format(*re.findall(r"prec = (\d+)", inspect.getsource(tables._compute))),
 )
 """Sentences of the page around its numbers, each of which stands there once."""

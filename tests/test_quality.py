@@ -15,7 +15,8 @@ from skimage import data as photographs
 
 from selfcodec.arrays import UInt8
 from selfcodec.codec import decode_file, encode_picture
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.images import from_image
 from selfcodec.likelihoods.latent import latent_mixture
 from selfcodec.modes import Mode, grid_qualities, has_level, sent_variables, tuned_latents

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from selfcodec.arrays import Float64, Int32, Int64, UInt32, Words
-from selfcodec.coding.tables import PRECISION, STATE_WORDS
+from selfcodec.arrays import Float64, Int32, Int64, UInt32, UInt64, Words
+from selfcodec.coding.tables import PRECISION, RENEWED, STATE_WORDS
 from selfcodec.compiled import compiled
 
 # Numbers of the state's type: numba makes a float of an unsigned and a signed integer's sum.
@@ -27,6 +27,24 @@ _PRECISION, _WORD = np.uint64(PRECISION), np.uint64(32)
 _QUANTILE_MASK, _WORD_MASK = np.uint64(2**PRECISION - 1), np.uint64(2**32 - 1)
 _ROOM, _ONE = np.uint64(64 - PRECISION), np.uint64(1)
 _STATE, _COUNT = 0, 1
+_BOTTOM = np.uint32(1)
+"""It is set in the word read first, the top of a stack, which must not be 0."""
+
+
+class Streams(NamedTuple):
+    """Several images' stacks for compiled loops.
+
+    Attributes:
+        registers: (B, 2), uint64, state and number of words.
+        words: (B, n), uint32.
+        pool: (B, m), uint32, random words that are there for more; none where a file is read.
+        taken: (B,), int64, of those.
+    """
+
+    registers: UInt64
+    words: Words
+    pool: Words
+    taken: Int64
 
 
 @compiled
@@ -69,6 +87,21 @@ def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64
         state = state << _WORD | np.uint64(stack[np.int64(registers[_COUNT])])
     registers[_STATE] = state
     return symbol
+
+
+@compiled
+def renewed(streams: Streams, image: int, count: int) -> None:
+    """Before so many symbols of an image are decoded: random words that might not do give way to others."""
+    registers, pool, first = streams.registers[image], streams.pool[image], streams.taken[image]
+    state, left = registers[_STATE], np.int64(registers[_COUNT])
+    left += np.int64(state > 0) + np.int64(state > _WORD_MASK)
+    if not len(pool) or left >= count + STATE_WORDS:  # a symbol takes 24 bits at most
+        return
+    last = first + RENEWED + count
+    registers[_STATE] = np.uint64(pool[first] | _BOTTOM) << _WORD | np.uint64(pool[first + 1])
+    registers[_COUNT] = np.uint64(last - first - STATE_WORDS)
+    streams.words[image, : last - first - STATE_WORDS] = pool[first + STATE_WORDS : last][::-1]
+    streams.taken[image] = last
 
 
 @compiled
@@ -169,30 +202,29 @@ class AnsCoder:
 
 
 class Stacks:
-    """One stack for each of several images, from which `popped` takes symbols.
+    """One stack for each of several images.
 
     Attributes:
-        registers: (B, 2), uint64.
-        words: (B, n), uint32.
+        streams: from which `popped` takes symbols.
     """
 
     def __init__(self, compressed: Sequence[Words]) -> None:
         """Of what `get_compressed` gave of each image."""
-        self.registers = np.zeros((len(compressed), 2), np.uint64)
-        self.words = np.zeros((len(compressed), max(map(len, compressed), default=0)), np.uint32)
-        for image, words in enumerate(compressed):
-            self.replace(image, words)
+        coders, batch = [AnsCoder(words) for words in compressed], len(compressed)
+        words = np.zeros((batch, max((len(coder._stack) for coder in coders), default=0)), np.uint32)
+        for own, coder in zip(words, coders, strict=True):
+            own[: len(coder._stack)] = coder._stack
+        registers = np.array([coder._registers for coder in coders], np.uint64).reshape(batch, 2)
+        self.streams = Streams(registers, words, np.zeros((batch, 0), np.uint32), np.zeros(batch, np.int64))
 
-    def replace(self, image: int, compressed: Words) -> None:
-        """One image goes on with other words."""
-        coder = AnsCoder(compressed)
-        room = len(coder._stack) - self.words.shape[1]
-        if room > 0:
-            self.words = np.pad(self.words, ((0, 0), (0, room)))
-        self.registers[image], self.words[image, : len(coder._stack)] = coder._registers, coder._stack
+    def supply(self, pool: Words, most: int) -> None:
+        """Gives every image random words (B, m), of which `renewed` takes what at most so many symbols want at once."""
+        registers, words, _, taken = self.streams
+        room = max(0, RENEWED + most - words.shape[1])
+        self.streams = Streams(registers, np.pad(words, ((0, 0), (0, room))), pool, np.zeros_like(taken))
 
     def rest(self, image: int) -> Words:
         """What one image's stack still has."""
         coder = AnsCoder()
-        coder._registers, coder._stack = self.registers[image].copy(), self.words[image]
+        coder._registers, coder._stack = self.streams.registers[image].copy(), self.streams.words[image]
         return coder.get_compressed()

@@ -19,8 +19,11 @@ from functools import cache, partial
 import numpy as np
 
 from selfcodec.arrays import Bool, Float32, Float64, Int32, Int64, UInt8
-from selfcodec.coding.coder import ALPHABET, Decoder, Encoder, Weighted
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.mixture import Mixture
+from selfcodec.coding.notes import Weighted
+from selfcodec.coding.symbols import ALPHABET
 from selfcodec.coding.tables import (
     CDF_BITS,
     GRID_HIGHEST,

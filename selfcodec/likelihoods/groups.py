@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from selfcodec.arrays import Float32, Int32, Int64, Integers
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.grid import MEAN_BITS, Gaussians
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from selfcodec.arrays import Int64, Integers
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.mixture import Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import LATENT_LOG_SCALES, QUALITY_BITS, load_tables
 from selfcodec.errors import ModelError

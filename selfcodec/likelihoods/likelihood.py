@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from selfcodec.arrays import Float32, Int64, Integers
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.errors import ModelError
 from selfcodec.networks.fields import Field
 from selfcodec.networks.integer import Runtime

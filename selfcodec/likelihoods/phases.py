@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from selfcodec.arrays import Float32, Int64, Integers
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture, log_scale_index, softmax_weights
 from selfcodec.coding.tables import PIXEL_LOG_SCALES, load_tables
 from selfcodec.errors import ModelError

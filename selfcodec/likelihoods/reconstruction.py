@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from selfcodec.arrays import Int64, Integers, UInt8
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.errors import InputError, ModelError
 from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.likelihoods.layout import MEAN_UNIT, NEUTRAL, PIXEL_BITS

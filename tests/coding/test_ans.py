@@ -14,8 +14,7 @@ from test_released import FILES, MODES, encode, golden
 
 from selfcodec.arrays import Float64, Words
 from selfcodec.codec import decode_file
-from selfcodec.coding import ans
-from selfcodec.coding import coder as coder_module
+from selfcodec.coding import ans, stack
 from selfcodec.modes import Mode
 from selfcodec.zoo import find_model
 
@@ -109,29 +108,29 @@ def test_the_words_given_stay_as_they_are() -> None:
 
 def test_it_takes_the_place_of_constriction(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where that is not installed, and only there."""
-    assert coder_module.AnsCoder is constriction.stream.stack.AnsCoder
+    assert stack.AnsCoder is constriction.stream.stack.AnsCoder
     for name in [name for name in sys.modules if name.split(".")[0] == "constriction"]:
         monkeypatch.setitem(sys.modules, name, None)
-    spec = find_spec("selfcodec.coding.coder")
+    spec = find_spec("selfcodec.coding.stack")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.AnsCoder is ans.AnsCoder
-    assert module._MODEL == OURS
+    assert module.MODEL == OURS
 
 
 @pytest.mark.parametrize(("name", "mode"), FILES)
 def test_files_are_read_the_same(name: str, mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
     data = golden(name, mode).read_bytes()
     expected = decode_file(data)
-    monkeypatch.setattr(coder_module, "AnsCoder", ans.AnsCoder)
+    monkeypatch.setattr(stack, "AnsCoder", ans.AnsCoder)
     assert decode_file(data).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_files_are_written_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the mode that codes most variables."""
-    monkeypatch.setattr(coder_module, "AnsCoder", ans.AnsCoder)
+    monkeypatch.setattr(stack, "AnsCoder", ans.AnsCoder)
     mode = MODES[name][-1]
     assert encode(find_model(name), mode) == golden(name, mode).read_bytes()

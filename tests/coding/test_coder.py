@@ -13,11 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcodec.arrays import Int64, Words
-from selfcodec.coding import ans
-from selfcodec.coding import coder as coder_module
-from selfcodec.coding.ans import popped
-from selfcodec.coding.coder import ALPHABET, PRECISION, Decoder, Encoder, Sampler
+from selfcodec.coding import ans, stack
+from selfcodec.coding.ans import popped, renewed
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture
+from selfcodec.coding.sampler import Sampler
+from selfcodec.coding.symbols import ALPHABET, CHUNK
+from selfcodec.coding.tables import PRECISION
 from selfcodec.errors import FormatError, TruncatedError
 from selfcodec.fixed_point import PARAM_MAX
 from selfcodec.likelihoods.latent import latent_mixture
@@ -27,11 +30,11 @@ GOLDEN = "0000001a 502f2695 27887fa3 013e4b8a be745b76 b4ee4419 82ea1add"
 """The words of `golden_mixture` for the bytes 0, 11, 22, ... 253; any change of them is a change of the format."""
 
 
-@pytest.fixture(scope="module", autouse=True, params=[coder_module.AnsCoder, ans.AnsCoder], ids=["installed", "own"])
+@pytest.fixture(scope="module", autouse=True, params=[stack.AnsCoder, ans.AnsCoder], ids=["installed", "own"])
 def _each_coder(request: pytest.FixtureRequest) -> Iterator[None]:
     """Everything holds of the installed coder and of the one that takes its place."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coder_module, "AnsCoder", request.param)
+        patch.setattr(stack, "AnsCoder", request.param)
         yield
 
 
@@ -116,9 +119,9 @@ def test_probabilities_are_those_of_the_arithmetic_page(seed: int, count: int, m
     for symbol in range(count):
         start, size = edges[symbol] + symbol, edges[symbol + 1] - edges[symbol] + 1
         state = (1 << 32) + int(rng.integers(0, 2**32))
-        stack = coder_module.AnsCoder(np.array([state % 2**32, state >> 32], np.uint32))
-        stack.encode_reverse(np.array([symbol], np.int32), coder_module._MODEL, weights[None].astype(np.float64))
-        found = sum(int(word) << (32 * i) for i, word in enumerate(stack.get_compressed()))
+        coder = stack.AnsCoder(np.array([state % 2**32, state >> 32], np.uint32))
+        coder.encode_reverse(np.array([symbol], np.int32), stack.MODEL, weights[None].astype(np.float64))
+        found = sum(int(word) << (32 * i) for i, word in enumerate(coder.get_compressed()))
         assert found == (state // size << PRECISION) + state % size + start
 
 
@@ -251,7 +254,8 @@ def test_chunks(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     mixture = random_mixture(count, 2, count)
     values = likely_values(mixture, 1)
     whole, whole_bits = encode(mixture, values)
-    monkeypatch.setattr(coder_module, "CHUNK", 5)
+    monkeypatch.setattr("selfcodec.coding.encoder.CHUNK", 5)
+    monkeypatch.setattr("selfcodec.coding.decoder.CHUNK", 5)
     words, bits = encode(mixture, values)
     decoder = Decoder(words)
     assert (decoder.decode(mixture) == values).all()
@@ -261,7 +265,7 @@ def test_chunks(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_than_a_chunk() -> None:
-    mixture = random_mixture(1, 1, coder_module.CHUNK + 3, components=1)
+    mixture = random_mixture(1, 1, CHUNK + 3, components=1)
     values = np.random.default_rng(1).integers(0, 256, mixture.shape)
     words, _ = encode(mixture, values)
     assert (Decoder(words).decode(mixture) == values).all()
@@ -347,17 +351,22 @@ def test_the_mean_is_the_byte_that_holds_it() -> None:
 def test_loops_that_read_symbol_by_symbol_read_the_same(kind: str) -> None:
     """Of each image, in turns with reading arrays; random words are drawn anew where those left might not do."""
     rng = np.random.default_rng(5)
-    words = [rng.integers(1, 2**32, 4000, dtype=np.uint32) for _ in range(2)]
+    words = [rng.integers(1, 2**32, 15000, dtype=np.uint32) for _ in range(2)]
     one, other = (Sampler([1, 2]) if kind == "random words" else Decoder(words) for _ in range(2))
     for in_loops in (True, False, True, True):
-        counts = rng.integers(0, 3000, 2).tolist()
-        frequencies = rng.integers(1, 1000, (sum(counts), 16)).astype(np.float64)
-        expected = one.symbols(frequencies, counts)
+        groups = rng.integers(0, 3000, (3, 2))
+        frequencies = [rng.integers(1, 1000, (counts.sum(), 16)) for counts in groups]
+        expected = [one.symbols(f.astype(np.float64), c.tolist()) for f, c in zip(frequencies, groups, strict=True)]
         if not in_loops:
-            assert (other.symbols(frequencies, counts) == expected).all()
+            for own, counts, symbols in zip(frequencies, groups, expected, strict=True):
+                assert (other.symbols(own.astype(np.float64), counts.tolist()) == symbols).all()
             continue
         with closing(other.opened()) as opened:
-            stacks, images = opened.stacks(counts), np.repeat([0, 1], counts)
-            rows = zip(images, frequencies.astype(np.int64), strict=True)
-            found = [popped(stacks.registers[image], stacks.words[image], row) for image, row in rows]
-        assert found == expected.tolist()
+            streams = opened.streams(groups)
+            for own, counts, symbols in zip(frequencies, groups, expected, strict=True):
+                parts = zip((0, 1), np.split(own, counts[:1]), strict=True)
+                found = list[int]()
+                for image, rows in parts:
+                    renewed(streams, image, len(rows))
+                    found += [popped(streams.registers[image], streams.words[image], row) for row in rows]
+                assert found == symbols.tolist()

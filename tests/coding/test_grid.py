@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from selfcodec.arrays import Float64, Int64, Words
-from selfcodec.coding.coder import ALPHABET, Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.grid import CERTAIN_BITS, MEAN_BITS, MOST_SHIFT, Gaussians, symbol_table
+from selfcodec.coding.symbols import ALPHABET
 from selfcodec.coding.tables import GRID_HIGHEST, GRID_LOWEST, GRID_STEPS, load_tables
 from selfcodec.errors import FormatError
 

@@ -12,7 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from selfcodec.arrays import UInt8
-from selfcodec.coding.coder import Decoder, Encoder, Sampler
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
+from selfcodec.coding.sampler import Sampler
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.likelihood import Condition

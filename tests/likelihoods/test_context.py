@@ -12,9 +12,11 @@ import torch
 import variants
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.coding.sampler import _RandomSource
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.images import from_image
@@ -277,6 +279,22 @@ def test_a_drawn_file_is_drawn_the_same_every_time(model: Model, photo: UInt8) -
     files = [encode_picture(picture, Settings(Mode.CG, seed=seed), model, fallback=False).data for seed in (1, 1, 2)]
     images = [decode_file(data, model=model).tobytes() for data in files]
     assert images[0] == images[1] != images[2]
+
+
+def test_drawn_pixels_do_not_depend_on_how_many_steps_run_together(
+    model: Model, photo: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random words are renewed where docs/arithmetic.md says, in the middle of a step, too."""
+    picture = from_image(Image.fromarray(np.tile(photo[:40, :50], (6, 5, 1))))
+    data = encode_picture(picture, Settings(Mode.CG, seed=7), model, fallback=False, verify=False).data
+    renewals, take = list[int](), _RandomSource.take
+    monkeypatch.setattr(_RandomSource, "take", lambda own, count: (renewals.append(count), take(own, count)))
+    drawn = list[bytes]()
+    for pixels in (1, 100, 1 << 14):
+        monkeypatch.setattr("selfcodec.likelihoods.context.coder.PIXELS_AT_ONCE", pixels)
+        drawn.append(decode_file(data, model=model).tobytes())
+    assert sum(renewals) > 3 * 2 * 4096  # more than what each of three starts with
+    assert drawn[0] == drawn[1] == drawn[2]
 
 
 def test_lossy_files_need_no_wavefront_and_follow_y(model: Model, photo: UInt8) -> None:

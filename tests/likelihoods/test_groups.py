@@ -12,7 +12,8 @@ import tiny_lossy
 from tiny_lossy import CHANNELS, GROUPS
 
 from selfcodec.arrays import Int64, Integers, UInt8, Words
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.grid import symbol_table
 from selfcodec.errors import ModelError
 from selfcodec.likelihoods.families import build_likelihood

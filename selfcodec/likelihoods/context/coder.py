@@ -13,7 +13,10 @@ from functools import partial
 import numpy as np
 
 from selfcodec.arrays import Float32, Int16, UInt8, UInt32
-from selfcodec.coding.coder import Decoder, Encoder, Intervals
+from selfcodec.coding.ans import Stacks
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
+from selfcodec.coding.notes import Intervals
 from selfcodec.likelihoods.context import adapting, passes
 from selfcodec.likelihoods.context.mixture import terms_of
 from selfcodec.likelihoods.context.neighbours import Scene
@@ -26,7 +29,7 @@ HEADS = 1 << 10
 """The heads of so many pixels run together where nothing has to wait: their values stay in a processor's cache."""
 PIXELS_AT_ONCE = 1 << 14
 """Whole steps of about so many pixels are coded before it is asked whether that is still wanted."""
-_NO_STREAMS = np.zeros((0, 2), dtype=np.uint64), np.zeros((0, 0), dtype=np.uint32)
+_NO_STREAMS = Stacks([]).streams
 _NO_INTERVALS = np.zeros(0, dtype=np.uint32)
 
 
@@ -128,17 +131,17 @@ class ContextCoder:
         own = self._pass(truth, HEADS)
         starts, sizes = (np.empty(2 * self._coded * len(own.places), dtype=np.uint32) for _ in range(2))
         for first, last in self._parts():
-            passes.coded(own, first, last, False, *_NO_STREAMS, starts, sizes)
+            passes.coded(own, first, last, False, _NO_STREAMS, starts, sizes)
         return starts, sizes
 
     def decode(self, coder: Decoder) -> UInt8:
         """Reads all values (B, H, W, C), 0 beyond an image's size."""
-        planes, symbols = np.zeros_like(self.fallback), 2 * self._coded * self._order().counts
+        planes, counts = np.zeros_like(self.fallback), self._order().counts
         own = self._pass(planes, 1)
         with closing(coder.opened()) as opened:
             for first, last in self._parts():
-                stacks = opened.stacks(symbols[first:last].sum(0).tolist())
-                passes.coded(own, first, last, True, stacks.registers, stacks.words, _NO_INTERVALS, _NO_INTERVALS)
+                streams = opened.streams(np.repeat(counts[first:last], 2 * self._coded, axis=0))
+                passes.coded(own, first, last, True, streams, _NO_INTERVALS, _NO_INTERVALS)
         return planes
 
     def expect(self) -> UInt8:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from selfcodec.arrays import Int64, Integers, UInt8
-from selfcodec.coding.coder import Decoder, Encoder
+from selfcodec.coding.decoder import Decoder
+from selfcodec.coding.encoder import Encoder
 from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
 from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int32, Int64, UInt32, UInt64, Words
-from selfcodec.coding.ans import interval, popped
-from selfcodec.coding.coder import ALPHABET
+from selfcodec.arrays import Float32, Int32, Int64, UInt32
+from selfcodec.coding.ans import Streams, interval, popped, renewed
 from selfcodec.coding.mixture import INTERPOLATION_BITS
+from selfcodec.coding.symbols import ALPHABET
 from selfcodec.coding.tables import (
     CDF_BITS,
     CDF_RANGE,
@@ -202,21 +202,23 @@ def advance(
 
 
 @compiled
-def read(
-    places: Int32, channel: int, width: int, terms: Terms, state: Int64, registers: UInt64, words: Words, values: Int64
-) -> None:
+def read(places: Int32, channel: int, width: int, terms: Terms, state: Int64, streams: Streams, values: Int64) -> None:
     """The decoder's side: adds to the values (n, C) of one channel what its next symbols, of `width` numbers, say.
 
     Args:
         places: (n, 3), the first is the image.
         state: of `advance`.
-        registers, words: the images' streams, see `selfcodec.coding.ans.Stacks`.
+        streams: the images'.
     """
-    out = np.empty(ALPHABET, dtype=np.int64)
-    for i in range(len(places)):
+    out, count, next_image = np.empty(ALPHABET, dtype=np.int64), len(places), 0
+    for i in range(count):
         b = np.int64(places[i, 0])
+        if i == next_image:  # the first of an image's
+            while next_image < count and places[next_image, 0] == b:
+                next_image += 1
+            renewed(streams, int(b), next_image - i)
         _symbol(terms.cdf, state[i, 0], state[i, 1], state[i, 2], values[i, channel], width, out)
-        values[i, channel] += width * popped(registers[b], words[b], out)
+        values[i, channel] += width * popped(streams.registers[b], streams.words[b], out)
 
 
 @compiled

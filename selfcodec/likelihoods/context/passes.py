@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int32, Int64, UInt32, UInt64, Words
-from selfcodec.coding.coder import ALPHABET
+from selfcodec.arrays import Float32, Int32, Int64, UInt32
+from selfcodec.coding.ans import Streams
+from selfcodec.coding.symbols import ALPHABET
 from selfcodec.compiled import compiled
 from selfcodec.likelihoods.context.adapting import Memory, Step, look, move, observe, stretch, take_in
 from selfcodec.likelihoods.context.mixture import Terms, advance, expected, note, read
@@ -75,15 +76,13 @@ def _look_around(p: Pass, first: int, last: int, shown: bool) -> None:
 
 
 @compiled
-def coded(
-    p: Pass, first: int, last: int, reading: bool, registers: UInt64, words: Words, starts: UInt32, sizes: UInt32
-) -> None:
+def coded(p: Pass, first: int, last: int, reading: bool, streams: Streams, starts: UInt32, sizes: UInt32) -> None:
     """Reads the pixels of the steps first..last - 1, or notes them, which are in the planes then.
 
     Args:
         p: the pass.
         reading: what is wanted.
-        registers, words: the images' streams to read from, see `selfcodec.coding.ans.Stacks`.
+        streams: the images', to read from.
         starts, sizes: of one image, (2 coded N,), the symbols' intervals, set where they are noted: of each step, for
             each channel, the high ones of its pixels, then the low ones.
     """
@@ -116,7 +115,7 @@ def coded(
                     move(channel, here, bases, activity, p.memory, p.step)
                 for half, width in enumerate((ALPHABET, 1)):
                     if reading:
-                        read(here, channel, width, p.terms, state, registers, words, values)
+                        read(here, channel, width, p.terms, state, streams, values)
                     else:
                         to = 2 * p.coded * p.starts[at] + (2 * channel + half) * n
                         note(channel, width, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
