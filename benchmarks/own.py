@@ -9,7 +9,8 @@ from pathlib import Path
 
 from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options
 from selfcodec.benchmarks.results import CoderInfo
-from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.decoding import decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.format.container import header_bytes
 from selfcodec.images import Picture, from_image
 from selfcodec.modes import Mode, has_level

@@ -15,7 +15,7 @@ from PIL import Image
 from selfcodec.errors import SelfcodecError
 from selfcodec.modes import Mode
 
-START = "import sys, selfcodec.codec; from selfcodec.zoo import find_model; find_model(sys.argv[1])"
+START = "import sys, selfcodec.encoding; from selfcodec.zoo import find_model; find_model(sys.argv[1])"
 COMMAND = """
 import os
 from functools import partial

@@ -32,7 +32,7 @@ def cut(source: str, mode: str, level: int | None, output: str, allow_truncated:
     """
 
     def action(job: Job) -> None:
-        from selfcodec.codec import cut_file, open_file
+        from selfcodec.decoding import cut_file, open_file
 
         data = read_coded(job.source)
         check_target(job, force=force)

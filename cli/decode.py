@@ -92,7 +92,7 @@ def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], di
 
 def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyImage]:
     """The images of several files; none where one of them is damaged, which shows when each is decoded by itself."""
-    from selfcodec.codec import decode_files
+    from selfcodec.decoding import decode_files
 
     if len(files) < 2:
         return {}
@@ -104,7 +104,7 @@ def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyI
 
 def decode_job(job: Job, wanted: Wanted, data: bytes | None = None, ahead: AnyImage | None = None) -> None:
     """Decodes one file, unless it was read or decoded ahead."""
-    from selfcodec.codec import open_file
+    from selfcodec.decoding import open_file
 
     data = read_coded(job.source) if data is None else data
     check_target(job, force=wanted.force)

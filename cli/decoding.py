@@ -36,7 +36,7 @@ def warn_of_truncation(container: Container, name: str, upto: Mode | None = None
 
 def _partly_whole(data: bytes) -> bool:
     """Whether `--allow-truncated` would find something in a damaged file."""
-    from selfcodec.codec import open_file
+    from selfcodec.decoding import open_file
 
     try:
         open_file(data, allow_truncated=True)
@@ -47,7 +47,7 @@ def _partly_whole(data: bytes) -> bool:
 
 def decoded(data: bytes, wanted: Wanted) -> AnyImage:
     """The image of a file; InputError, FormatError or ModelError as for `decode_file`, with the remedy."""
-    from selfcodec.codec import decode_file
+    from selfcodec.decoding import decode_file
 
     try:
         return decode_file(data, upto=wanted.upto, allow_truncated=wanted.allow_truncated)

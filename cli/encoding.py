@@ -145,7 +145,7 @@ def _attempt_loaded(inputs: Mapping[int, _Loaded], options: Options) -> dict[int
 
 def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[tuple[Reached, float] | None]:
     """What becomes of several inputs, and how long each took; None for one alone, and for all where one fails."""
-    from selfcodec.codec import encode_pictures
+    from selfcodec.encoding import encode_pictures
     from selfcodec.rate_control import Reached
 
     alone = [None] * len(inputs)

@@ -41,7 +41,7 @@ def prefixes(container: Container, model: Model, size: int) -> list[dict[str, An
         for each its mode, level and variables; `end`, the byte of this file after its last section, None for a
         truncated file; and `bytes`, the size of the file that `selfcodec cut` makes of it.
     """
-    from selfcodec.codec import shortened
+    from selfcodec.decoding import shortened
     from selfcodec.format.container import header_bytes, pack, section_bytes
 
     sections = section_bytes(container)
@@ -86,7 +86,7 @@ def metadata_sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
 
 def describe_file(data: bytes, name: str) -> dict[str, Any]:
     """All that `info` knows of a file; FormatError where not even its header can be read."""
-    from selfcodec.codec import open_file
+    from selfcodec.decoding import open_file
     from selfcodec.format.container import header_bytes, peek, section_bytes
     from selfcodec.format.metadata import unpack_metadata
     from selfcodec.zoo import model_by_id

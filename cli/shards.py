@@ -257,7 +257,7 @@ def _pixels(entry: Entry) -> int:
 
 
 def _decode_group(entries: Sequence[Entry], shard: _Shard, sink: Sink, wanted: Wanted, remarks: _Remarks) -> None:
-    from selfcodec.codec import open_file
+    from selfcodec.decoding import open_file
     from selfcodec.many import decode_all
 
     data = [entry.read() for entry in entries]

@@ -12,7 +12,7 @@ from selfcodec.cli.shards import verify_shard
 
 
 def _verify(source: Source) -> None:
-    from selfcodec.codec import decode_file
+    from selfcodec.decoding import decode_file
 
     source.check()
     if is_shard(source.path):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from selfcodec.codec import decode_file
+from selfcodec.decoding import decode_file
 from selfcodec.errors import FormatError, InputError, naming
 from selfcodec.files import read_whole
 from selfcodec.format.container import peek

@@ -7,7 +7,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-from selfcodec.codec import decode_file, decode_files, encode_pictures
+from selfcodec.decoding import decode_file, decode_files
+from selfcodec.encoding import encode_pictures
 from selfcodec.errors import SelfcodecError, naming
 from selfcodec.images import AnyImage, Picture
 from selfcodec.modes import Mode

@@ -67,7 +67,7 @@ class SelfcodecImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decodes the pixels; OSError where the file is damaged or its model is missing."""
         if not self._decoded:
-            from selfcodec.codec import decode_file
+            from selfcodec.decoding import decode_file
             from selfcodec.errors import SelfcodecError
 
             file = self._file()

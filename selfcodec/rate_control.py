@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcodec.codec import Encoded, encode_picture, verify_encoded
+from selfcodec.encoding import Encoded, encode_picture, verify_encoded
 from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.images import Picture
@@ -257,7 +257,7 @@ def encode_to_target(
         settings: mode, level, effort and seed; their quality counts without a target only.
         target: what to keep to.
         model: the model.
-        verify: as for `codec.encode_picture`.
+        verify: as for `encoding.encode_picture`.
         report: is told the share of refining that is done.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How many pictures are coded together."""
+"""Which pictures are coded together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+Key = TypeVar("Key")
 
 MOST_FILES, MOST_PIXELS = 64, 1 << 20
 """Small pictures are coded together, at most about so many and of so many pixels, which bounds memory."""
@@ -32,3 +33,12 @@ def grouped(
             group, pictures, total = [], 0, 0
     if group:
         yield group
+
+
+def alike(groups: list[tuple[Key, list[int]]], key: Key) -> list[int]:
+    """The numbers of what has the same key, to which another may be added; keys need not be hashable."""
+    for other, members in groups:
+        if other == key:
+            return members
+    groups.append((key, []))
+    return groups[-1][1]

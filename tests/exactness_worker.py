@@ -20,7 +20,7 @@ import numpy as np
 
 from selfcodec import fixed_point as exact
 from selfcodec.arrays import Float32
-from selfcodec.codec import decode_file, open_file
+from selfcodec.decoding import decode_file, open_file
 from selfcodec.networks import products
 from selfcodec.networks.integer import IntegerGraph, Runtime
 from selfcodec.parallel import set_threads

@@ -12,9 +12,10 @@ import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec
+from selfcodec import encoding
 from selfcodec.arrays import UInt8
-from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import pack
@@ -202,14 +203,14 @@ def test_verification_notices_a_file_that_decodes_to_something_else(
 ) -> None:
     picture = from_image(variants.make_image(photo, "RGB", 16, 16))
     encode_picture(picture, None, models["tiny"], verify=True)
-    decode_planes = codec.decode_planes
+    decode_planes = encoding.decode_planes
 
     def wrong(*args: object) -> list[UInt8]:
         (planes,) = decode_planes(*args)  # type: ignore[arg-type]
         planes[3, 3, 1] ^= 1
         return [planes]
 
-    monkeypatch.setattr(codec, "decode_planes", wrong)
+    monkeypatch.setattr(encoding, "decode_planes", wrong)
     encode_picture(picture, None, models["tiny"], verify=False)
     with pytest.raises(SelfcodecError, match="does not decode to its image"):
         encode_picture(picture, None, models["tiny"], verify=True)

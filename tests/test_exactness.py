@@ -18,7 +18,8 @@ from exactness_worker import digest_of_file
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import encode_picture, open_file
+from selfcodec.decoding import open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode

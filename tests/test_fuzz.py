@@ -16,9 +16,10 @@ import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec
+from selfcodec import encoding
 from selfcodec.arrays import UInt8
-from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError, ModelError
 from selfcodec.format.bytereader import ByteReader
 from selfcodec.format.container import MAX_PIXELS, Container, _read_header, pack, peek
@@ -58,8 +59,8 @@ def files(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tiny_model_dir), str(folder))))
         of_context = variants.install(folder, "context", in_context)
-        stored = codec._stored
-        patch.setattr(codec, "_stored", lambda picture: stored(picture) + bytes(1 << 20))
+        stored = encoding._stored
+        patch.setattr(encoding, "_stored", lambda picture: stored(picture) + bytes(1 << 20))
         for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR, Mode.LOSSLESS):
             made[str(mode)] = encode_picture(from_image(colour), Settings(mode), tiny_model, verify=False).data
         seeded = Settings(Mode.CG, quality=70, seed=300)
@@ -69,7 +70,7 @@ def files(
         made["adapting"] = encode_picture(from_image(colour), Settings(effort=1), of_context, verify=False).data
         drawn = Settings(Mode.CG, seed=300)
         made["drawn in context"] = encode_picture(from_image(colour), drawn, of_context, verify=False).data
-        patch.setattr(codec, "_stored", stored)
+        patch.setattr(encoding, "_stored", stored)
         made["stored raw"] = encode_picture(from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
         made["stored PNG"] = encode_picture(from_image(colour.quantize(4)), None, tiny_model).data
         deep = DeepImage("RGBA;16", np.dstack([photo[:20, :30].astype(np.uint16) * 200] * 2)[..., :4])

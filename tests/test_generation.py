@@ -8,7 +8,7 @@ import variants
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import encode_picture
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import InputError
 from selfcodec.generation import infer, interpolate, render, sample_images
 from selfcodec.images import from_image

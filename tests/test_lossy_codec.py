@@ -11,7 +11,8 @@ import tiny_lossy
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Encoded, cut_file, decode_file, encode_picture, open_file
+from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.encoding import Encoded, encode_picture
 from selfcodec.errors import FormatError, InputError
 from selfcodec.fidelity import decibels
 from selfcodec.format.container import header_bytes, pack

@@ -13,7 +13,7 @@ from exactness_worker import digest_of_file
 from PIL import Image
 from test_exactness import ENVIRONMENTS, FEW, Decoded, digests
 
-from selfcodec.codec import encode_picture
+from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime

@@ -20,7 +20,8 @@ from test_fuzz import (
     sealed,
 )
 
-from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError, ModelError
 from selfcodec.format.container import pack, peek
 from selfcodec.images import from_image

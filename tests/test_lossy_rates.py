@@ -11,7 +11,8 @@ import tiny_lossy
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.images import Picture, from_image

@@ -15,7 +15,7 @@ from PIL import Image
 from shard_files import crops, png_of, write_tar
 
 import selfcodec
-from selfcodec import codec, many, together
+from selfcodec import encoding, many, together
 from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
 
@@ -33,7 +33,7 @@ def test_an_array_has_the_files_of_its_pictures(pictures: UInt8, monkeypatch: py
 
     def counted(own: Any, *arguments: Any, **options: Any) -> Any:
         calls.append(len(own))
-        return codec.encode_pictures(own, *arguments, **options)
+        return encoding.encode_pictures(own, *arguments, **options)
 
     monkeypatch.setattr(many, "encode_pictures", counted)
     files = selfcodec.encode_many(pictures, model="tiny")

@@ -12,8 +12,8 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.cli.info import describe_file
-from selfcodec.codec import cut_file, decode_file, decode_planes, open_file
 from selfcodec.coding.encoder import Encoder
+from selfcodec.decoding import cut_file, decode_file, decode_planes, open_file
 from selfcodec.errors import FormatError, InputError
 from selfcodec.generation import sample_images
 from selfcodec.images import from_image

@@ -15,7 +15,8 @@ from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
 from selfcodec.parallel import check_wanted, mapped, one_thread_each, set_threads, shared_out
 from selfcodec.parallel import threads as available

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 import selfcodec
-from selfcodec import codec
+from selfcodec import decoding
 from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
 
@@ -64,7 +64,7 @@ def with_metadata(photo: UInt8) -> Image.Image:
 def test_metadata_are_there_before_the_pixels(photo: UInt8, tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
     with_metadata(photo).save(buffer, "SV", model="tiny")
-    monkeypatch.setattr(codec, "decode_file", lambda data: pytest.fail("decodes"))
+    monkeypatch.setattr(decoding, "decode_file", lambda data: pytest.fail("decodes"))
     with Image.open(buffer) as image:
         assert image.getexif()[0x0131] == "a camera"
         assert (image.info["icc_profile"], image.info["xmp"]) == (bytes(range(200)), b"<x/>")

@@ -14,9 +14,10 @@ from PIL import Image
 from skimage import data as photographs
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, encode_picture
 from selfcodec.coding.decoder import Decoder
 from selfcodec.coding.encoder import Encoder
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
 from selfcodec.likelihoods.latent import latent_mixture
 from selfcodec.modes import Mode, grid_qualities, has_level, sent_variables, tuned_latents

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import selfcodec
-from selfcodec import codec, rate_control
+from selfcodec import encoding, rate_control
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Encoded, decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import Encoded, encode_picture
 from selfcodec.errors import InputError
 from selfcodec.images import Picture, from_image
 from selfcodec.modes import Mode
@@ -119,7 +120,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
     def verify(encoded: Encoded, *arguments: Any) -> None:
         done.verified.append(encoded.data)
-        codec.verify_encoded(encoded, *arguments)
+        encoding.verify_encoded(encoded, *arguments)
 
     monkeypatch.setattr(rate_control, "encode_picture", encode)
     monkeypatch.setattr(rate_control, "verify_encoded", verify)
@@ -282,8 +283,8 @@ def test_lossless_files_keep_to_sizes_as_well(photo: UInt8, tiny_model: Model) -
 def test_a_file_that_decodes_to_something_else_is_noticed(
     photo: UInt8, tiny_model: Model, always_the_model: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decode_planes: Callable[..., list[UInt8]] = codec.decode_planes
-    monkeypatch.setattr(codec, "decode_planes", lambda *arguments: [x ^ 1 for x in decode_planes(*arguments)])
+    decode_planes: Callable[..., list[UInt8]] = encoding.decode_planes
+    monkeypatch.setattr(encoding, "decode_planes", lambda *arguments: [x ^ 1 for x in decode_planes(*arguments)])
     selfcodec.encode(photo, model="tiny", bpp=24.0, verify=False)
     with pytest.raises(selfcodec.SelfcodecError, match="does not decode to its image"):
         selfcodec.encode(photo, model="tiny", bpp=24.0)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from selfcodec import refining
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Encoded, decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import Encoded, encode_picture
 from selfcodec.errors import InputError
 from selfcodec.images import from_image
 from selfcodec.likelihoods.groups import MOST

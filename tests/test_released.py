@@ -15,7 +15,8 @@ from PIL import Image
 from skimage import data as photographs
 from test_exactness import ENVIRONMENTS, FEW, digests
 
-from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.decoding import decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.fixed_point import EXACT_LIMIT
 from selfcodec.images import from_image
 from selfcodec.modes import Mode

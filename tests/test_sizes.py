@@ -10,9 +10,9 @@ from PIL import Image
 
 from selfcodec import streams
 from selfcodec.arrays import Int64, UInt8
-from selfcodec.codec import decode_file, open_file
 from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.mixture import WINDOW, Mixture
+from selfcodec.decoding import decode_file, open_file
 from selfcodec.format.container import header_bytes, section_bytes
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations

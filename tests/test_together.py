@@ -7,9 +7,10 @@ import pytest
 import variants
 from PIL import Image
 
-from selfcodec import codec
+from selfcodec import decoding
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, decode_files, encode_picture, encode_pictures
+from selfcodec.decoding import decode_file, decode_files
+from selfcodec.encoding import encode_picture, encode_pictures
 from selfcodec.errors import FormatError, InputError
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
@@ -59,7 +60,7 @@ def test_a_model_is_looked_for_once(models: dict[str, Model], photo: UInt8, monk
         looked.append(model_id)
         return models["tiny"]
 
-    monkeypatch.setattr(codec, "model_by_id", counted)
+    monkeypatch.setattr(decoding, "model_by_id", counted)
     decode_files(files)
     assert len(looked) <= 2  # to open the first one and to decode it
 

@@ -19,7 +19,8 @@ from skimage import data as photographs
 from sv_files import sections
 from vector_files import BAD, GOOD, Vector, metadata_of, pixels_of
 
-from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.decoding import decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError
 from selfcodec.format.container import IMAGE_MODES, Container, pack, peek, unpack
 from selfcodec.images import AnyImage, from_image

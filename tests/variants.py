@@ -16,7 +16,7 @@ from recipe_changes import changed
 from safetensors.numpy import load as load_safetensors
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import Encoded, encode_picture
+from selfcodec.encoding import Encoded, encode_picture
 from selfcodec.images import from_image
 from selfcodec.likelihoods.layout import PixelLayout
 from selfcodec.models.config import HeadConfig, Recipe

@@ -17,7 +17,7 @@ import click
 from selfcodec.benchmarks.commands.options import model_option, output_folder_option
 from selfcodec.benchmarks.sources import load_photograph
 from selfcodec.cli.output import complain, finish, progress
-from selfcodec.codec import decode_file
+from selfcodec.decoding import decode_file
 from selfcodec.errors import SelfcodecError
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL")

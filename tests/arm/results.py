@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from selfcodec.codec import decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
 from selfcodec.settings import Settings
 from selfcodec.zoo import find_model

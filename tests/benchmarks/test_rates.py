@@ -22,7 +22,8 @@ from selfcodec.benchmarks.objective import tiles_by_size
 from selfcodec.benchmarks.own import Own, own_coder
 from selfcodec.benchmarks.reports.rates import Outcome, summary
 from selfcodec.benchmarks.runner import side_by_side
-from selfcodec.codec import encode_picture, open_file
+from selfcodec.decoding import open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import SelfcodecError
 from selfcodec.images import Picture, from_image
 from selfcodec.models.checkpoint import CHECKPOINT

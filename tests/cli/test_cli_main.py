@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command_line import run
 
-from selfcodec import codec
+from selfcodec import decoding
 from selfcodec.cli.main import main
 from selfcodec.signals import Ended
 
@@ -34,7 +34,7 @@ def test_every_error_is_one_line(
     def fail(*arguments: Any, **options: Any) -> None:
         raise error
 
-    monkeypatch.setattr(codec, "decode_file", fail)
+    monkeypatch.setattr(decoding, "decode_file", fail)
     result = run("verify", sv, code=code)
     assert text in result.stderr
     assert result.stderr.count("\n") == 1

@@ -14,7 +14,7 @@ from command_line import encode, run
 from PIL import Image
 from shard_files import crops, facts, png_of, read_tar, write_tar
 
-from selfcodec import codec, many, together
+from selfcodec import encoding, many, together
 from selfcodec.arrays import UInt8
 from selfcodec.zoo import Model
 
@@ -48,7 +48,7 @@ def test_a_shard_holds_the_files_that_its_pictures_have_alone(
 
     def counted(own: list[Any], *arguments: Any, **options: Any) -> Any:
         calls.append(len(own))
-        return codec.encode_pictures(own, *arguments, **options)
+        return encoding.encode_pictures(own, *arguments, **options)
 
     monkeypatch.setattr(many, "encode_pictures", counted)
     result = encode(tar)

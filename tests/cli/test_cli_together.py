@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from command_line import encode, pixels, run
 from PIL import Image
 
-from selfcodec import codec
+from selfcodec import decoding, encoding
 from selfcodec.arrays import UInt8
 from selfcodec.cli import decode as decode_module
-from selfcodec.cli import encoding, workers
+from selfcodec.cli import encoding as cli_encoding
+from selfcodec.cli import workers
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Source
 from selfcodec.errors import SelfcodecError
@@ -38,16 +40,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
-    """How many pictures each call of a function of the codec gets."""
+def count_calls(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[int]:
+    """How many pictures each call of a function gets."""
     seen: list[int] = []
-    function = getattr(codec, name)
+    function = getattr(module, name)
 
     def counted(items: list[object], *arguments: object, **options: object) -> object:
         seen.append(len(items))
         return function(items, *arguments, **options)
 
-    monkeypatch.setattr(codec, name, counted)
+    monkeypatch.setattr(module, name, counted)
     return seen
 
 
@@ -56,11 +58,11 @@ def test_a_folder_gives_the_files_that_its_pictures_give_alone(
 ) -> None:
     for path in sorted(folder.iterdir()):
         encode(path, "-o", f"{tmp_path / 'alone'}/")
-    calls = count_calls(monkeypatch, "encode_pictures")
+    calls = count_calls(monkeypatch, encoding, "encode_pictures")
     encode(folder, "-o", f"{tmp_path / 'all'}/")
     assert calls == [7]
     assert contents(tmp_path / "all") == contents(tmp_path / "alone")
-    calls = count_calls(monkeypatch, "decode_files")
+    calls = count_calls(monkeypatch, decoding, "decode_files")
     run("decode", tmp_path / "all", "-o", f"{tmp_path / 'back'}/")
     assert calls == [7]
     for path in sorted(folder.iterdir()):
@@ -71,7 +73,7 @@ def test_a_folder_gives_the_files_that_its_pictures_give_alone(
 def test_lossy_pictures_without_a_search_are_coded_together(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effort: str, expected: list[int]
 ) -> None:
-    calls = count_calls(monkeypatch, "encode_pictures")
+    calls = count_calls(monkeypatch, encoding, "encode_pictures")
     encode(folder, "-o", f"{tmp_path / 'all'}/", "-m", "rs2", "--effort", effort, "--quiet")
     assert calls == expected
     encode(folder / "6.png", "-o", tmp_path / "6.sv", "-m", "rs2", "--effort", effort, "--quiet")
@@ -97,18 +99,18 @@ def test_where_coding_together_fails_each_is_coded_alone(
     def failing(*arguments: object, **options: object) -> object:
         raise SelfcodecError("not together")
 
-    monkeypatch.setattr(codec, "encode_pictures", failing)
+    monkeypatch.setattr(encoding, "encode_pictures", failing)
     encode(folder, "-o", f"{tmp_path / 'out'}/")
     assert len(contents(tmp_path / "out")) == 7
 
 
 def test_memory_is_bounded_by_pixels(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "MOST_PIXELS", 600)
-    calls = count_calls(monkeypatch, "encode_pictures")
+    monkeypatch.setattr(cli_encoding, "MOST_PIXELS", 600)
+    calls = count_calls(monkeypatch, encoding, "encode_pictures")
     encode(folder, "-o", f"{tmp_path / 'out'}/")
     assert calls == [3, 3]  # and the last one alone
     monkeypatch.setattr(decode_module, "MOST_PIXELS", 600)
-    calls = count_calls(monkeypatch, "decode_files")
+    calls = count_calls(monkeypatch, decoding, "decode_files")
     run("decode", tmp_path / "out", "-o", f"{tmp_path / 'back'}/")
     assert calls == [3, 3, 1]
     assert len(contents(tmp_path / "back")) == 7

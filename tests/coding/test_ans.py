@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from test_released import FILES, MODES, encode, golden
 
 from selfcodec.arrays import Float64, Words
-from selfcodec.codec import decode_file
 from selfcodec.coding import ans, stack
+from selfcodec.decoding import decode_file
 from selfcodec.modes import Mode
 from selfcodec.zoo import find_model
 

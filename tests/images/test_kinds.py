@@ -16,7 +16,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from png_files import grey, png_of
 
 from selfcodec.arrays import UInt8, UInt16
-from selfcodec.codec import decode_file, encode_picture
+from selfcodec.decoding import decode_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import InputError
 from selfcodec.format.metadata import unpack_metadata
 from selfcodec.images import DeepImage, from_image, load_picture

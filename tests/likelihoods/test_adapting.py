@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from selfcodec import api, codec
+from selfcodec import api, encoding
 from selfcodec.arrays import UInt8
-from selfcodec.codec import cut_file, decode_file, encode_picture, open_file
+from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError
 from selfcodec.format.container import pack
 from selfcodec.images import from_image
@@ -142,7 +143,7 @@ def test_what_repeats_is_learned(model: Model) -> None:
 def test_people_get_what_adapts_unless_they_ask_for_no_effort(
     model: Model, photo: UInt8, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codec, "_stored", lambda picture: bytes(1 << 20))
+    monkeypatch.setattr(encoding, "_stored", lambda picture: bytes(1 << 20))
     image, folder = Image.fromarray(photo[:40, :50]), Path(model.where).parent
     found = {effort: api.encode(image, model=folder, effort=effort, verify=False) for effort in (None, 1, 0)}
     assert found[None] == found[1] == coded(photo[:40, :50], model)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, encode_picture, open_file
 from selfcodec.coding.sampler import _RandomSource
+from selfcodec.decoding import decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.images import from_image

@@ -14,7 +14,8 @@ from recipe_changes import changed
 from tiny_selfvae import step_of
 
 from selfcodec.arrays import UInt8
-from selfcodec.codec import decode_file, encode_picture, open_file
+from selfcodec.decoding import decode_file, open_file
+from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError
 from selfcodec.format.container import pack
 from selfcodec.generation import sample_images
