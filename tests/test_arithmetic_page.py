@@ -12,7 +12,7 @@ from selfcodec.coding import grid, mixture, symbols, tables
 from selfcodec.coding.tables import load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
-from selfcodec.likelihoods.context import adapting
+from selfcodec.likelihoods.context import adapting, least_squares
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.families import FAMILIES
 from selfcodec.modes import (
@@ -176,8 +176,8 @@ PHRASES = (
     f" and is clamped to ±{adapting.MOST_STRETCH}.",
     f"ω = 1 / (({adapting.VARIANCE:g} · (v / C) + {adapting.SQUARE} · (y / C)) + {adapting.NOISE:g}),",
     f"Once {adapting.SOLVED_AFTER} or more pixels were added",
-    f"P with {adapting.RIDGE:g} added to each diagonal element; P is then multiplied by {adapting.KEPT}.",
-    f"the pivot is max(A_jj, {adapting.RIDGE / 2:g});",
+    f"P with {least_squares.RIDGE:g} added to each diagonal element; P is then multiplied by {adapting.KEPT}.",
+    f"the pivot is max(A_jj, {least_squares.RIDGE / 2:g});",
     # Pixels that are a network's, and latents.
     f"{NEUTRAL} + rhu(output / 2{up(reconstruction._DROP)}), clamped to 0..{LAST};",
     f"μ = {GREY} · {NEUTRAL} + output,",

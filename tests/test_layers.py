@@ -87,6 +87,7 @@ CORE_LAYERS = {
     "selfcodec.likelihoods.context.mixture": 9,
     "selfcodec.likelihoods.context.neighbours": 9,
     "selfcodec.likelihoods.context.order": 9,
+    "selfcodec.likelihoods.context.least_squares": 9,
     "selfcodec.likelihoods.context.adapting": 10,
     "selfcodec.likelihoods.context.passes": 11,
     "selfcodec.likelihoods.context.coder": 12,

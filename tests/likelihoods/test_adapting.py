@@ -23,7 +23,7 @@ from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError
 from selfcodec.format.container import pack
 from selfcodec.images import from_image
-from selfcodec.likelihoods.context import adapting, passes
+from selfcodec.likelihoods.context import adapting, least_squares, passes
 from selfcodec.models.config import Recipe
 from selfcodec.modes import Mode
 from selfcodec.networks.integer import Runtime
@@ -61,11 +61,11 @@ def test_a_filter_is_the_least_squares_solution_over_what_its_channel_sees(chann
     n = adapting.blank(1, channels, 1, 1).products.shape[1]
     samples = np.random.default_rng(channels).normal(0, 3, (200, n))
     memory = memory_of(samples, channels)
-    adapting._solve(memory.products[0], memory.filters[0])
+    least_squares.solve(memory.products[0], memory.filters[0])
     for channel in range(channels):
         own = n - 1 - 2 * (channels - 1 - channel)
         seen = samples[:, :own]
-        expected = np.linalg.solve(seen.T @ seen + adapting.RIDGE * np.eye(own), seen.T @ samples[:, own])
+        expected = np.linalg.solve(seen.T @ seen + least_squares.RIDGE * np.eye(own), seen.T @ samples[:, own])
         assert memory.filters[0, channel, :own] == pytest.approx(expected, abs=1e-9)
         assert not memory.filters[0, channel, own:].any()
 
@@ -76,15 +76,18 @@ def test_filters_of_what_says_nothing_are_finite() -> None:
     samples = np.zeros((50, n))
     samples[:, 3] = samples[:, 7] = samples[:, n - 1] = 255e6
     memory = memory_of(samples, 3)
-    adapting._solve(memory.products[0], memory.filters[0])
+    least_squares.solve(memory.products[0], memory.filters[0])
     assert np.isfinite(memory.filters).all()
     assert np.abs(memory.filters).max() < 10
 
 
 def test_what_was_learned_fades() -> None:
     memory = memory_of(np.ones((5, adapting.blank(1, 1, 1, 1).products.shape[1])), 1)
-    adapting._solve(memory.products[0], memory.filters[0])
+    memory.fresh[0] = adapting.SOLVED_AFTER
+    adapting.take_in(np.zeros((0, 3), np.int32), memory, adapting.room(memory, 1, 1))
     assert memory.products[0, 4, 2] == 5 * adapting.KEPT
+    assert memory.fresh[0] == 0
+    assert memory.filters.any()
 
 
 # The arithmetic.
@@ -101,6 +104,33 @@ def test_no_product_and_sum_are_fused(model: Model) -> None:
     found = set(re.findall(r"^\s+(v?f[a-z]*m[a-z]*\w*|v?mul[sp]d)\b", text, re.MULTILINE))
     assert found
     assert not [name for name in found if re.match("vf|fn?m(add|sub|l[as])", name)]
+
+
+def test_four_samples_at_once_are_added_one_after_another() -> None:
+    random = np.random.default_rng(2)
+    seen, weights = random.normal(0, 9, (4, 13)), random.uniform(0, 1, 4).tolist()
+    together, apart = (np.tril(random.normal(0, 1, (13, 13))) for _ in range(2))
+    together[:] = apart
+    least_squares.add_four(together, *seen, *weights)
+    for sample, weight in zip(seen, weights, strict=True):
+        least_squares.add(apart, sample, weight)
+    assert (together == apart).all()
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 11])
+def test_columns_are_taken_away_one_after_another(n: int) -> None:
+    """Bit for bit as the page has it, however many of them are at hand at once."""
+    samples = np.random.default_rng(n).normal(0, 5, (20, n))
+    found = np.tril(samples.T @ samples + least_squares.RIDGE * np.eye(n))
+    expected = found.copy()
+    for j in range(n):
+        column = expected[:, j].copy()
+        for i in range(j + 1, n):
+            expected[i, j] = column[i] / column[j]
+            for k in range(j + 1, i + 1):
+                expected[i, k] -= expected[i, j] * column[k]
+    least_squares._factor(found)
+    assert (found == expected).all()
 
 
 # Whole files.

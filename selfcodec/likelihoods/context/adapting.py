@@ -20,6 +20,7 @@ import numpy as np
 from selfcodec.arrays import Float64, Int16, Int32, Int64
 from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
 from selfcodec.compiled import compiled
+from selfcodec.likelihoods.context.least_squares import add, add_four, dot, solve
 from selfcodec.likelihoods.context.mixture import cdf
 from selfcodec.likelihoods.context.neighbours import Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
@@ -30,8 +31,6 @@ SOLVED_AFTER = 128
 """A plane's filters are found anew once so many of its pixels were taken in."""
 KEPT = 0.975
 """Of what was learned before so much counts from then on."""
-RIDGE = 40.0
-"""It is added to the diagonal, which keeps filters small that little speaks for."""
 VARIANCE, SQUARE, NOISE = 1.0, 0.1, 2.0
 """A pixel's weight is one by the sum of so much of its squared scale and of its squared residual, and of this."""
 MOST_MOVE = 0.25
@@ -83,6 +82,7 @@ class Step(NamedTuple):
         variances: (S,), the channels' squared scales, added up.
         stretches: (S,), of the channel at hand, in steps of the table of scales.
         state: (S, 3, M), the mixtures of the channel at hand, see `mixture.advance`.
+        channels: that are coded.
     """
 
     seen: Float64
@@ -90,6 +90,7 @@ class Step(NamedTuple):
     variances: Float64
     stretches: Int64
     state: Int64
+    channels: int
 
 
 def blank(planes: int, channels: int, height: int, width: int) -> Memory:
@@ -114,6 +115,7 @@ def room(memory: Memory, pixels: int, mixtures: int) -> Step:
         np.zeros(pixels),
         np.zeros(pixels, dtype=np.int64),
         np.zeros((pixels, 3, mixtures), dtype=np.int64),
+        memory.filters.shape[1],
     )
 
 
@@ -153,20 +155,6 @@ def stretch(channel: int, places: Int32, activity: Int64, memory: Memory, step: 
 
 
 @compiled
-def _dot(a: Float64, b: Float64, n: int) -> float:
-    """The sum of the first n products, in four sums that are added in the end."""
-    s0, s1, s2, s3, whole = 0.0, 0.0, 0.0, 0.0, n - n % 4
-    for k in range(0, whole, 4):
-        s0 += a[k] * b[k]
-        s1 += a[k + 1] * b[k + 1]
-        s2 += a[k + 2] * b[k + 2]
-        s3 += a[k + 3] * b[k + 3]
-    for k in range(whole, n):
-        s0 += a[k] * b[k]
-    return (s0 + s1) + (s2 + s3)
-
-
-@compiled
 def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step) -> None:
     """Moves the means of a channel's mixtures, `step.state`."""
     channels = memory.filters.shape[1]
@@ -184,7 +172,7 @@ def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Mem
         scale = float(total) / float(inverse) * _SCALE
         step.variances[i] += scale * scale
         most = scale + MOST_MOVE
-        step.moves[i] = min(max(_dot(memory.filters[b, channel], step.seen[i], given + 1), -most), most)
+        step.moves[i] = min(max(dot(memory.filters[b, channel], step.seen[i], given + 1), -most), most)
         gain = memory.gains[b, channel, activity[i] - _LOWEST]
         own = math.floor(step.moves[i] * gain * _EDGE + 0.5)
         for m in range(len(w)):
@@ -229,101 +217,31 @@ def observe(
 @compiled
 def take_in(places: Int32, memory: Memory, step: Step) -> None:
     """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
-    i, count, channels = 0, len(places), memory.filters.shape[1]
+    i, count = 0, len(places)
     while i < count:
         b = np.int64(places[i, 0])
+        products, seen = memory.products[b], step.seen
         if i + 3 < count and places[i + 3, 0] == b:  # of one plane, since they come plane by plane
-            _add_four(memory.products[b], channels, step, i)
+            w0, w1, w2, w3 = _weight(step, i), _weight(step, i + 1), _weight(step, i + 2), _weight(step, i + 3)
+            add_four(products, seen[i], seen[i + 1], seen[i + 2], seen[i + 3], w0, w1, w2, w3)
             taken = 4
         else:
-            _add(memory.products[b], channels, step, i)
+            add(products, seen[i], _weight(step, i))
             taken = 1
         memory.fresh[b] += taken
         i += taken
     for plane in range(len(memory.fresh)):
         if memory.fresh[plane] >= SOLVED_AFTER:
             memory.fresh[plane] = 0
-            _solve(memory.products[plane], memory.filters[plane])
+            solve(memory.products[plane], memory.filters[plane])
+            memory.products[plane] *= KEPT
 
 
 @compiled
-def _weight(step: Step, channels: int, i: int) -> float:
+def _weight(step: Step, i: int) -> float:
     """What a pixel counts."""
-    squares, seen = 0.0, step.seen[i]
+    squares, seen, channels = 0.0, step.seen[i], step.channels
     for channel in range(channels):
         residual = seen[len(seen) - 1 - 2 * channel]
         squares += residual * residual
     return 1.0 / (VARIANCE * (step.variances[i] / channels) + SQUARE * (squares / channels) + NOISE)
-
-
-@compiled
-def _add(products: Float64, channels: int, step: Step, i: int) -> None:
-    """Adds the weighted products of what one pixel sees and finds to the lower triangle (n, n)."""
-    weight, seen = _weight(step, channels, i), step.seen[i]
-    for row in range(len(products)):
-        own, factor = products[row], weight * seen[row]
-        for k in range(row + 1):
-            own[k] += factor * seen[k]
-
-
-@compiled
-def _add_four(products: Float64, channels: int, step: Step, i: int) -> None:
-    """The same of four pixels, one after another, to every number while it is at hand."""
-    s0, s1, s2, s3 = step.seen[i], step.seen[i + 1], step.seen[i + 2], step.seen[i + 3]
-    w0, w1 = _weight(step, channels, i), _weight(step, channels, i + 1)
-    w2, w3 = _weight(step, channels, i + 2), _weight(step, channels, i + 3)
-    for row in range(len(products)):
-        own, f0, f1, f2, f3 = products[row], w0 * s0[row], w1 * s1[row], w2 * s2[row], w3 * s3[row]
-        for k in range(row + 1):
-            own[k] = (((own[k] + f0 * s0[k]) + f1 * s1[k]) + f2 * s2[k]) + f3 * s3[k]
-
-
-@compiled
-def _solve(products: Float64, filters: Float64) -> None:
-    """Sets the filters (C, n) that the products (n, n) make, and lets the products fade.
-
-    The matrix is factored once, without square roots, into lower triangle, diagonal and the transposed triangle. In
-    the triangle the row of a channel's residual is what the transposed triangle of what it sees makes of its filter.
-    """
-    n, channels = len(products), len(filters)
-    factors = np.empty((n, n))
-    for i in range(n):
-        for k in range(i + 1):
-            factors[i, k] = products[i, k]
-            products[i, k] *= KEPT
-        factors[i, i] += RIDGE
-    _factor(factors)
-    for channel in range(channels):
-        of_residual, own = n - 1 - 2 * (channels - 1 - channel), filters[channel]
-        for k in range(of_residual):
-            own[k] = factors[of_residual, k]
-        for k in range(of_residual - 1, 0, -1):
-            row, found = factors[k], own[k]
-            for i in range(k):
-                own[i] -= row[i] * found
-
-
-@compiled
-def _factor(factors: Float64) -> None:
-    """Factors a symmetric matrix (n, n) of which the lower triangle is set to that of the factor.
-
-    A column is taken from all that are right of it, once it is known: four one after another from every number while
-    it is at hand, but from the four themselves one by one.
-    """
-    n, columns = len(factors), np.empty((4, len(factors)))
-    for first in range(0, n, 4):
-        last = min(first + 4, n)
-        for j in range(first, last):
-            pivot, column = max(factors[j, j], 0.5 * RIDGE), columns[j - first]  # exactly it would be at least RIDGE
-            for i in range(j + 1, n):
-                row = factors[i]
-                column[i] = row[j]
-                row[j] /= pivot
-                for k in range(j + 1, min(last, i + 1)):
-                    row[k] -= row[j] * column[k]
-        c0, c1, c2, c3 = columns[0], columns[1], columns[2], columns[3]
-        for i in range(last, n):  # there are none after a last part of fewer than four
-            row = factors[i]
-            f0, f1, f2, f3 = row[first], row[first + 1], row[first + 2], row[first + 3]
-            for k in range(last, i + 1):
-                row[k] = (((row[k] - f0 * c0[k]) - f1 * c1[k]) - f2 * c2[k]) - f3 * c3[k]
