@@ -66,7 +66,7 @@ def image_suffix(path: str) -> str:
 
 def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], dict[Job, bytes]]]:
     """Jobs one after another, and the bytes of those that are worth decoding together, which are small."""
-    from selfcodec.format.container import peek
+    from selfcodec.format.header import peek
 
     group: list[Job] = []
     small: dict[Job, bytes] = {}

@@ -16,7 +16,8 @@ from selfcodec.errors import FormatError, ModelError
 from selfcodec.modes import Mode, has_level, sent_variables
 
 if TYPE_CHECKING:
-    from selfcodec.format.container import Container, Header
+    from selfcodec.format.container import Container
+    from selfcodec.format.header import Header
     from selfcodec.zoo import Model
 
 
@@ -87,7 +88,8 @@ def metadata_sizes(metadata: Mapping[str, Any]) -> dict[str, int]:
 def describe_file(data: bytes, name: str) -> dict[str, Any]:
     """All that `info` knows of a file; FormatError where not even its header can be read."""
     from selfcodec.decoding import open_file
-    from selfcodec.format.container import header_bytes, peek, section_bytes
+    from selfcodec.format.container import header_bytes, section_bytes
+    from selfcodec.format.header import peek
     from selfcodec.format.metadata import unpack_metadata
     from selfcodec.zoo import model_by_id
 

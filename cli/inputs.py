@@ -121,7 +121,7 @@ def is_image_entry(entry: Entry) -> bool:
 
 def is_coded_entry(entry: Entry) -> bool:
     """The same of an .sv file."""
-    from selfcodec.format.container import MAGIC
+    from selfcodec.format.header import MAGIC
 
     meant = Path(entry.name).suffix.lower() == SUFFIX or entry.head.startswith(MAGIC)
     return meant and _is_open_file(entry)
@@ -149,7 +149,7 @@ def _has_images(path: str) -> bool:
 
 
 def _is_coded(path: str) -> bool:
-    from selfcodec.format.container import MAGIC
+    from selfcodec.format.header import MAGIC
 
     try:
         with open(path, "rb") as file:
@@ -229,7 +229,7 @@ def read_input(source: Source) -> bytes:
 
 def read_coded(source: Source) -> bytes:
     """An .sv file's bytes; InputError where it cannot be read, or is of another kind."""
-    from selfcodec.format.container import MAGIC
+    from selfcodec.format.header import MAGIC
 
     data, path = read_input(source), source.path
     if data and not data.startswith(MAGIC[: len(data)]):

@@ -235,7 +235,7 @@ def _sink(target: str, file: BinaryIO, pictures: int) -> Sink:
 
 
 def _image_suffix(entry: Entry) -> str | None:
-    from selfcodec.format.container import peek
+    from selfcodec.format.header import peek
     from selfcodec.images import usual_suffix
 
     if not is_coded_entry(entry):
@@ -248,7 +248,7 @@ def _image_suffix(entry: Entry) -> str | None:
 
 def _pixels(entry: Entry) -> int:
     """Of an .sv file; of another, as many as have its bytes."""
-    from selfcodec.format.container import peek
+    from selfcodec.format.header import peek
 
     try:
         return peek(entry.head).pixels

@@ -14,7 +14,7 @@ from PIL import Image
 from selfcodec.decoding import decode_file
 from selfcodec.errors import FormatError, InputError, naming
 from selfcodec.files import read_whole
-from selfcodec.format.container import peek
+from selfcodec.format.header import peek
 from selfcodec.images import AnyImage, Picture, from_image, load_picture
 from selfcodec.images.deep import DeepImage, image_of
 from selfcodec.many import decode_all, encode_all

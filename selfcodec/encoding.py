@@ -11,7 +11,8 @@ from selfcodec.arrays import UInt8
 from selfcodec.decoding import alpha_of, decode_file, decode_planes, open_file
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.format import sidedata
-from selfcodec.format.container import Container, Header, pack
+from selfcodec.format.container import Container, pack
+from selfcodec.format.header import Header
 from selfcodec.images import AnyImage, Picture
 from selfcodec.images.deep import DeepImage
 from selfcodec.modes import DEFAULT_QUALITY, Mode

@@ -34,7 +34,8 @@ class SelfcodecImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         from selfcodec.errors import FormatError, TruncatedError
-        from selfcodec.format.container import peek, peek_metadata
+        from selfcodec.format.container import peek_metadata
+        from selfcodec.format.header import peek
         from selfcodec.format.metadata import apply_metadata
 
         file = self._file()

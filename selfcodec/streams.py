@@ -13,7 +13,8 @@ from selfcodec.arrays import Integers, UInt8, Words
 from selfcodec.coding.decoder import Decoder
 from selfcodec.coding.encoder import Encoder, Stream
 from selfcodec.errors import FormatError
-from selfcodec.format.container import Container, Header
+from selfcodec.format.container import Container
+from selfcodec.format.header import Header
 from selfcodec.modes import DEFAULT_QUALITY, Mode, sent_variables
 from selfcodec.networks.integer import Runtime
 from selfcodec.parallel import mapped, threads

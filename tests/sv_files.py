@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcodec.format.container import Container, Header
+from selfcodec.format.container import Container
+from selfcodec.format.header import Header
 from selfcodec.modes import Mode, sent_variables
 
 K = 2

@@ -23,7 +23,8 @@ from test_fuzz import (
 from selfcodec.decoding import cut_file, decode_file, open_file
 from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError, ModelError
-from selfcodec.format.container import pack, peek
+from selfcodec.format.container import pack
+from selfcodec.format.header import peek
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.settings import Settings

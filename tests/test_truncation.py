@@ -10,7 +10,8 @@ import pytest
 from sv_files import MODEL, assert_same, example, lossless, sections
 
 from selfcodec.errors import FormatError, InputError, TruncatedError
-from selfcodec.format.container import Container, Header, cut, header_bytes, pack, section_bytes, unpack
+from selfcodec.format.container import Container, cut, header_bytes, pack, section_bytes, unpack
+from selfcodec.format.header import Header
 from selfcodec.modes import Mode
 
 

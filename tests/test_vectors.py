@@ -22,7 +22,8 @@ from vector_files import BAD, GOOD, Vector, metadata_of, pixels_of
 from selfcodec.decoding import decode_file, open_file
 from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError
-from selfcodec.format.container import IMAGE_MODES, Container, pack, peek, unpack
+from selfcodec.format.container import Container, pack, unpack
+from selfcodec.format.header import IMAGE_MODES, peek
 from selfcodec.images import AnyImage, from_image
 from selfcodec.images.deep import image_of
 from selfcodec.modes import Mode

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
-from selfcodec.format.container import IMAGE_MODES
+from selfcodec.format.header import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of

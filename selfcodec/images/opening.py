@@ -9,7 +9,7 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from selfcodec.errors import FormatError, InputError
-from selfcodec.format.container import MAX_PIXELS, MAX_SIDE
+from selfcodec.format.header import MAX_PIXELS, MAX_SIDE
 from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
 from selfcodec.format.png import PNG_MAGIC
 from selfcodec.images.formats import kind_by_signature, large_ones_welcome, needs_plugin, register_formats

@@ -15,17 +15,8 @@ from second_reader import read_by_the_page
 from sv_files import MODEL, K, assert_same, example, sections, streams
 
 from selfcodec.errors import FormatError
-from selfcodec.format.container import (
-    IMAGE_MODES,
-    Container,
-    Header,
-    header_bytes,
-    pack,
-    peek,
-    peek_metadata,
-    section_bytes,
-    unpack,
-)
+from selfcodec.format.container import Container, header_bytes, pack, peek_metadata, section_bytes, unpack
+from selfcodec.format.header import IMAGE_MODES, Header, peek
 from selfcodec.modes import Mode, default_level, has_level, sent_variables
 
 GOLDEN = "93 5356100c 201f5e1f c0dec374 85180101 01010101 01000000 ffffffff 03000000 04000000 05000000 06000000"

@@ -9,7 +9,8 @@ import pytest
 from sv_files import MODEL, lossless, sections, streams
 
 from selfcodec.errors import FormatError, InputError, ModelError
-from selfcodec.format.container import Container, Header, pack, peek, unpack
+from selfcodec.format.container import Container, pack, unpack
+from selfcodec.format.header import Header, peek
 from selfcodec.modes import Mode
 
 
