@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from selfcodec.images import AnyImage, Picture
 from selfcodec.images.deep import DeepImage
 from selfcodec.modes import DEFAULT_QUALITY, Mode
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
+from selfcodec.parallel import beside
 from selfcodec.refining import Work
 from selfcodec.settings import Settings
 from selfcodec.streams import Plan, Streams, encode_tiles
@@ -26,6 +28,8 @@ from selfcodec.zoo import Model, model_for
 
 _SHOWN_MODES = ("1", "L", "P", "RGB")
 """How images of these modes look does not follow from their samples alone."""
+MOST_BESIDE = 1 << 22
+"""Of images of at most so many pixels the stored size is measured while they are coded."""
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
 
@@ -139,7 +143,9 @@ class _Coder:
         for plan, members in groups:
             planes = [self._planes(pictures[i]) for i in members]
             expect = (self.verify or self.expect) and not self._lossless
-            for i, streams in zip(members, encode_tiles(plan, planes, expect=expect, inferred=inferred), strict=True):
+            with beside(partial(self._measure_stored, [pictures[i] for i in members])):
+                found = encode_tiles(plan, planes, expect=expect, inferred=inferred)
+            for i, streams in zip(members, found, strict=True):
                 files[i] = self._file(pictures[i], streams)
         made = [files[i] for i in range(len(pictures))]
         if self.verify:
@@ -177,6 +183,12 @@ class _Coder:
         # What full transparency hides must stay where a lossless file cut short is to be this one.
         planes = picture.planes if Mode.LOSSLESS in self.model.modes else picture.shown
         return np.repeat(planes, 3, 2) if planes.shape[2] == 1 else planes
+
+    def _measure_stored(self, pictures: Sequence[Picture]) -> None:
+        """Finds, and keeps, how large stored images would be; but of large ones later, since it takes memory."""
+        for picture in pictures:
+            if self.fallback and picture.pixels <= MOST_BESIDE:
+                _ = picture.stored_size
 
     def _file(self, picture: Picture, streams: Streams) -> Encoded:
         """The file of a picture's streams, or one that stores it, if that is smaller."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import OpenBLASController, ThreadpoolController
 
 from selfcodec import signals
 
@@ -79,7 +79,13 @@ class _OneThreadEach:
         self._lock, self._inside, self._limits = threading.Lock(), 0, list[Any]()
 
     def _limit(self) -> None:
+        self._take_over()
         self._limits.append(ThreadpoolController().limit(limits=1, user_api="blas"))
+
+    @staticmethod
+    def _take_over() -> None:
+        """Else limits are set by the thread that set the first one, and what others ask for is ignored."""
+        OpenBLASController.clear_controlling_thread(force=True)
 
     def renew(self) -> None:
         """To be called once another such library has been loaded: it is no exception."""
@@ -99,6 +105,7 @@ class _OneThreadEach:
             with self._lock:
                 self._inside -= 1
                 while self._limits and not self._inside:
+                    self._take_over()
                     self._limits.pop().restore_original_limits()
 
 
@@ -133,6 +140,23 @@ def shared_out(tasks: Sequence[Callable[[], object]]) -> None:
         for helper in helping:
             if not helper.cancel():
                 helper.result()
+
+
+@contextmanager
+def beside(task: Callable[[], object]) -> Iterator[None]:
+    """Calls a task while the block runs, in another thread; where there is none to spare in time, it is not called.
+
+    It must spend its time without Python's lock. The block's end waits for it.
+    """
+    if threads() < 2:
+        yield
+        return
+    helper = _helpers().submit(task)
+    try:
+        yield
+    finally:
+        if not helper.cancel():
+            helper.result()
 
 
 def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterator[T]:

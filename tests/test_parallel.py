@@ -12,13 +12,13 @@ from functools import partial
 
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from selfcodec.arrays import UInt8
 from selfcodec.decoding import decode_file
 from selfcodec.encoding import encode_picture
 from selfcodec.images import from_image
-from selfcodec.parallel import check_wanted, mapped, one_thread_each, set_threads, shared_out
+from selfcodec.parallel import beside, check_wanted, mapped, one_thread_each, set_threads, shared_out
 from selfcodec.parallel import threads as available
 from selfcodec.zoo import Model
 
@@ -149,16 +149,47 @@ def test_a_helper_s_error_reaches_the_caller(threads: int) -> None:
         shared_out([broken] * 5)
 
 
-def test_matrix_products_keep_to_their_thread_while_anybody_is_inside() -> None:
-    def blas_threads() -> set[int]:
-        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+def test_a_task_runs_beside_a_block_where_there_are_threads(threads: int) -> None:
+    begun, seen, ended = threading.Event(), threading.Event(), list[bool]()
 
+    def task() -> None:
+        begun.set()
+        ended.append(seen.wait(10))
+
+    with beside(task):
+        assert threads == 1 or begun.wait(10)
+        seen.set()
+    assert ended == [True] * (threads > 1)
+
+
+def test_a_block_s_error_is_told_and_its_task_left_alone(threads: int) -> None:
+    with pytest.raises(ValueError, match="broken"), beside(lambda: time.sleep(0.001)):
+        raise ValueError("broken")
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_matrix_products_keep_to_their_thread_while_anybody_is_inside() -> None:
     with threadpool_limits(2, user_api="blas"):
         with one_thread_each():
             with one_thread_each():
                 assert blas_threads() == {1}
             assert blas_threads() == {1}
         assert blas_threads() == {2}
+
+
+def test_a_library_keeps_to_its_thread_though_another_thread_loads_it() -> None:
+    """threadpoolctl heeds one thread alone, the first one, unless it is told that another takes over."""
+    with one_thread_each():
+        for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+            library.set_num_threads(2)  # as if it had been loaded now
+        assert blas_threads() == {2}
+        worker = threading.Thread(target=one_thread_each.renew)
+        worker.start()
+        worker.join()
+        assert blas_threads() == {1}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
