@@ -8,6 +8,7 @@ import torch
 
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LATENT_FRACTION
+from selfcodec.models.likelihoods.posterior import MOST_WIDTH
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.networks.graph import Graph
 from selfcodec.zoo import Model
@@ -41,7 +42,9 @@ def take_weights(model: SelfVAE, source: Model) -> None:
                 net.set_weights(node, *map(torch.from_numpy, other.real(node.name)))
     with torch.no_grad():
         for name, width in model.log_widths.items():
-            grid = torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64)
-            width.copy_((grid * 2.0**-LATENT_FRACTION).log())
+            widths = torch.tensor(source.spec.variables[name]["widths"], dtype=torch.float64) * 2.0**-LATENT_FRACTION
+            if (widths > MOST_WIDTH).any():  # it would be narrower from now on, and what sends nothing cost bits
+                raise ModelError(f"training cannot start from {source.where}: {name} has wider grids than are trained")
+            width.copy_(widths.log())
     for name, latent in model.latents.items():
         latent.take(source.spec.variables[name], source.spec.planes)

@@ -18,8 +18,9 @@ from selfcodec.models.data import ImageSet
 from selfcodec.models.evaluation import bits_per_dim, evaluate
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.layers import FloatGraph
+from selfcodec.models.starting import take_weights
 from selfcodec.models.train import Trainer
-from selfcodec.zoo import Model
+from selfcodec.zoo import Model, find_model
 
 DIMS = 16 * 16 * 3
 pytest_plugins = ("training_fixtures",)
@@ -164,3 +165,17 @@ def test_training_starts_from_no_other_kind_of_model(in_context: Recipe, tiny_mo
     start = str(tiny_model_dir / "tiny")
     with pytest.raises(ModelError, match=r"training cannot start from .*not this recipe's"):
         Trainer(changed(in_context, train={"start": start}), tmp_path, CPU)
+
+
+def test_training_starts_from_no_grids_that_it_would_narrow(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path
+) -> None:
+    """A latent that carries nothing, in a grid as wide as all its values, would cost bits in a narrower one."""
+    first = Trainer(in_context, tmp_path / "run", CPU)
+    write_model(tmp_path / "first", export_model(in_context, first.ema, of_context), in_context, {})
+    source = find_model(str(tmp_path / "first"))
+    take_weights(first.model, source)
+    widths = source.spec.variables["z1"]["widths"]
+    source.spec.variables["z1"]["widths"] = [*widths[:-1], 1 << 22]
+    with pytest.raises(ModelError, match=r"cannot start from .*first.*: z1 has wider grids than are trained"):
+        take_weights(first.model, source)
