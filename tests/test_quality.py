@@ -28,6 +28,8 @@ from selfcodec.zoo import Model, available_models, find_model
 pytest_plugins = ("model_fixtures",)
 
 QUALITIES = (10, 25, 50, 70, 85, 100)
+PROMISED_FROM = 10
+"""Below this quality latents are all but gone, and what little is left may lead a decoder astray."""
 SLACK_DB = 0.05
 """A decoder that has all it can use gains nothing from finer latents, and which way it wavers is a matter of chance; so
 much for each y, since each is made by a decoder of its own."""
@@ -67,9 +69,10 @@ def test_bytes_and_psnr_never_fall_as_quality_rises(name: str, mode: Mode, level
         encode_picture(picture, Settings(mode, level or None, q), model, verify=False, expect=True, fallback=False)
         for q in qualities
     ]
-    for worse, better in pairwise(made):
+    for quality, (worse, better) in zip(qualities, pairwise(made), strict=False):
         assert len(better.data) >= len(worse.data) - SLACK_BYTES
-        assert psnr(picture, better) >= psnr(picture, worse) - SLACK_DB * max(1, model.levels)
+        if quality >= PROMISED_FROM:
+            assert psnr(picture, better) >= psnr(picture, worse) - SLACK_DB * max(1, model.levels)
     if alive:
         rise = RISE_BELOW_DB if several and level else RISE_DB
         assert psnr(picture, made[-1]) > psnr(picture, made[0]) + rise
