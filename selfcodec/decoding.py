@@ -125,6 +125,7 @@ def decode_files(
 
 
 def alpha_of(container: Container) -> UInt8 | None:
+    """A file's alpha plane (H, W); None where it has none. FormatError where it is damaged."""
     header = container.header
     return sidedata.unpack_alpha(container.side, header.width, header.height) if container.side else None
 

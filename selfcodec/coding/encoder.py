@@ -78,7 +78,7 @@ class Encoder:
 
     def add(self, notes: Notes) -> None:
         """Notes what is noted already."""
-        self._pending.append(lambda: notes)
+        self.defer(lambda: notes)
 
     def defer(self, evaluate: Callable[[], Notes]) -> None:
         """Notes what `evaluate` returns, which is called in any thread and only once its turn has come."""

@@ -57,14 +57,6 @@ class PointwiseNetwork:
         self.nodes = Nodes(plans, every, np.concatenate(weights), max(channels.values()))
         self.inputs, self.outputs = sum(node.channels for node in net.graph.inputs), nodes[-1].channels
 
-    def __call__(self, inputs: Float32) -> Float32:
-        """float32 integers (N, C), the input nodes' side by side, to (N, C') in units of 2**-10."""
-        from selfcodec.networks.pointwise_loops import run  # here, since only coding needs it, and loading it is slow
-
-        outputs = np.empty((len(inputs), self.outputs), dtype=np.float32)
-        run(self.nodes, self.nodes.room(len(inputs)), inputs, outputs)
-        return outputs
-
 
 def _slots(nodes: Sequence[Node]) -> dict[str, int]:
     """A place for every node's values, taken again once nobody needs them: what fits into the cache is faster."""

@@ -140,6 +140,15 @@ def _distance(grey_levels: np.int32, unit: np.float32) -> np.float32:
 
 
 @compiled
+def take(planes: UInt8, places: Int32, values: Int64) -> None:
+    """Sets values (n, C) to those in places (n, 3) of planes (B, H, W, C)."""
+    for i in range(len(places)):
+        b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
+        for channel in range(values.shape[1]):
+            values[i, channel] = planes[b, row, column, channel]
+
+
+@compiled
 def put(values: Int64, places: Int32, planes: UInt8) -> None:
     """Puts values (n, C) into their places (n, 3) of planes (B, H, W, C)."""
     for i in range(len(places)):

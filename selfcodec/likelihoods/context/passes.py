@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from selfcodec.arrays import Float32, Int32, Int64, UInt32
 from selfcodec.coding.ans import Streams
 from selfcodec.coding.symbols import ALPHABET
 from selfcodec.compiled import compiled
 from selfcodec.likelihoods.context.adapting import Memory, Step, look, move, observe, stretch, take_in
 from selfcodec.likelihoods.context.mixture import Terms, advance, expected, note, read
-from selfcodec.likelihoods.context.neighbours import Scene, gather, put
+from selfcodec.likelihoods.context.neighbours import Scene, gather, put, take
 from selfcodec.networks.nodes import Nodes
 from selfcodec.networks.pointwise_loops import run
 
@@ -76,6 +74,41 @@ def _look_around(p: Pass, first: int, last: int, shown: bool) -> None:
 
 
 @compiled
+def _code(p: Pass, step: int, found_from: int, reading: bool, streams: Streams, starts: UInt32, sizes: UInt32) -> None:
+    """One step of `coded`, with what was found of its pixels in `p.found`, which begins with pixel `found_from`."""
+    first, last = p.starts[step], p.starts[step + 1]
+    places, a, b, n = p.places[first:last], first - found_from, last - found_from, last - first
+    bases, activity, values = p.found.bases[a:b], p.found.activity[a:b], p.found.values[a:b]
+    if reading:
+        values[:] = 0
+    else:
+        take(p.scene.planes, places, values)
+    if p.adapting:
+        look(p.scene, places, bases, p.memory, p.step)
+    for channel in range(p.coded):
+        if p.adapting:
+            stretch(channel, places, activity, p.memory, p.step)
+        state = p.step.state[:n]
+        advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.step.stretches, state)
+        if p.adapting:
+            move(channel, places, bases, activity, p.memory, p.step)
+        for half, width in enumerate((ALPHABET, 1)):
+            if reading:
+                read(places, channel, width, p.terms, state, streams, values)
+            else:
+                to = 2 * p.coded * first + (2 * channel + half) * n
+                note(channel, width, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
+        if p.adapting:
+            observe(channel, places, bases, activity, values, p.terms.cdf, p.memory, p.step)
+    if p.adapting:
+        take_in(places, p.memory, p.step)
+    if reading:
+        for channel in range(p.coded, values.shape[1]):
+            values[:, channel] = values[:, 0]
+        put(values, places, p.scene.planes)
+
+
+@compiled
 def coded(p: Pass, first: int, last: int, reading: bool, streams: Streams, starts: UInt32, sizes: UInt32) -> None:
     """Reads the pixels of the steps first..last - 1, or notes them, which are in the planes then.
 
@@ -86,48 +119,15 @@ def coded(p: Pass, first: int, last: int, reading: bool, streams: Streams, start
         starts, sizes: of one image, (2 coded N,), the symbols' intervals, set where they are noted: of each step, for
             each channel, the high ones of its pixels, then the low ones.
     """
-    t, channels = first, p.scene.planes.shape[3]
-    while t < last:
-        stop = t + 1
-        while not reading and stop < last and p.starts[stop + 1] - p.starts[t] <= len(p.found.values):
-            stop += 1
-        begin = p.starts[t]
-        _look_around(p, begin, p.starts[stop], True)
-        for at in range(t, stop):
-            here = p.places[p.starts[at] : p.starts[at + 1]]
-            a, b, n = p.starts[at] - begin, p.starts[at + 1] - begin, len(here)
-            bases, activity, values = p.found.bases[a:b], p.found.activity[a:b], p.found.values[a:b]
-            if reading:
-                values[:] = 0
-            else:
-                for i in range(n):
-                    plane, row, column = np.int64(here[i, 0]), np.int64(here[i, 1]), np.int64(here[i, 2])
-                    for channel in range(channels):
-                        values[i, channel] = p.scene.planes[plane, row, column, channel]
-            if p.adapting:
-                look(p.scene, here, bases, p.memory, p.step)
-            for channel in range(p.coded):
-                if p.adapting:
-                    stretch(channel, here, activity, p.memory, p.step)
-                state = p.step.state[:n]
-                advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.step.stretches, state)
-                if p.adapting:
-                    move(channel, here, bases, activity, p.memory, p.step)
-                for half, width in enumerate((ALPHABET, 1)):
-                    if reading:
-                        read(here, channel, width, p.terms, state, streams, values)
-                    else:
-                        to = 2 * p.coded * p.starts[at] + (2 * channel + half) * n
-                        note(channel, width, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
-                if p.adapting:
-                    observe(channel, here, bases, activity, values, p.terms.cdf, p.memory, p.step)
-            if p.adapting:
-                take_in(here, p.memory, p.step)
-            if reading:
-                for channel in range(p.coded, channels):
-                    values[:, channel] = values[:, 0]
-                put(values, here, p.scene.planes)
-        t = stop
+    begin = first
+    while begin < last:
+        end = begin + 1
+        while not reading and end < last and p.starts[end + 1] - p.starts[begin] <= len(p.found.values):
+            end += 1
+        _look_around(p, p.starts[begin], p.starts[end], True)
+        for step in range(begin, end):
+            _code(p, step, p.starts[begin], reading, streams, starts, sizes)
+        begin = end
 
 
 @compiled
