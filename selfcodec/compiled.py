@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.runtime.nrt import rtsys
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -44,9 +45,14 @@ class _Cache(FunctionCache):
         self._cache_file = IndexDataCacheFile(self._cache_path, name, (own, _sources_stamp()))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What is kept; None where nothing is, or nothing that can be read."""
+        """What is kept; None where nothing is, or nothing that can be read.
+
+        Numba itself would first load all that it compiles with, for 0.2 s. To run what is kept its memory manager does.
+        """
         with suppress(Exception):
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         with suppress(Exception):
             self.flush()  # so that what is damaged is replaced
         return None

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import variants
 from PIL import Image
+from skimage import data as photographs
 
 from selfcodec import encoding
 from selfcodec.arrays import UInt8
@@ -293,3 +294,13 @@ def test_words_beyond_the_image_are_refused(models: dict[str, Model], photo: UIn
     longer = pack(replace(container, streams=(*sections, (np.concatenate([last, last[:1]]),))))
     with pytest.raises(FormatError, match="does not end"):
         decode_file(longer)
+
+
+def test_storing_a_photograph_is_measured_where_it_is_likely_alone() -> None:
+    picture = from_image(Image.fromarray(photographs.astronaut()[:320, :320]))
+    quick = picture.photograph_size
+    assert quick is not None
+    assert not picture.stores_within(quick - 1)
+    assert "stored_size" not in vars(picture)
+    assert picture.stores_within(1 << 30)
+    assert picture.stored_size < 1 << 30

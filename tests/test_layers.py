@@ -70,6 +70,7 @@ CORE_LAYERS = {
     "selfcodec.networks.flow": 7,
     "selfcodec.networks.pointwise": 6,
     "selfcodec.networks.nodes": 3,
+    "selfcodec.networks.blas": 3,
     "selfcodec.networks.pointwise_loops": 4,
     "selfcodec.networks.real": 6,
     "selfcodec.networks.windows": 6,

@@ -22,17 +22,22 @@ import json, sys
 from selfcodec.cli.main import main
 for command in json.loads(sys.argv[1]):
     main(command, standalone_mode=False)
-print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+print(json.dumps(sorted(sys.modules)))
 """
 
 
-def loaded(*commands: list[str]) -> set[str]:
-    """What a new process has loaded that runs these commands, one after another."""
+def modules(*commands: list[str]) -> set[str]:
+    """The modules of a new process that runs these commands, one after another."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(commands)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def loaded(*commands: list[str]) -> set[str]:
+    """The packages that they load."""
+    return {name.partition(".")[0] for name in modules(*commands)}
 
 
 @pytest.fixture
@@ -59,6 +64,16 @@ def test_lossless_files_load_no_pytorch(png: Path) -> None:
     assert not loaded(["encode", str(png), "-o", sv], ["info", sv], ["decode", sv, "-o", out]) & SLOW
     with Image.open(png) as image, Image.open(out) as back:
         assert image.tobytes() == back.tobytes()
+
+
+def test_compiled_loops_that_are_kept_load_no_compiler(png: Path) -> None:
+    """Of what Numba compiles with, this is loaded for nothing else; and SciPy has its linear algebra around its BLAS."""
+    sv, out = str(png.with_suffix(".sv")), str(png.with_name("b.png"))
+    decode = ["decode", sv, "-o", out, "--force"]
+    loaded(["encode", str(png), "-o", sv], decode)
+    found = modules(decode)
+    assert "scipy.linalg.cython_blas" in found
+    assert not {"scipy.linalg", "numba.np.polynomial.polynomial_functions"} & found
 
 
 def test_telling_about_a_lossless_file_loads_no_compiled_loops() -> None:

@@ -12,7 +12,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError
 from selfcodec.format.metadata import apply_metadata
 from selfcodec.images.deep import MODES, AnyImage
-from selfcodec.images.storing import pack_stored, stored_size
+from selfcodec.images.storing import pack_stored, photograph_size, stored_size
 from selfcodec.modes import Mode
 from selfcodec.transparency import hidden_filled
 
@@ -78,6 +78,16 @@ class Picture:
         """A length that `stored` does not exceed; measured when first asked for, since it takes long."""
         size = stored_size(self.exact)
         return len(self.stored) if size is None else size
+
+    @cached_property
+    def photograph_size(self) -> int | None:
+        """A length such that shorter files are not worth comparing to `stored_size`; None where there is none."""
+        return photograph_size(self.exact)
+
+    def stores_within(self, length: int) -> bool:
+        """Whether `stored` has at most about so many bytes; what takes long is measured where it is likely alone."""
+        quick = self.photograph_size
+        return (quick is None or quick <= length) and self.stored_size <= length
 
     @cached_property
     def stored(self) -> bytes:

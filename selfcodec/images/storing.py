@@ -21,6 +21,13 @@ def stored_size(image: AnyImage) -> int | None:
     return stored.stored_size(image)
 
 
+def photograph_size(image: AnyImage) -> int | None:
+    """Return a length such that shorter files are not worth comparing to `stored_size`; None where there is none."""
+    if isinstance(image, DeepImage) or image.mode in SAMPLE_MODES:
+        return None
+    return stored.photograph_size(image)
+
+
 def unpack_stored(data: bytes, mode: str, width: int, height: int) -> AnyImage:
     """Return the image that `pack_stored` stored; raise FormatError, also where mode or size differ."""
     if mode in SAMPLE_MODES:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix products, which are to keep to their thread as NumPy's)
 
 from selfcodec.arrays import Float32
 from selfcodec.compiled import compiled
+from selfcodec.networks import blas
 from selfcodec.networks.nodes import Nodes
 from selfcodec.parallel import one_thread_each
 
 _SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
 """Settings have these columns."""
-one_thread_each.renew()
 _HALF = np.float32(0.5)
+blas.load()
+one_thread_each.renew()  # Numba's matrix products are to keep to their thread as NumPy's
 
 
 @compiled

@@ -7,15 +7,17 @@ import io
 import struct
 import zlib
 
+import numpy as np
 import pytest
 from damage import fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from random_images import noise
+from skimage import data as photographs
 
 from selfcodec.errors import FormatError
-from selfcodec.format.stored import pack_stored, stored_size, unpack_stored
+from selfcodec.format.stored import pack_stored, photograph_size, stored_size, unpack_stored
 
 SIZES = [(1, 1), (1, 1000), (31, 33)]
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA"]
@@ -207,3 +209,34 @@ def test_any_bytes_give_format_errors(data: bytes, mode: str) -> None:
     for start in (b"", b"\x00", b"\x01", b"\x01\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR", b"\x02", WEBP[:22]):
         with contextlib.suppress(FormatError):
             unpack_stored(start + data, mode, 3, 2)
+
+
+def photograph(factor: float) -> Image.Image:
+    """A crop of an astronaut's portrait, its contrast multiplied."""
+    samples = photographs.astronaut()[:300, :300].astype(np.float64)
+    return Image.fromarray((128 + factor * (samples - 128)).clip(0, 255).astype(np.uint8))
+
+
+def test_what_shorter_files_than_a_photograph_need_not_be_compared_to() -> None:
+    image = photograph(1)
+    known = photograph_size(image)
+    assert known is not None
+    assert 0.9 * stored_size(image) < known < 1.2 * stored_size(image)
+    of_noise = photograph_size(noise("RGB", (300, 300)))
+    assert of_noise is not None
+    assert of_noise < 3 * 300 * 300
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        photograph(0.02),
+        photograph(1).crop((0, 0, 100, 100)),
+        photograph(1).convert("L"),
+        photograph(1).convert("L").convert("RGB"),
+        photograph(1).quantize(16),
+    ],
+    ids=["flat", "small", "L", "grey", "P"],
+)
+def test_images_that_are_always_compared(image: Image.Image) -> None:
+    assert photograph_size(image) is None
