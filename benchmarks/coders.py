@@ -161,6 +161,7 @@ PEERS: dict[str, Coder] = {
         payload.webp,
     ),
     "jxl-lossless": _peer("JPEG XL lossless", "jpegxl", "effort 7", {"": {"lossless": True, "effort": 7}}),
+    "jxl-lossless-9": _peer("JPEG XL lossless, effort 9", "jpegxl", "effort 9", {"": {"lossless": True, "effort": 9}}),
     "jpegls": _peer("JPEG-LS", "jpegls", "lossless", {"": {}}, payload.jpeg),
     "jp2-lossless": _peer(
         "JPEG 2000 lossless", "jpeg2k", "reversible", {"": {"reversible": True, "codecformat": "j2k"}}, payload.jpeg2k

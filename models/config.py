@@ -190,9 +190,15 @@ class PhasesConfig(HeadConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ContextConfig(HeadConfig):
-    """[model.likelihood], `context`: coded pixel by pixel, given the neighbours before it, all channels jointly."""
+    """[model.likelihood], `context`: coded pixel by pixel, given the neighbours before it, all channels jointly.
+
+    Attributes:
+        predictions: heads also see linear predictions that are learned of every picture, see
+            `selfcodec.likelihoods.context.predicting`.
+    """
 
     kind: Literal["context"] = field(default="context", init=False)
+    predictions: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@ from selfcodec.models.selfvae import SelfVAE
 
 PIXELS = 1 << 16
 """Samples are drawn for about so many pixels together, which bounds memory."""
+PIXELS_AT_ONCE = 1 << 18
+"""A data set is gone through in batches of at most about so many pixels, for the same reason."""
 
 
 def bits_per_dim(rates: dict[str, Tensor], dims: int) -> dict[str, float]:
@@ -26,9 +28,10 @@ def bits_per_dim(rates: dict[str, Tensor], dims: int) -> dict[str, float]:
 def evaluate(model: SelfVAE, images: Images, batch: int = 64) -> dict[str, float]:
     """The terms of the negative evidence lower bound in bits per dimension, averaged over a data set.
 
-    One posterior sample an image is drawn.
+    One posterior sample an image is drawn. Of large images fewer than `batch` are taken together.
     """
     total: dict[str, float] = {}
+    batch = max(1, min(batch, PIXELS_AT_ONCE // max(height * width for height, width in images.sizes)))
     with seeded(0, images.device):
         for ys in images.batches(batch):
             for name, bpd in bits_per_dim(model(ys), ys[0][0].numel()).items():

@@ -15,12 +15,12 @@ from selfcodec.zoo import Model
 
 
 def widens(graph: Graph, narrower: Graph) -> bool:
-    """Whether a network is another one, but perhaps for hidden channels added to convolutions and sums."""
+    """Whether a network is another one, but perhaps for channels added to inputs, convolutions and sums."""
     if graph == narrower:
         return True
     if len(graph.nodes) != len(narrower.nodes):
         return False
-    fixed = {node.name for node in (*graph.inputs, graph.output)}
+    fixed = {graph.output.name, *(node.name for node in graph.inputs if node.op != "latent")}
     return all(
         node.op in ("pixels", "latent", "conv", "deconv", "add")
         and replace(node, channels=old.channels) == old

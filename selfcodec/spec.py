@@ -15,7 +15,7 @@ from selfcodec.transforms import get_transform
 
 MAX_TILE = 2**24
 """A tile's side is at most this, which is an image's."""
-SPEC_VERSION = 3
+SPEC_VERSION = 4
 PLANE_CENTRE, PLANE_UNIT = 4.0, 0.5
 """Networks see a quality as PLANE_UNIT (ln(trade) + PLANE_CENTRE)."""
 FamilySettings = dict[str, Any]
@@ -62,6 +62,8 @@ class Spec:
                 found = _lifted(found)
             if found["version"] == 2:  # networks that see the quality came with version 3
                 found |= {"version": 3, "planes": ()}
+            if found["version"] == 3 and not any(own["kind"] == "context" for own in found["variables"].values()):
+                found["version"] = 4  # in which values in context are coded in another way
             found["planes"] = tuple(found["planes"])
             if found["version"] != SPEC_VERSION or set(found) != {field.name for field in fields(Spec)}:
                 raise ModelError("the model was written for another version of selfcodec: export it again")

@@ -12,7 +12,7 @@ from selfcodec.coding import grid, mixture, symbols, tables
 from selfcodec.coding.tables import load_tables
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, LATENT_FRACTION, PARAM_FRACTION
 from selfcodec.likelihoods import groups, latent, layout, phases, reconstruction
-from selfcodec.likelihoods.context import adapting, least_squares
+from selfcodec.likelihoods.context import adapting, least_squares, predicting
 from selfcodec.likelihoods.context import mixture as joint
 from selfcodec.likelihoods.families import FAMILIES
 from selfcodec.modes import (
@@ -103,7 +103,8 @@ PHRASES = (
     # Families.
     f"A model's specification, version {spec.SPEC_VERSION}, names",
     f"rhu(a / 2{up(PARAM_FRACTION - INPUT_FRACTION)}) clamped to ±{ACTIVATION_MAX}.",
-    f"reads both as version {spec.SPEC_VERSION}.",
+    f"reads the others as version {spec.SPEC_VERSION}.",
+    f"Version {spec.SPEC_VERSION - 1} and those before coded values in `context` as two symbols,",
     f"the phases before, value − {NEUTRAL}, and the flag.",
     # A number's distribution.
     f"F(0) = 0, F({LAST + 1}) = 2{CDF} · Σ_m w_m C is",
@@ -153,8 +154,22 @@ PHRASES = (
     f" {joint._LOG_SCALE_OFFSET - scale_offset(tables.PIXEL_LOG_SCALES)}) / {joint._LOG_SCALE_UNIT}⌋, clamped.",
     f"w_m (F_m(b + 1) − F_m(b)), F_m being component m's own CDF with F_m(0) = 0 and F_m({LAST + 1}) = 2{CDF};",
     f"the largest has {joint.MIXTURE_BITS + 1} binary digits, and are at least 1.",
-    f"below 2{up(joint.FREQUENCY_BITS)}, then min(d, 2{up(joint.FREQUENCY_BITS)} −"
-    f" {(1 << joint.FREQUENCY_BITS) - joint._FREQUENCY_MOST}) + 1.",
+    f"A value is one symbol of {(1 << tables.PRECISION) - round(joint._FREE)}, with the frequencies",
+    # Predictions.
+    f"a row f of {len(predicting.SEEN) + 1} C + 1 numbers.",
+    f"For each of the {len(predicting.SEEN)} neighbours at squared distance"
+    f" {max(r * r + c * c for r, c in (layout.NEIGHBOURS[n] for n in predicting.SEEN))} or less, in reading order, x −",
+    f"With k = {len(predicting.SEEN)} C + 1 and the",
+    f"clamped to ±{predicting._MOST_VALUE:g}, and its residual",
+    f"the residuals at {listed(layout.BASE_NEIGHBOURS)}, of each",
+    f"all times 2^({DISTANCE} − a); then for each channel its slopes on the channels before, times"
+    f" {predicting._SLOPE_UNIT:g}; each number t of these is ⌊t + 0.5⌋, clamped to ±{predicting._MOST:g}.",
+    f"rounded toward zero to 2{up(-layout.PIXEL_BITS)}.",
+    f"ω = 1 / (({predicting.VARIANCE} · v + {predicting.SQUARE} · (y / C)) + {predicting.NOISE}): v is",
+    f"of the known ones of {listed(layout.ACTIVITY_NEIGHBOURS)} and all channels,"
+    f" {predicting.FIRST_VARIANCE:g} where none is known;",
+    f"Once {predicting.SOLVED_AFTER} or more pixels were added since the last time, A is made of P as below,"
+    f" and P multiplied by {predicting.KEPT}.",
     # Learning.
     f"a row f of n = {2 * len(adapting.SEEN) + 2} C + 1 numbers.",
     f"For each of the {len(adapting.SEEN)} neighbours at squared",
@@ -175,7 +190,7 @@ PHRASES = (
     f" max({adapting.STRETCH_RATE}, 1 / (N + {adapting.STRETCH_BEGIN})) times that,"
     f" and is clamped to ±{adapting.MOST_STRETCH}.",
     f"ω = 1 / (({adapting.VARIANCE:g} · (v / C) + {adapting.SQUARE} · (y / C)) + {adapting.NOISE:g}),",
-    f"Once {adapting.SOLVED_AFTER} or more pixels were added",
+    f"Once {adapting.SOLVED_AFTER} or more pixels were added since the last time, the filters are found anew.",
     f"P with {least_squares.RIDGE:g} added to each diagonal element; P is then multiplied by {adapting.KEPT}.",
     f"the pivot is max(A_jj, {least_squares.RIDGE / 2:g});",
     # Pixels that are a network's, and latents.
@@ -226,9 +241,9 @@ PHRASES = (
 """Sentences of the page around its numbers, each of which stands there once."""
 
 
-NOTATION = (
-    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 0 2 1 1 0 1 1 1 0 1 1 0 1 0 0 0 64 0 0 0 1 64 754 2 ⁻⁵ 0 1 0 1 2 3 4 4 0 1 2 3"
-    " 0 1 1 1 1 1 0 1 1 1 2 3 6 0 0 0 1 1 0 1 2 1 1 0 64 4 64 0 256"  # of names, indices, types
+NOTATION = (  # of names, indices, types
+    "2 2 ⁻¹ 32 2 2 2 64 4 2 2 2 2 2 2 2 0 2 1 1 0 1 1 1 0 1 1 0 1 0 1 0 0 0 0 64 0 0 1 64 0 1 64 0 1 0 0 "
+    "0 0 1 1 64 754 2 ⁻⁵ 0 1 0 1 2 3 4 4 0 1 2 3 0 1 1 1 1 1 0 1 1 1 2 3 6 0 0 0 1 1 0 1 2 1 1 0 64 4 64 0 256"
 )
 """All other numbers on the page, in order: one that is added there belongs into a phrase, or here."""
 

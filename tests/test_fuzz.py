@@ -37,7 +37,7 @@ SECONDS = 2.0
 MEGABYTES = 500
 """Growth of the peak memory at most."""
 KINDS = ("rs1", "rs2", "cg", "cr", "lossless", "seeded", "grey and alpha", "context", "adapting", "drawn in context")
-KINDS += ("stored raw", "stored PNG", "stored deep", "stored inks")
+KINDS += ("predicted", "stored raw", "stored PNG", "stored deep", "stored inks")
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +60,7 @@ def files(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SELFCODEC_MODELS", os.pathsep.join((str(tiny_model_dir), str(folder))))
         of_context = variants.install(folder, "context", in_context)
+        predicted = variants.install(folder, "predicted", variants.build(tiny_recipe, "predicted", patches)[2])
         stored = encoding._stored
         patch.setattr(encoding, "_stored", lambda picture: stored(picture) + bytes(1 << 20))
         for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR, Mode.LOSSLESS):
@@ -71,6 +72,7 @@ def files(
         made["adapting"] = encode_picture(from_image(colour), Settings(effort=1), of_context, verify=False).data
         drawn = Settings(Mode.CG, seed=300)
         made["drawn in context"] = encode_picture(from_image(colour), drawn, of_context, verify=False).data
+        made["predicted"] = encode_picture(from_image(colour), Settings(effort=1), predicted, verify=False).data
         patch.setattr(encoding, "_stored", stored)
         made["stored raw"] = encode_picture(from_image(colour.crop((0, 0, 3, 3))), None, tiny_model).data
         made["stored PNG"] = encode_picture(from_image(colour.quantize(4)), None, tiny_model).data
@@ -81,7 +83,20 @@ def files(
         made["stored inks"] = encode_picture(from_image(inks), None, tiny_model).data
         assert tuple(made) == KINDS
         assert [str(open_file(data).header.mode) for data in made.values()] == [
-            *("rs1", "rs2", "cg", "cr", "lossless", "cg", "lossless", "lossless", "lossless", "cg", *["stored"] * 4)
+            *(
+                "rs1",
+                "rs2",
+                "cg",
+                "cr",
+                "lossless",
+                "cg",
+                "lossless",
+                "lossless",
+                "lossless",
+                "cg",
+                "lossless",
+                *["stored"] * 4,
+            )
         ]
         for data in made.values():  # what the first decoding loads and compiles takes time and memory of no test
             decode_file(data)

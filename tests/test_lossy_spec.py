@@ -26,23 +26,24 @@ def old(model: Model) -> dict[str, Any]:
 def test_version_2_is_read_as_one_without_planes(tiny_model: Model) -> None:
     data = Path(tiny_model.where).read_bytes()
     contents = read_contents(data)
-    assert contents["spec"]["version"] == SPEC_VERSION == 3
+    assert contents["spec"]["version"] == SPEC_VERSION == 4
     again = Model(with_contents(data, {**contents, "spec": old(tiny_model)}))
     assert again.spec == tiny_model.spec
     assert again.spec.planes == ()
     assert again.plane(1) == again.plane(100) == 0
 
 
-def test_version_3_comes_back() -> None:
+def test_versions_3_and_4_come_back() -> None:
     model = tiny_lossy.model()
     contents = read_contents(tiny_lossy.weights())
-    assert contents["spec"]["version"] == 3
+    assert contents["spec"]["version"] == 4
     assert Spec.from_json(contents["spec"]) == model.spec == Spec.from_json(spec_of(model))
+    assert Spec.from_json({**contents["spec"], "version": 3}) == model.spec
     assert model.spec.planes == tiny_lossy.tables()[0]
     assert [model.plane(q) for q in (1, 50, 100)] == [model.spec.planes[i] for i in (0, 49, 99)]
 
 
-@pytest.mark.parametrize("version", [0, 4, "3", None])
+@pytest.mark.parametrize("version", [0, 5, "3", None])
 def test_other_versions_are_refused(version: Any) -> None:
     with pytest.raises(ModelError, match="another version of selfcodec"):
         Spec.from_json({**spec_of(tiny_lossy.model()), "version": version})

@@ -67,7 +67,7 @@ def test_lossless_files_load_no_pytorch(png: Path) -> None:
 
 
 def test_compiled_loops_that_are_kept_load_no_compiler(png: Path) -> None:
-    """The one is among what Numba compiles with, the other lies around the BLAS that its loops take."""
+    """NumPy's polynomials are among what Numba compiles; `scipy.linalg` lies around the BLAS that loops take."""
     sv, out = str(png.with_suffix(".sv")), str(png.with_name("b.png"))
     decode = ["decode", sv, "-o", out, "--force"]
     loaded(["encode", str(png), "-o", sv], decode)

@@ -132,8 +132,6 @@ def forgeries() -> Iterator[tuple[str, str, Container]]:
     lossless, grey, tiles = opened["mode-lossless"], opened["image-mode-LA"], opened["tiles"]
     last = (*lossless.streams[-1][:-1], np.append(lossless.streams[-1][-1], np.uint32(1)))
     yield "words-left-over", "words follow the last pixel", replace(lossless, streams=(*lossless.streams[:-1], last))
-    none = np.zeros(0, np.uint32)
-    yield "too-few-words", "x has no words", replace(lossless, streams=(*lossless.streams[:-1], (none,)))
     joined = tuple((np.concatenate(section),) for section in tiles.streams)
     yield "too-few-streams", "one stream for two tiles", replace(tiles, streams=joined)
     yield "alpha-missing", "an LA image without alpha", replace(grey, side=b"")

@@ -54,6 +54,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "network": {"finest": 4, "encoder_folds": 2},
         "likelihood": {"kind": "context", "mixtures": 2, "head_width": 12, "head_blocks": 1},
     },
+    "predicted": {
+        "transformation": "downscale4",
+        "u": {"down": 1},
+        "network": {"finest": 4, "encoder_folds": 2},
+        "likelihood": {"kind": "context", "mixtures": 2, "head_width": 12, "head_blocks": 1, "predictions": True},
+    },
     "bicubic": {
         "transformation": "bicubic",
         "z": {"down": 1},

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs, prediction_inputs
 from selfcodec.models.config import ContextConfig, ModelConfig
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean, dmol_sample
 from selfcodec.models.layers import FloatGraph
@@ -22,6 +22,7 @@ from selfcodec.models.likelihoods.likelihood import (
     pixel_base,
 )
 from selfcodec.models.likelihoods.neighbours import context_of
+from selfcodec.models.likelihoods.predictions import predictions_of
 from selfcodec.models.networks import Style, context_head, trunk
 from selfcodec.schedule import Step
 
@@ -49,7 +50,8 @@ class Context(PixelLikelihood[ContextConfig]):
         graph = trunk(style, step.parents, target.halvings + CONTEXT_FOLD - 1, c.width)
         features = FloatGraph(graph, weight_norm=c.weight_norm, output_scale=1.0)
         head = Style.of(c, own.head_width, own.head_blocks)
-        graph = context_head(head, c.width // 4, context_inputs(target.channels), _layout(step, own).size)
+        inputs = context_inputs(target.channels) + (prediction_inputs(target.channels) if own.predictions else 0)
+        graph = context_head(head, c.width // 4, inputs, _layout(step, own).size)
         return {
             f"p_{step.name}": features,
             f"p_{step.name}_0": FloatGraph(graph, weight_norm=c.weight_norm, output_scale=0.05),
@@ -58,6 +60,7 @@ class Context(PixelLikelihood[ContextConfig]):
     def __init__(self, step: Step, own: ContextConfig, model: ModelConfig, nets: nn.ModuleDict) -> None:
         super().__init__(step, own, model, nets)
         self.layout = _layout(step, own)
+        self._predictions = own.predictions
 
     def parameters(self, values: Values, x: Tensor, withheld: Tensor) -> tuple[Tensor, Centre]:
         """Mixture parameters (B, layout.size, H, W) of every pixel given those before it, and their centre.
@@ -70,6 +73,8 @@ class Context(PixelLikelihood[ContextConfig]):
         trunk_net, head = (network(self._nets, f"p_{self.step.name}{end}") for end in ("", "_0"))
         features = F.pixel_shuffle(trunk_net(*parent_inputs(self.step, values)), CONTEXT_FOLD)
         inputs, centre = context_of(x, pixel_base(self.step, values, x.shape, 1), withheld)
+        if self._predictions:
+            inputs = torch.cat([inputs, predictions_of(x, centre, withheld)], 1)
         return head(features, inputs).float(), centre
 
     def log_prob(
@@ -94,4 +99,5 @@ class Context(PixelLikelihood[ContextConfig]):
         return self.parameters(values, torch.zeros(shape, device=device), hidden)
 
     def settings(self, errors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
-        return {"kind": self.kind, "mixtures": self.layout.mixtures, "block": self.tile}
+        predictions = {"predictions": 1} if self._predictions else {}
+        return {"kind": self.kind, "mixtures": self.layout.mixtures, "block": self.tile, **predictions}

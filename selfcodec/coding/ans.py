@@ -66,26 +66,43 @@ def interval(frequencies: Float64 | Int64, symbol: int) -> tuple[int, int]:
 
 
 @compiled
+def quantile_of(registers: npt.NDArray[np.uint64]) -> np.int64:
+    """The number below 2**24 that lies in the next symbol's interval; registers (2,), of one image, see `Streams`."""
+    return np.int64(registers[_STATE] & _QUANTILE_MASK)
+
+
+@compiled
+def pop(registers: npt.NDArray[np.uint64], stack: Words, start: int | np.int64, size: int | np.int64) -> None:
+    """Decodes the symbol of an interval; where there are no more words, the state runs low.
+
+    Args:
+        registers: (2,), of one image.
+        stack: (n,), its words.
+        start, size: of the interval, in units of 2**-24.
+    """
+    state = registers[_STATE]
+    state = np.uint64(size) * (state >> _PRECISION) + (state & _QUANTILE_MASK) - np.uint64(start)
+    if state <= _WORD_MASK and registers[_COUNT]:
+        registers[_COUNT] -= _ONE
+        state = state << _WORD | np.uint64(stack[np.int64(registers[_COUNT])])
+    registers[_STATE] = state
+
+
+@compiled
 def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64 | Int64) -> int:
-    """Decodes a symbol with frequencies (count,); where there are no more words, the state runs low."""
-    state, last, whole = registers[_STATE], len(frequencies) - 1, frequencies[0]
-    quantile = state & _QUANTILE_MASK
+    """Decodes a symbol with frequencies (count,)."""
+    last, whole, quantile = len(frequencies) - 1, frequencies[0], quantile_of(registers)
     for symbol in range(1, len(frequencies)):
         whole += frequencies[symbol]
     scale, symbol = (2.0**PRECISION - len(frequencies)) / whole, 0
     below, above = whole - whole, frequencies[0]
     # Until its rounded sum and the units of the symbols so far are beyond the quantile.
-    while symbol < last and above * scale < np.int64(quantile) - symbol:
+    while symbol < last and above * scale < quantile - symbol:
         symbol += 1
         below, above = above, above + frequencies[symbol]
     start = np.int64(np.floor(below * scale)) + symbol
     end = 2**PRECISION - len(frequencies) if symbol == last else np.int64(np.floor(above * scale))
-    size = np.uint64(end + symbol - start + 1)
-    state = size * (state >> _PRECISION) + quantile - np.uint64(start)
-    if state <= _WORD_MASK and registers[_COUNT]:
-        registers[_COUNT] -= _ONE
-        state = state << _WORD | np.uint64(stack[np.int64(registers[_COUNT])])
-    registers[_STATE] = state
+    pop(registers, stack, start, end + symbol - start + 1)
     return symbol
 
 
@@ -205,7 +222,7 @@ class Stacks:
     """One stack for each of several images.
 
     Attributes:
-        streams: from which `popped` takes symbols.
+        streams: from which `popped` and `pop` take symbols.
     """
 
     def __init__(self, compressed: Sequence[Words]) -> None:

@@ -122,3 +122,8 @@ ACTIVITY_LOG_SCALE = 710
 def context_inputs(channels: int) -> int:
     """Inputs of a context head: every neighbour's distance from the base, the activity, the base, and a flag."""
     return (len(NEIGHBOURS) + 1) * channels + 2
+
+
+def prediction_inputs(channels: int) -> int:
+    """What a head sees of predictions: their values, the nearest neighbours' residuals, and slopes of channel pairs."""
+    return (1 + len(BASE_NEIGHBOURS)) * channels + channels * (channels - 1) // 2

@@ -27,8 +27,12 @@ def _alone() -> None:
 
 
 def load() -> None:
-    """Loads it, with the package if it does not load alone; a program that wants all of that gets it all the same."""
+    """Loads it, with the package if it does not load alone.
+
+    A program that imports the package later has it whole, but for its attribute of this module's name, which only
+    `import` of the module sets.
+    """
     if _MODULE not in sys.modules:
-        with suppress(ImportError):
+        with suppress(Exception):
             _alone()
     importlib.import_module(_MODULE)

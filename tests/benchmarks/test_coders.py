@@ -70,7 +70,7 @@ def test_headers_are_left_out_of_payloads(key: str, photo: UInt8) -> None:
     assert coder.payload(large) > coder.payload(small)
 
 
-LOSSLESS = ("png", "webp-lossless", "jxl-lossless", "jpegls", "jp2-lossless", "qoi")
+LOSSLESS = ("png", "webp-lossless", "jxl-lossless", "jxl-lossless-9", "jpegls", "jp2-lossless", "qoi")
 
 
 @pytest.mark.parametrize("key", LOSSLESS)

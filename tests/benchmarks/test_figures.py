@@ -148,7 +148,7 @@ def test_a_page_shows_the_pictures_that_there_are(data: UInt8, tmp_path: Path) -
     assert text.startswith("before\n<!-- figures -->\n\n### Transformations (Figure 1)\n")
     assert text.endswith("\n\n<!-- end of figures -->\nafter\n")
     assert "old" not in text
-    assert f"{FIGURES[1].caption}\n\n`cifar10-downscale`:\n\n![samples-cifar10-downscale]" in text
+    assert f"{FIGURES[1].caption}\n\n`cifar10-vae`:\n\n![samples-cifar10-vae]" in text
     assert "(pictures/samples-celeba-sketch.jpg)" in text
     assert "Super-resolution" not in text
     run("figures", "samples", "--format", "jpg", "-o", out, "--page", page)

@@ -33,12 +33,14 @@ from selfcodec.zoo import Model
 ADAPTING = Settings(effort=1)
 
 
-@pytest.fixture(scope="module")
-def model(tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """The context variant in tiles of 32 and blocks of 16, so that small images have several of both."""
-    _, _, data = variants.build(tiny_recipe, "context", patches)
+@pytest.fixture(scope="module", params=["context", "predicted"])
+def model(
+    tiny_recipe: Recipe, patches: UInt8, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Model:
+    """Variants in context, in tiles of 32 and blocks of 16, so that small images have several of both."""
+    _, _, data = variants.build(tiny_recipe, request.param, patches)
     folder = tmp_path_factory.mktemp("adapting")
-    return variants.install(folder, "context", variants.with_blocks(data, 16, tile=32))
+    return variants.install(folder, request.param, variants.with_blocks(data, 16, tile=32))
 
 
 def coded(pixels: UInt8, model: Model, wanted: Settings = ADAPTING, runtime: Runtime | None = None) -> bytes:
@@ -56,12 +58,18 @@ def memory_of(samples: npt.NDArray[np.float64], channels: int) -> adapting.Memor
     return memory
 
 
+def found_from(memory: adapting.Memory) -> None:
+    """Finds the filters of what was learned."""
+    memory.fresh[0] = adapting.SOLVED_AFTER
+    adapting.conclude(np.zeros((0, 3), np.int32), memory, adapting.room(memory, 1, 1))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_filter_is_the_least_squares_solution_over_what_its_channel_sees(channels: int) -> None:
     n = adapting.blank(1, channels, 1, 1).products.shape[1]
     samples = np.random.default_rng(channels).normal(0, 3, (200, n))
     memory = memory_of(samples, channels)
-    least_squares.solve(memory.products[0], memory.filters[0])
+    found_from(memory)
     for channel in range(channels):
         own = n - 1 - 2 * (channels - 1 - channel)
         seen = samples[:, :own]
@@ -76,15 +84,14 @@ def test_filters_of_what_says_nothing_are_finite() -> None:
     samples = np.zeros((50, n))
     samples[:, 3] = samples[:, 7] = samples[:, n - 1] = 255e6
     memory = memory_of(samples, 3)
-    least_squares.solve(memory.products[0], memory.filters[0])
+    found_from(memory)
     assert np.isfinite(memory.filters).all()
     assert np.abs(memory.filters).max() < 10
 
 
 def test_what_was_learned_fades() -> None:
     memory = memory_of(np.ones((5, adapting.blank(1, 1, 1, 1).products.shape[1])), 1)
-    memory.fresh[0] = adapting.SOLVED_AFTER
-    adapting.take_in(np.zeros((0, 3), np.int32), memory, adapting.room(memory, 1, 1))
+    found_from(memory)
     assert memory.products[0, 4, 2] == 5 * adapting.KEPT
     assert memory.fresh[0] == 0
     assert memory.filters.any()

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pytest
 import torch
 import variants
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from selfcodec.arrays import UInt8
+from selfcodec.coding.ans import interval
 from selfcodec.coding.sampler import _RandomSource
 from selfcodec.decoding import decode_file, open_file
 from selfcodec.encoding import encode_picture
@@ -173,17 +174,16 @@ def coded_bits(
     values: npt.NDArray[np.int64],
     coded: int = 3,
 ) -> npt.NDArray[np.float64]:
-    """-log2 p (n, coded) of the symbols that the encoder notes, all in one step."""
-    n, state = len(params), np.empty((len(params), 3, LAYOUT.mixtures), dtype=np.int64)
-    starts, sizes = (np.empty((coded, 2, n), dtype=np.uint32) for _ in range(2))
+    """-log2 p (n, coded) of the values that the encoder notes, all in one step."""
+    n, state = len(params), np.empty((len(params), joint.STATE, LAYOUT.mixtures), dtype=np.int64)
+    starts, sizes = (np.empty((coded, n), dtype=np.uint32) for _ in range(2))
     for channel in range(coded):
         joint.advance(params, TERMS, bases, activity, values, channel, np.zeros(n, dtype=np.int64), state)
-        for half, width in enumerate((16, 1)):
-            joint.note(channel, width, TERMS, state, values, starts[channel, half], sizes[channel, half])
+        joint.note(channel, TERMS, state, values, starts[channel], sizes[channel])
     assert (starts.astype(np.int64) + sizes <= 2**24).all()
     assert sizes.min() >= 1
     bits: npt.NDArray[np.float64] = 24 - np.log2(sizes)
-    return bits.sum(1).T
+    return bits.T
 
 
 def centre_of(bases: npt.NDArray[np.int64], activity: npt.NDArray[np.int64]) -> Centre:
@@ -223,16 +223,44 @@ def test_what_the_first_channel_reveals_sharpens_the_second() -> None:
     params = np.zeros((1, layout.size), dtype=np.float32)
     params[0, layout.means(0)] = params[0, layout.means(1)] = (-5000, 5000)
     bases, activity, terms = np.full((1, 2), 128), np.array([7]), joint.terms_of(layout)
-    state, frequencies = np.empty((1, 3, 2), dtype=np.int64), np.empty(16, dtype=np.int64)
+    state, interval = np.empty((1, joint.STATE, 2), dtype=np.int64), np.empty((2, 1), dtype=np.uint32)
     given, unstretched = (params, terms, bases, activity), np.zeros(1, dtype=np.int64)
     first = 128 - round(5000 * 16 / 1024)
-    values = np.array([[first, 0]])
+    values = np.array([[first, first]])
     joint.advance(*given, values, 0, unstretched, state)
     assert state[0, 0].tolist() == [2**16, 2**16]
+    joint.note(0, terms, state, values, *interval)
+    alone = int(interval[1, 0])
     joint.advance(*given, values, 1, unstretched, state)
-    joint._symbol(terms.cdf, *state[0], 0, 16, frequencies)
+    joint.note(1, terms, state, values, *interval)
     assert state[0, 0, 0] > 1000 * state[0, 0, 1]
-    assert frequencies[:8].sum() > 0.99 * frequencies.sum()
+    assert int(interval[1, 0]) == pytest.approx(2 * alone, rel=0.01)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 2**24 - 1), st.sampled_from([1, 2, 5]))
+def test_a_value_is_found_by_any_number_of_its_interval(seed: int, quantile: int, mixtures: int) -> None:
+    """Intervals are those of constriction's `Categorical` of 256 frequencies, and the search finds them."""
+    random = np.random.default_rng(seed)
+    state = np.zeros((joint.STATE, mixtures), dtype=np.int64)
+    state[0] = random.integers(1, 2**17, mixtures)
+    state[1] = random.integers(-3000, 256 * 32 + 3000, mixtures)
+    state[2] = random.choice(TERMS.scales, mixtures)
+    unit, at = joint._unit(state[0]), np.empty(mixtures, dtype=np.int64)
+    starts, sums = [], []
+    for value in range(257):
+        starts.append(joint._start(TERMS.cdf, state, unit, value, at))
+        sums.append(int((state[0] * at).sum()))
+    frequencies = np.diff(sums)
+    for value in (0, 1, 77, 254, 255):
+        assert interval(frequencies, value) == (starts[value], starts[value + 1] - starts[value])
+    value, start, end = joint._find(TERMS.cdf, state, np.int64(quantile), at)
+    assert (start, end) == (starts[value], starts[value + 1])
+    assert start <= quantile < end
+    for row, edge in ((joint._BELOW, value), (joint._ABOVE, value + 1)):
+        found = state[row].copy()
+        joint._start(TERMS.cdf, state, unit, edge, at)
+        assert (found == at).all()
 
 
 def test_impossible_values_are_coded_nevertheless() -> None:
@@ -246,7 +274,6 @@ def test_impossible_values_are_coded_nevertheless() -> None:
 
 
 def test_what_is_nearly_certain_keeps_its_weight() -> None:
-    """All of a digit's mass at one place fits into the 16 bits that the encoder keeps."""
     params = np.zeros((400, LAYOUT.size), dtype=np.float32)
     params[:, LAYOUT.log_scales(0).start : LAYOUT.log_scales(2).stop] = -3000
     bases = np.repeat(np.linspace(0, 255, 400).astype(np.int64)[:, None], 3, 1)

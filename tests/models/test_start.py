@@ -111,7 +111,12 @@ def test_training_starts_from_a_model_s_weights(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"likelihood": {"head_width": 11}}, {"likelihood": {"head_width": 9}, "network": {"finest": 7}}]
+    "changes",
+    [
+        {"likelihood": {"head_width": 11}},
+        {"likelihood": {"head_width": 9}, "network": {"finest": 7}},
+        {"likelihood": {"head_width": 9, "predictions": True}},
+    ],
 )
 def test_a_wider_model_starts_as_the_narrower_one(
     in_context: Recipe, of_context: ImageSet, tmp_path: Path, changes: dict[str, dict[str, int]]

@@ -20,8 +20,8 @@ import numpy as np
 from selfcodec.arrays import Float64, Int16, Int32, Int64
 from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.least_squares import add, add_four, dot, solve
-from selfcodec.likelihoods.context.mixture import cdf
+from selfcodec.likelihoods.context.least_squares import dot, factored, regress, take_in
+from selfcodec.likelihoods.context.mixture import STATE
 from selfcodec.likelihoods.context.neighbours import Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
 
@@ -80,14 +80,16 @@ class Step(NamedTuple):
             then of each channel its expectation, relative to the base, and its residual. In grey levels.
         moves: (S,), by how much the filter of the channel at hand moves means, before the gain.
         variances: (S,), the channels' squared scales, added up.
+        weights: (S,), what pixels count.
         stretches: (S,), of the channel at hand, in steps of the table of scales.
-        state: (S, 3, M), the mixtures of the channel at hand, see `mixture.advance`.
+        state: (S, STATE, M), the mixtures of the channel at hand, see `mixture.advance`.
         channels: that are coded.
     """
 
     seen: Float64
     moves: Float64
     variances: Float64
+    weights: Float64
     stretches: Int64
     state: Int64
     channels: int
@@ -113,8 +115,9 @@ def room(memory: Memory, pixels: int, mixtures: int) -> Step:
         np.zeros((pixels, memory.products.shape[1])),
         np.zeros(pixels),
         np.zeros(pixels),
+        np.zeros(pixels),
         np.zeros(pixels, dtype=np.int64),
-        np.zeros((pixels, 3, mixtures), dtype=np.int64),
+        np.zeros((pixels, STATE, mixtures), dtype=np.int64),
         memory.filters.shape[1],
     )
 
@@ -181,14 +184,14 @@ def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Mem
 
 @compiled
 def observe(
-    channel: int, places: Int32, bases: Int64, activity: Int64, values: Int64, table: Int64, memory: Memory, step: Step
+    channel: int, places: Int32, bases: Int64, activity: Int64, values: Int64, memory: Memory, step: Step
 ) -> None:
     """Learns gains and stretches from a channel's values (n, C), and notes the residuals."""
     channels = memory.filters.shape[1]
     given = step.seen.shape[1] - 2 * (channels - channel)
     for i in range(len(places)):
         b, value, a = np.int64(places[i, 0]), values[i, channel], activity[i] - _LOWEST
-        w, means, inverses = step.state[i, 0], step.state[i, 1], step.state[i, 2]
+        w, means, inverses, at_low, at_high = step.state[i]
         residual = float(value - bases[i, channel]) - step.seen[i, given]
         step.seen[i, given + 1] = residual
         memory.residuals[b, np.int64(places[i, 1]), np.int64(places[i, 2]), channel] = int(residual * _EDGE)
@@ -196,8 +199,7 @@ def observe(
         for m in range(len(w)):
             low = (_EDGE * value - _EDGE // 2 - means[m]) * inverses[m]
             high = low + _EDGE * inverses[m]
-            below = cdf(table, low) / _CERTAIN if value > 0 else 0.0
-            above = cdf(table, high) / _CERTAIN if value < 255 else 1.0
+            below, above = at_low[m] / _CERTAIN, at_high[m] / _CERTAIN
             rise_below, rise_above = below * (1.0 - below), above * (1.0 - above)
             low_far = min(max(low / _DISTANCE, -float(CDF_RANGE)), float(CDF_RANGE))
             high_far = min(max(high / _DISTANCE, -float(CDF_RANGE)), float(CDF_RANGE))
@@ -215,25 +217,18 @@ def observe(
 
 
 @compiled
-def take_in(places: Int32, memory: Memory, step: Step) -> None:
+def conclude(places: Int32, memory: Memory, step: Step) -> None:
     """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
-    i, count = 0, len(places)
-    while i < count:
-        b = np.int64(places[i, 0])
-        products, seen = memory.products[b], step.seen
-        if i + 3 < count and places[i + 3, 0] == b:  # of one plane, since they come plane by plane
-            w0, w1, w2, w3 = _weight(step, i), _weight(step, i + 1), _weight(step, i + 2), _weight(step, i + 3)
-            add_four(products, seen[i], seen[i + 1], seen[i + 2], seen[i + 3], w0, w1, w2, w3)
-            taken = 4
-        else:
-            add(products, seen[i], _weight(step, i))
-            taken = 1
-        memory.fresh[b] += taken
-        i += taken
+    for i in range(len(places)):
+        step.weights[i] = _weight(step, i)
+    take_in(places, step.seen, step.weights, memory.products, memory.fresh)
     for plane in range(len(memory.fresh)):
         if memory.fresh[plane] >= SOLVED_AFTER:
             memory.fresh[plane] = 0
-            solve(memory.products[plane], memory.filters[plane])
+            factors, channels = factored(memory.products[plane]), step.channels
+            for channel in range(channels):
+                of_residual = len(factors) - 1 - 2 * (channels - 1 - channel)
+                regress(factors, of_residual, of_residual, memory.filters[plane, channel])
             memory.products[plane] *= KEPT
 
 

@@ -17,11 +17,11 @@ from selfcodec.coding.ans import Stacks
 from selfcodec.coding.decoder import Decoder
 from selfcodec.coding.encoder import Encoder
 from selfcodec.coding.notes import Intervals
-from selfcodec.likelihoods.context import adapting, passes
+from selfcodec.likelihoods.context import adapting, passes, predicting
 from selfcodec.likelihoods.context.mixture import terms_of
 from selfcodec.likelihoods.context.neighbours import Scene
 from selfcodec.likelihoods.context.order import Wavefront, wavefront
-from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, prediction_inputs
 from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.parallel import check_wanted, mapped
 
@@ -46,6 +46,7 @@ class ContextCoder:
         block: side of the blocks that do not see each other.
         grey: the channels are equal, and only the first is coded.
         adapting: the mixtures are corrected by what is learned on the way.
+        predicting: the head sees predictions.
     """
 
     head: PointwiseNetwork
@@ -56,6 +57,7 @@ class ContextCoder:
     block: int
     grey: bool
     adapting: bool
+    predicting: bool
 
     def joined(self, others: Sequence[ContextCoder]) -> ContextCoder:
         """This and other batches of one variable as one, each image in the upper left corner of its place."""
@@ -109,6 +111,8 @@ class ContextCoder:
                 np.empty((most, channels), dtype=np.int64),
                 self.head.nodes.room(most),
             ),
+            prediction_inputs(channels) if self.predicting else 0,
+            predicting.blank(batch if self.predicting else 0, channels, height, width, longest),
         )
 
     def _parts(self) -> Iterator[tuple[int, int]]:
@@ -127,9 +131,9 @@ class ContextCoder:
         coder.add(Intervals(starts, sizes))
 
     def _intervals(self, truth: UInt8) -> tuple[UInt32, UInt32]:
-        """The starts and sizes of all symbols' intervals of one image (1, H, W, C)."""
+        """The starts and sizes of all values' intervals of one image (1, H, W, C)."""
         own = self._pass(truth, HEADS)
-        starts, sizes = (np.empty(2 * self._coded * len(own.places), dtype=np.uint32) for _ in range(2))
+        starts, sizes = (np.empty(self._coded * len(own.places), dtype=np.uint32) for _ in range(2))
         for first, last in self._parts():
             passes.coded(own, first, last, False, _NO_STREAMS, starts, sizes)
         return starts, sizes
@@ -140,7 +144,7 @@ class ContextCoder:
         own = self._pass(planes, 1)
         with closing(coder.opened()) as opened:
             for first, last in self._parts():
-                streams = opened.streams(np.repeat(counts[first:last], 2 * self._coded, axis=0))
+                streams = opened.streams(np.repeat(counts[first:last], self._coded, axis=0))
                 passes.coded(own, first, last, True, streams, _NO_INTERVALS, _NO_INTERVALS)
         return planes
 

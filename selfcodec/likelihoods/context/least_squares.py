@@ -1,7 +1,8 @@
 """Weighted least squares over what is gathered product by product, for several targets: each also sees those before.
 
-A sample has what all filters see, and then for every channel one more thing that it sees and its target. Gathered are
-the sums of the products of all pairs, the lower triangle of a symmetric matrix. All of it is float64 in the order in
+A sample has what filters see and what they are to find, in such an order that a filter sees the first things of it.
+Gathered are the sums of the products of all pairs, the lower triangle of a symmetric matrix, which is factored once for
+all filters. All of it is float64 in the order in
 which it is written, see `adapting`.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcodec.arrays import Float64
+from selfcodec.arrays import Float64, Int32, Int64
 from selfcodec.compiled import compiled
 
 RIDGE = 40.0
@@ -59,27 +60,53 @@ def add_four(
 
 
 @compiled
-def solve(products: Float64, filters: Float64) -> None:
-    """Sets the filters (C, n) that the products (n, n) make.
+def take_in(places: Int32, seen: Float64, weights: Float64, products: Float64, fresh: Int64) -> None:
+    """Adds samples to their planes' products, and counts them.
 
-    The matrix is factored once, without square roots, into lower triangle, diagonal and the transposed triangle. In
-    the triangle the row of a channel's residual is what the transposed triangle of what it sees makes of its filter.
+    Args:
+        places: (n, 3), the first is the plane; samples come plane by plane.
+        seen, weights: (n or more, m) and (n or more,), the samples and what they count.
+        products, fresh: (B, m, m) and (B,), of every plane.
     """
-    n, channels = len(products), len(filters)
+    i, count = 0, len(places)
+    while i < count:
+        b = np.int64(places[i, 0])
+        if i + 3 < count and places[i + 3, 0] == b:
+            w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
+            add_four(products[b], seen[i], seen[i + 1], seen[i + 2], seen[i + 3], w0, w1, w2, w3)
+            taken = 4
+        else:
+            add(products[b], seen[i], weights[i])
+            taken = 1
+        fresh[b] += taken
+        i += taken
+
+
+@compiled
+def factored(products: Float64) -> Float64:
+    """The lower triangle (n, n) that makes the products, with a diagonal between it and its transpose."""
+    n = len(products)
     factors = np.empty((n, n))
     for i in range(n):
         for k in range(i + 1):
             factors[i, k] = products[i, k]
         factors[i, i] += RIDGE
     _factor(factors)
-    for channel in range(channels):
-        of_residual, own = n - 1 - 2 * (channels - 1 - channel), filters[channel]
-        for k in range(of_residual):
-            own[k] = factors[of_residual, k]
-        for k in range(of_residual - 1, 0, -1):
-            row, found = factors[k], own[k]
-            for i in range(k):
-                own[i] -= row[i] * found
+    return factors
+
+
+@compiled
+def regress(factors: Float64, target: int, given: int, filter_: Float64) -> None:
+    """Sets the filter's first numbers to those that make the target of the first `given` things in a sample.
+
+    In the triangle the row of the target is what the transposed triangle of what is given makes of the filter.
+    """
+    for k in range(given):
+        filter_[k] = factors[target, k]
+    for k in range(given - 1, 0, -1):
+        row, found = factors[k], filter_[k]
+        for i in range(k):
+            filter_[i] -= row[i] * found
 
 
 @compiled

@@ -10,7 +10,8 @@ import numpy as np
 from selfcodec.arrays import Int64, Integers, UInt8
 from selfcodec.coding.decoder import Decoder
 from selfcodec.coding.encoder import Encoder
-from selfcodec.likelihoods.layout import MOST_MIXTURES, PixelLayout
+from selfcodec.errors import ModelError
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, MOST_MIXTURES, PixelLayout, context_inputs, prediction_inputs
 from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.pointwise import PointwiseNetwork
@@ -30,6 +31,7 @@ class Context(Likelihood):
     Settings:
         mixtures: components, joint over the channels.
         block: side of the blocks that do not see each other, in pixels.
+        predictions: 1 where heads see predictions, see `predicting`; 0 where it is not there.
     """
 
     kind = "context"
@@ -42,8 +44,13 @@ class Context(Likelihood):
     def __init__(self, step: Step, settings: Mapping[str, Any], nets: Mapping[str, Network]) -> None:
         self._layout = PixelLayout(step.target.channels, whole(settings, "mixtures", 1, MOST_MIXTURES), joint=True)
         self._block = whole(settings, "block", 1, MOST_BLOCK)
+        self._predicting = bool(whole({"predictions": 0, **settings}, "predictions", 0, 1))
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
         self._head = PointwiseNetwork(giving(head, self._layout.size).net)
+        channels, features = step.target.channels, self._trunk.net.graph.output.channels // CONTEXT_FOLD**2
+        taken = features + context_inputs(channels) + self._predicting * prediction_inputs(channels)
+        if self._head.inputs != taken:
+            raise ModelError(f"the head of {step.name} takes {self._head.inputs} inputs, not {taken}")
 
     def encode(self, at: Condition, truth: Integers, coder: Encoder) -> Integers:
         self._coder(at).encode(coder, np.ascontiguousarray(truth.transpose(0, 2, 3, 1), dtype=np.uint8))
@@ -79,6 +86,7 @@ class Context(Likelihood):
             self._block,
             at.grey,
             at.adapting,
+            self._predicting,
         )
 
 

@@ -2,19 +2,20 @@
 
 Once a channel is known, every component's weight is multiplied by the probability that it gave that channel, so that
 what one channel reveals about the kind of place sharpens the next. In integers, compiled, from the heads' outputs to
-the frequencies of the symbols that are coded; the same tables and units as `selfcodec.coding.mixture`.
+the intervals that are coded; the same tables and units as `selfcodec.coding.mixture`. A value is one symbol of 256: its
+interval takes the CDF at its two edges alone, and a decoder finds it by halves.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from selfcodec.arrays import Float32, Int32, Int64, UInt32
-from selfcodec.coding.ans import Streams, interval, popped, renewed
+from selfcodec.coding.ans import Streams, pop, quantile_of, renewed
 from selfcodec.coding.mixture import INTERPOLATION_BITS
-from selfcodec.coding.symbols import ALPHABET
 from selfcodec.coding.tables import (
     CDF_BITS,
     CDF_RANGE,
@@ -22,6 +23,7 @@ from selfcodec.coding.tables import (
     INVERSE_BITS,
     LOG_SCALE_STEP,
     PIXEL_LOG_SCALES,
+    PRECISION,
     WEIGHT_RANGE,
     WEIGHT_STEP_BITS,
     load_tables,
@@ -30,13 +32,10 @@ from selfcodec.compiled import bit_length, compiled, shift
 from selfcodec.fixed_point import PARAM_FRACTION
 from selfcodec.likelihoods.layout import ACTIVITY_LOG_SCALE, ACTIVITY_MEAN_UNIT, ACTIVITY_UNIT, PIXEL_BITS, PixelLayout
 
-FREQUENCY_BITS = 16
-"""Frequencies are scaled by a power of two so that, before the floor of 1, they sum to less than 2**16."""
-
 MIXTURE_BITS = 16
 """The largest weight of a mixture has this many binary digits and one."""
-_FREQUENCY_MOST = (1 << FREQUENCY_BITS) - 2
-"""A frequency has at most this value, so that with the floor added it still fits into 16 bits."""
+_FREE = float((1 << PRECISION) - 256)
+"""So many units of 2**-24 are shared out by probability."""
 _MEAN_ACTIVITY = ACTIVITY_UNIT - (ACTIVITY_MEAN_UNIT.bit_length() - 1) - PIXEL_BITS + PARAM_FRACTION
 """At this activity a mean output is in units of 2**-PIXEL_BITS grey levels."""
 _COEFFICIENT_DROP = PARAM_FRACTION - PIXEL_BITS
@@ -46,12 +45,13 @@ _LOG_SCALE_LAST = round((PIXEL_LOG_SCALES[1] - PIXEL_LOG_SCALES[0]) / LOG_SCALE_
 _CDF_DROP = INVERSE_BITS + PIXEL_BITS - CDF_STEP_BITS - INTERPOLATION_BITS
 _CDF_HALF = CDF_RANGE << (CDF_STEP_BITS + INTERPOLATION_BITS)
 _CDF_LAST = 2 * _CDF_HALF - 1
-_CDF_FAR = _CDF_HALF << _CDF_DROP
-"""From this distance on the CDF does not change, as at most of a symbol's edges."""
 _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
 _EDGE = 1 << PIXEL_BITS
+STATE = 5
+"""So many numbers tell of a component, see `advance`."""
+_WEIGHTS, _MEANS, _INVERSES, _BELOW, _ABOVE = range(STATE)
 
 
 class Terms(NamedTuple):
@@ -84,17 +84,7 @@ def cdf(table: Int64, distance: int) -> int:
 
 
 @compiled
-def _byte_cdf(table: Int64, byte: int, mean: int, inverse: int) -> int:
-    """A component's CDF at the lower edge of a byte 0..256, in 2**-CDF_BITS; the outermost bytes have the tails."""
-    if byte <= 0:
-        return 0
-    if byte >= 256:
-        return 1 << CDF_BITS
-    return cdf(table, (_EDGE * byte - _EDGE // 2 - mean) * inverse)
-
-
-@compiled
-def _start(logits: Float32, table: Int64, weights: Int64) -> None:
+def _begin(logits: Float32, table: Int64, weights: Int64) -> None:
     """Weights (M,) of the components before any channel is known, from logits (M,); the largest is 2**16."""
     largest = int(logits[0])
     for m in range(1, len(weights)):
@@ -134,38 +124,68 @@ def _components(
 
 
 @compiled
-def _symbol(table: Int64, weights: Int64, means: Int64, inverses: Int64, start: int, width: int, out: Int64) -> None:
-    """Sets the frequencies (16,) of the symbols of `width` numbers each from `start`; their sum is below 2**16 + 16."""
-    out[:] = 0
-    lowest, highest = table[0], cdf(table, _CDF_FAR)
-    for m in range(len(weights)):
-        distance, step = (_EDGE * start - _EDGE // 2 - means[m]) * inverses[m], _EDGE * width * inverses[m]
-        below = _byte_cdf(table, start, means[m], inverses[m])
-        for d in range(ALPHABET):
-            distance += step
-            if d == ALPHABET - 1 and start + ALPHABET * width == 256:
-                above = 1 << CDF_BITS
-            elif distance <= -_CDF_FAR:
-                above = lowest
-            elif distance >= _CDF_FAR:
-                above = highest
-            else:
-                above = cdf(table, distance)
-            if above != below:
-                out[d] += weights[m] * (above - below)
-            below = above
-    drop = max(0, bit_length(out.sum()) - FREQUENCY_BITS)
-    for d in range(ALPHABET):
-        out[d] = min(out[d] >> drop, _FREQUENCY_MOST) + 1
+def _unit(weights: Int64) -> float:
+    """Units of 2**-24 for one of the weighted CDF, besides the one that each of 256 values has."""
+    return _FREE / float(weights.sum() << CDF_BITS)
 
 
 @compiled
-def _learn(table: Int64, weights: Int64, means: Int64, inverses: Int64, value: int) -> None:
+def _start(table: Int64, state: Int64, unit: float, value: int, at: Int64) -> int:
+    """Where the interval of a value 0..256 starts in 2**24; sets at (M,) to the components' CDFs at its lower edge.
+
+    The outermost values have the tails.
+    """
+    weights, means, inverses = state[_WEIGHTS], state[_MEANS], state[_INVERSES]
+    if value <= 0:
+        at[:] = 0
+        return 0
+    if value >= 256:
+        at[:] = 1 << CDF_BITS
+        return 1 << PRECISION
+    below, edge = 0, _EDGE * value - _EDGE // 2
+    for m in range(len(at)):
+        at[m] = cdf(table, (edge - means[m]) * inverses[m])
+        below += weights[m] * at[m]
+    return math.floor(float(below) * unit) + value
+
+
+@compiled
+def _find(table: Int64, state: Int64, quantile: np.int64, at: Int64) -> tuple[int, int, int]:
+    """The value that has a quantile in its interval, where that starts and ends; sets the CDFs at its edges in `state`.
+
+    It is looked for from the mean of the heaviest component on, in steps that double, then by halves.
+
+    Args:
+        at: (M,), scratch.
+    """
+    weights, below, above, heaviest = state[_WEIGHTS], state[_BELOW], state[_ABOVE], 0
+    unit = _unit(weights)
+    for m in range(1, len(weights)):
+        if weights[m] > weights[heaviest]:
+            heaviest = m
+    low, high, start, end, step = 0, 256, 0, 1 << PRECISION, 1
+    below[:], above[:] = 0, 1 << CDF_BITS
+    middle = min(max((state[_MEANS, heaviest] + _EDGE // 2) >> PIXEL_BITS, 1), 255)
+    while high - low > 1:
+        found = _start(table, state, unit, middle, at)
+        if found <= quantile:
+            low, start, below[:] = middle, found, at
+            middle = low + step
+        else:
+            high, end, above[:] = middle, found, at
+            middle = high - step
+        if (low > 0 and high < 256) or middle <= low or middle >= high:
+            middle = (low + high) >> 1
+        step *= 2
+    return low, start, end
+
+
+@compiled
+def _learn(weights: Int64, below: Int64, above: Int64) -> None:
     """Multiplies every component's weight by the probability that it gave the channel's value."""
     largest = 0
     for m in range(len(weights)):
-        mass = _byte_cdf(table, value + 1, means[m], inverses[m]) - _byte_cdf(table, value, means[m], inverses[m])
-        weights[m] *= mass
+        weights[m] *= above[m] - below[m]
         largest = max(largest, weights[m])
     drop = bit_length(largest) - MIXTURE_BITS - 1
     for m in range(len(weights)):
@@ -189,46 +209,49 @@ def advance(
         params: (n, P), the heads' outputs; bases (n, C) and activity (n,) as from `gather`.
         values: (n, C), those of the channels before.
         stretches: (n,), of the scales.
-        state: (n, 3, M), each pixel's component weights, means and inverse scales: those of the channel before, and
-            set to this channel's.
+        state: (n, STATE, M), of each pixel's components: weights, means and inverse scales, and where a value is known
+            the CDFs at its lower and at its upper edge; those of the channel before, and set to this channel's.
     """
     for i in range(len(params)):
-        w, means, inverses = state[i, 0], state[i, 1], state[i, 2]
+        own = state[i]
         if channel == 0:
-            _start(params[i, : len(w)], terms.softmax, w)
+            _begin(params[i, : own.shape[1]], terms.softmax, own[_WEIGHTS])
         else:
-            _learn(terms.cdf, w, means, inverses, values[i, channel - 1])
-        _components(params[i], terms, channel, bases[i], activity[i], values[i], stretches[i], means, inverses)
+            _learn(own[_WEIGHTS], own[_BELOW], own[_ABOVE])
+        _components(
+            params[i], terms, channel, bases[i], activity[i], values[i], stretches[i], own[_MEANS], own[_INVERSES]
+        )
 
 
 @compiled
-def read(places: Int32, channel: int, width: int, terms: Terms, state: Int64, streams: Streams, values: Int64) -> None:
-    """The decoder's side: adds to the values (n, C) of one channel what its next symbols, of `width` numbers, say.
+def read(places: Int32, channel: int, terms: Terms, state: Int64, streams: Streams, values: Int64) -> None:
+    """The decoder's side: sets the values (n, C) of one channel.
 
     Args:
         places: (n, 3), the first is the image.
         state: of `advance`.
         streams: the images'.
     """
-    out, count, next_image = np.empty(ALPHABET, dtype=np.int64), len(places), 0
+    count, next_image, at = len(places), 0, np.empty(state.shape[2], dtype=np.int64)
     for i in range(count):
         b = np.int64(places[i, 0])
         if i == next_image:  # the first of an image's
             while next_image < count and places[next_image, 0] == b:
                 next_image += 1
             renewed(streams, int(b), next_image - i)
-        _symbol(terms.cdf, state[i, 0], state[i, 1], state[i, 2], values[i, channel], width, out)
-        values[i, channel] += width * popped(streams.registers[b], streams.words[b], out)
+        registers = streams.registers[b]
+        value, start, end = _find(terms.cdf, state[i], quantile_of(registers), at)
+        pop(registers, streams.words[b], start, end - start)
+        values[i, channel] = value
 
 
 @compiled
-def note(channel: int, width: int, terms: Terms, state: Int64, values: Int64, starts: UInt32, sizes: UInt32) -> None:
-    """The encoder's side: sets the intervals (n,) of symbols, of `width` numbers, of one channel's values (n, C)."""
-    out = np.empty(ALPHABET, dtype=np.int64)
+def note(channel: int, terms: Terms, state: Int64, values: Int64, starts: UInt32, sizes: UInt32) -> None:
+    """The encoder's side: sets the intervals (n,) of one channel's values (n, C)."""
     for i in range(len(values)):
-        above = values[i, channel] // (ALPHABET * width) * (ALPHABET * width)  # what the symbols before tell
-        _symbol(terms.cdf, state[i, 0], state[i, 1], state[i, 2], above, width, out)
-        starts[i], sizes[i] = interval(out, (values[i, channel] - above) // width)
+        own, unit, value = state[i], _unit(state[i, _WEIGHTS]), values[i, channel]
+        start = _start(terms.cdf, own, unit, value, own[_BELOW])
+        starts[i], sizes[i] = start, _start(terms.cdf, own, unit, value + 1, own[_ABOVE]) - start
 
 
 @compiled
@@ -239,7 +262,7 @@ def expected(
     scratch = np.empty((3, mixtures), dtype=np.int64)
     w, means, inverses = scratch[0], scratch[1], scratch[2]
     for i in range(len(params)):
-        _start(params[i, :mixtures], terms.softmax, w)
+        _begin(params[i, :mixtures], terms.softmax, w)
         for channel in range(values.shape[1]):
             if channel >= coded:
                 values[i, channel] = values[i, 0]

@@ -29,7 +29,7 @@ from selfcodec.likelihoods.layout import (
 _NEIGHBOURS = np.array(NEIGHBOURS, dtype=np.int64)
 _BASE, _ACTIVITY = np.array(BASE_NEIGHBOURS), np.array(ACTIVITY_NEIGHBOURS)
 _ACTIVITY_LOW, _ACTIVITY_HIGH = ACTIVITY_RANGE
-_UNITS = np.exp2(INPUT_FRACTION + ACTIVITY_UNIT - np.arange(_ACTIVITY_HIGH + 1.0)).astype(np.float32)
+UNITS = np.exp2(INPUT_FRACTION + ACTIVITY_UNIT - np.arange(_ACTIVITY_HIGH + 1.0)).astype(np.float32)
 """A grey level is so many units of a head's inputs, by activity."""
 _MOST, _HALF = np.float32(ACTIVATION_MAX), np.float32(0.5)
 _ROW = 2 * CONTEXT_REACH + 1
@@ -78,7 +78,7 @@ def gather(scene: Scene, places: Int32, shown: bool, inputs: Float32, bases: Int
         scene: its values that are not yet decoded are not looked at.
         places: (n, 3), plane, row and column.
         shown: False hides the neighbours.
-        inputs: (n, F + context_inputs(C)), set to integers in units of 2**-INPUT_FRACTION.
+        inputs: (n, F + context_inputs(C) or more), the first of them set to integers in units of 2**-INPUT_FRACTION.
         bases: (n, C), set, in grey levels.
         activity: (n,), set.
     """
@@ -115,7 +115,7 @@ def gather(scene: Scene, places: Int32, shown: bool, inputs: Float32, bases: Int
                     for channel in range(channels):
                         total += abs(np.int64(flat[at + offsets[n] + channel]) - bases[i, channel])
             activity[i] = min(max(bit_length(total * ACTIVITY_CHANNELS // channels), _ACTIVITY_LOW), _ACTIVITY_HIGH)
-        unit, end = _UNITS[activity[i]], given + count * channels
+        unit, end = UNITS[activity[i]], given + count * channels
         if whole:
             for n in range(0, count, _ROW):
                 size = channels * min(_ROW, count - n)

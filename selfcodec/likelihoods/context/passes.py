@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from selfcodec.arrays import Float32, Int32, Int64, UInt32
 from selfcodec.coding.ans import Streams
-from selfcodec.coding.symbols import ALPHABET
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.adapting import Memory, Step, look, move, observe, stretch, take_in
+from selfcodec.likelihoods.context.adapting import Memory, Step, conclude, look, move, observe, stretch
 from selfcodec.likelihoods.context.mixture import Terms, advance, expected, note, read
 from selfcodec.likelihoods.context.neighbours import Scene, gather, put, take
+from selfcodec.likelihoods.context.predicting import Predictor, foresee, learn
 from selfcodec.networks.nodes import Nodes
 from selfcodec.networks.pointwise_loops import run
 
@@ -50,6 +50,8 @@ class Pass(NamedTuple):
         adapting: mixtures are corrected by what is learned on the way.
         memory: what was learned.
         step, found: room for steps.
+        predicted: so many of the heads' inputs, the last, tell of predictions.
+        predictor: makes them.
     """
 
     scene: Scene
@@ -62,15 +64,30 @@ class Pass(NamedTuple):
     memory: Memory
     step: Step
     found: Found
+    predicted: int
+    predictor: Predictor
 
 
 @compiled
 def _look_around(p: Pass, first: int, last: int, shown: bool) -> None:
-    """Fills `p.found` for the pixels first..last - 1."""
-    found, count = p.found, last - first
-    inputs, params = found.inputs[:count], found.params[:count]
+    """Sets what heads see of the pixels first..last - 1 in `p.found`, without predictions."""
+    found = p.found
+    inputs = found.inputs[: last - first]
     gather(p.scene, p.places[first:last], shown, inputs, found.bases, found.activity)
-    run(p.nodes, found.slots, inputs, params)
+    inputs[:, inputs.shape[1] - p.predicted :] = 0.0
+
+
+@compiled
+def _foresee(p: Pass, first: int, last: int, known: bool) -> None:
+    """Sets what heads see of predictions of the pixels of the steps first..last - 1."""
+    found, starts = p.found, p.starts[first : last + 1]
+    inputs = found.inputs[:, found.inputs.shape[1] - p.predicted :]
+    foresee(p.scene, p.places, starts, found.bases, found.activity, found.values, known, p.predictor, inputs)
+
+
+@compiled
+def _run_heads(p: Pass, count: int) -> None:
+    run(p.nodes, p.found.slots, p.found.inputs[:count], p.found.params[:count])
 
 
 @compiled
@@ -79,10 +96,6 @@ def _code(p: Pass, step: int, found_from: int, reading: bool, streams: Streams, 
     first, last = p.starts[step], p.starts[step + 1]
     places, a, b, n = p.places[first:last], first - found_from, last - found_from, last - first
     bases, activity, values = p.found.bases[a:b], p.found.activity[a:b], p.found.values[a:b]
-    if reading:
-        values[:] = 0
-    else:
-        take(p.scene.planes, places, values)
     if p.adapting:
         look(p.scene, places, bases, p.memory, p.step)
     for channel in range(p.coded):
@@ -92,20 +105,21 @@ def _code(p: Pass, step: int, found_from: int, reading: bool, streams: Streams, 
         advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.step.stretches, state)
         if p.adapting:
             move(channel, places, bases, activity, p.memory, p.step)
-        for half, width in enumerate((ALPHABET, 1)):
-            if reading:
-                read(places, channel, width, p.terms, state, streams, values)
-            else:
-                to = 2 * p.coded * first + (2 * channel + half) * n
-                note(channel, width, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
+        if reading:
+            read(places, channel, p.terms, state, streams, values)
+        else:
+            to = p.coded * first + channel * n
+            note(channel, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
         if p.adapting:
-            observe(channel, places, bases, activity, values, p.terms.cdf, p.memory, p.step)
+            observe(channel, places, bases, activity, values, p.memory, p.step)
     if p.adapting:
-        take_in(places, p.memory, p.step)
+        conclude(places, p.memory, p.step)
     if reading:
         for channel in range(p.coded, values.shape[1]):
             values[:, channel] = values[:, 0]
         put(values, places, p.scene.planes)
+        if p.predicted:
+            learn(places, bases, values, p.predictor)
 
 
 @compiled
@@ -116,15 +130,21 @@ def coded(p: Pass, first: int, last: int, reading: bool, streams: Streams, start
         p: the pass.
         reading: what is wanted.
         streams: the images', to read from.
-        starts, sizes: of one image, (2 coded N,), the symbols' intervals, set where they are noted: of each step, for
-            each channel, the high ones of its pixels, then the low ones.
+        starts, sizes: of one image, (coded N,), the values' intervals, set where they are noted: of each step, for
+            each channel, those of its pixels.
     """
     begin = first
     while begin < last:
         end = begin + 1
         while not reading and end < last and p.starts[end + 1] - p.starts[begin] <= len(p.found.values):
             end += 1
-        _look_around(p, p.starts[begin], p.starts[end], True)
+        a, b, found = p.starts[begin], p.starts[end], p.found
+        _look_around(p, a, b, True)
+        if not reading:
+            take(p.scene.planes, p.places[a:b], found.values)
+        if p.predicted:
+            _foresee(p, begin, end, not reading)
+        _run_heads(p, b - a)
         for step in range(begin, end):
             _code(p, step, p.starts[begin], reading, streams, starts, sizes)
         begin = end
@@ -137,6 +157,7 @@ def expect(p: Pass) -> None:
         last = min(first + len(p.found.values), len(p.places))
         count, found = last - first, p.found
         _look_around(p, first, last, False)
+        _run_heads(p, count)
         mixtures = p.step.state.shape[2]
         expected(found.params[:count], p.terms, found.bases, found.activity, p.coded, mixtures, found.values[:count])
         put(found.values[:count], p.places[first:last], p.scene.planes)
