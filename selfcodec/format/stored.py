@@ -32,8 +32,6 @@ _WEBP_HEADER = struct.Struct("<4sI4s4sIBI")
 alpha and version."""
 _FEW_SAMPLES = 2**18
 """Up to so many samples trying both does not take long; only of tiny images a PNG is smaller than a WebP."""
-
-
 _REPEATED = 0.25
 """Of a photograph's pixels a smaller share is equal to the one on the left, or to the one above."""
 _QUICKER = 1.1

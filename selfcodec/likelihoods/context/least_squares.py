@@ -2,8 +2,7 @@
 
 A sample has what filters see and what they are to find, in such an order that a filter sees the first things of it.
 Gathered are the sums of the products of all pairs, the lower triangle of a symmetric matrix, which is factored once for
-all filters. All of it is float64 in the order in
-which it is written, see `adapting`.
+all filters. All of it is float64 in the order in which it is written, see `adapting`.
 """
 
 from __future__ import annotations
