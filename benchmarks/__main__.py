@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
 
 from selfcodec.cli.group import SETTINGS, Group
@@ -25,19 +23,8 @@ COMMANDS = {
 """Every command stands here with a line about it, so that listing them loads none of them."""
 
 
-class LazyGroup(Group):
-    """A group that imports a command only when that is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names in the order above."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; return None where there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"selfcodec.benchmarks.commands.{cmd_name}").main
-        return command
+class ListedGroup(Group):
+    """A group whose list of commands is the one above."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every command with its line."""
@@ -45,7 +32,12 @@ class LazyGroup(Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group("python -m selfcodec.benchmarks", cls=LazyGroup, context_settings=SETTINGS)
+@click.group(
+    "python -m selfcodec.benchmarks",
+    cls=ListedGroup,
+    context_settings=SETTINGS,
+    places={name: f"selfcodec.benchmarks.commands.{name}:main" for name in COMMANDS},
+)
 def main() -> None:
     """Measure selfcodec: sizes, fidelity, time and memory. `selfcodec bench` compares coders on a data set."""
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 import click
 
 from selfcodec import __version__
-from selfcodec.cli.bench import bench
-from selfcodec.cli.cut import cut
-from selfcodec.cli.decode import decode
-from selfcodec.cli.encode import encode
-from selfcodec.cli.eval import evaluate
-from selfcodec.cli.export import export
-from selfcodec.cli.figures import figures
 from selfcodec.cli.group import SETTINGS, Group
-from selfcodec.cli.info import info
-from selfcodec.cli.interpolate import interpolate
-from selfcodec.cli.models import models
-from selfcodec.cli.sample import sample
-from selfcodec.cli.train import train
-from selfcodec.cli.verify import verify
+
+COMMANDS = {
+    "encode": "selfcodec.cli.encode:encode",
+    "decode": "selfcodec.cli.decode:decode",
+    "info": "selfcodec.cli.info:info",
+    "verify": "selfcodec.cli.verify:verify",
+    "cut": "selfcodec.cli.cut:cut",
+    "bench": "selfcodec.cli.bench:bench",
+    "eval": "selfcodec.cli.eval:evaluate",
+    "train": "selfcodec.cli.train:train",
+    "export": "selfcodec.cli.export:export",
+    "models": "selfcodec.cli.models:models",
+    "sample": "selfcodec.cli.sample:sample",
+    "interpolate": "selfcodec.cli.interpolate:interpolate",
+    "figures": "selfcodec.cli.figures:figures",
+}
+"""Every command and where it is: what another one imports is not waited for."""
 
 
-@click.group("selfcodec", cls=Group, context_settings=SETTINGS)
+@click.group("selfcodec", cls=Group, context_settings=SETTINGS, places=COMMANDS)
 @click.version_option(__version__, prog_name="selfcodec")
 def main() -> None:
     """Learned image codec: lossless and lossy from one file.
@@ -32,23 +36,6 @@ def main() -> None:
       selfcodec decode photo.sv -o photo.png
     """
 
-
-for command in (
-    encode,
-    decode,
-    info,
-    verify,
-    cut,
-    bench,
-    evaluate,
-    train,
-    export,
-    models,
-    sample,
-    interpolate,
-    figures,
-):
-    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="selfcodec")

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -18,6 +18,7 @@ import click
 from selfcodec.cli.options import folder_option, positive_option
 from selfcodec.cli.output import complain
 from selfcodec.errors import InputError, SelfcodecError
+from selfcodec.signals import ENDING, handled
 
 if TYPE_CHECKING:
     import torch
@@ -30,18 +31,17 @@ if TYPE_CHECKING:
 PICTURE = "progress.png"
 LINE_SECONDS = 30.0
 """So many seconds lie between lines where standard error is no terminal."""
-INTERRUPTED = 130
 
 
 class Reporter:
-    """Shows every step's progress on standard error, and takes note of Ctrl-C.
+    """Shows every step's progress on standard error, and takes note of signals that ask the process to end.
 
     Args:
         budget: of the training.
         shown: whether anything is shown: one of several processes speaks for all.
 
     Attributes:
-        stopping: whether Ctrl-C was pressed.
+        stopped_by: the first such signal's number, 0 before.
     """
 
     def __init__(self, budget: Budget, *, shown: bool = True) -> None:
@@ -50,7 +50,8 @@ class Reporter:
         from rich.progress import Progress as Bar
 
         self.budget = budget
-        self.stopping = False
+        self.stopped_by = 0
+        self._while_shown = ExitStack()
         self._shown = shown
         self._live = shown and sys.stderr.isatty()
         self._last = -LINE_SECONDS
@@ -58,21 +59,20 @@ class Reporter:
         self._bar = Bar(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=1.0)
 
-    def _interrupt(self, signal_number: int, frame: FrameType | None) -> None:
-        if self.stopping:
+    def _note(self, signal_number: int, frame: FrameType | None) -> None:
+        if self.stopped_by:
             raise KeyboardInterrupt
-        self.stopping = True
+        self.stopped_by = signal_number
 
     def __enter__(self) -> Reporter:
-        self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        self._while_shown.enter_context(handled(heeded, self._note))
         if self._live:
-            self._bar.start()
+            self._while_shown.enter_context(self._bar)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGINT, self._previous)
-        if self._live:
-            self._bar.stop()
+        self._while_shown.close()
 
     def __call__(self, progress: Progress) -> None:
         place = self.budget.words(progress.step, progress.elapsed)
@@ -168,7 +168,8 @@ def train(
     """Train a model from a recipe: the name of one in the box, or a .toml file.
 
     The folder of the run gets checkpoint.pt, log.jsonl, and progress.png with reconstructions and samples. Ctrl-C
-    saves and stops; --resume goes on from there. Several processes, as torchrun starts them, share every batch.
+    and SIGTERM save and stop; --resume goes on from there. Several processes, as torchrun starts them, share every
+    batch.
 
     \b
     Example:
@@ -209,8 +210,8 @@ def train(
             write_progress(out / PICTURE, trainer.objective, trainer.ema, held_out)
 
         with Reporter(trainer.budget, shown=processes.first) as reporter:
-            done = trainer.run(images, held_out, reporter, on_log=picture, stopping=lambda: reporter.stopping)
+            done = trainer.run(images, held_out, reporter, on_log=picture, stopping=lambda: bool(reporter.stopped_by))
     if processes.first:
         _conclude(trainer, done=done)
     if not done:
-        click.get_current_context().exit(INTERRUPTED)
+        click.get_current_context().exit(128 + reporter.stopped_by)

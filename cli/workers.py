@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 
 from selfcodec.cli.encoding import Options, Outcome, attempt_files, failure
 from selfcodec.cli.files import Job
@@ -26,6 +25,8 @@ def outcomes(jobs: Sequence[Job], options: Options, processes: int) -> Iterator[
         for group in groups:
             yield from _attempt(group, options)
         return
+    from concurrent.futures.process import BrokenProcessPool
+
     from selfcodec.processes import KILLED, submitted
 
     with submitted(_attempt, [(group, options) for group in groups], processes) as futures:

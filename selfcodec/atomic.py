@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -28,7 +27,7 @@ def replacing(target: str, mode: int = 0o666) -> Iterator[BinaryIO]:
     Raises:
         OSError: it cannot be written, or cannot take that place.
     """
-    temporary = os.path.join(os.path.dirname(target), f".selfcodec-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(os.path.dirname(target), f".selfcodec-{os.urandom(8).hex()}.tmp")
     _unfinished.add(temporary)
     try:
         nameless = _nameless(os.path.dirname(target) or os.curdir, mode)

@@ -80,12 +80,12 @@ def test_usage_version_and_help() -> None:
     run("unknown", code=2)
     run("encode", code=2)
     assert run("--version").stdout == "selfcodec, version 0.1.0\n"
-    for name in main.commands:
+    for name in main.places:
         text = run(name, "--help").stdout
         assert f"selfcodec {name} " in text.replace("Usage: ", "")
 
 
 @pytest.mark.skipif(not README.exists(), reason="there is no README.md")
-@pytest.mark.parametrize("name", main.commands)
+@pytest.mark.parametrize("name", main.places)
 def test_readme_shows_every_command(name: str) -> None:
     assert f"selfcodec {name}" in README.read_text(encoding="utf-8")

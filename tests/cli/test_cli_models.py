@@ -106,16 +106,19 @@ def test_a_budget_of_steps(recipe_file: Path, data: Path, tmp_path: Path) -> Non
     run("train", recipe_file, "--steps", 0, code=2)
 
 
-def test_ctrl_c_saves(recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_end_saves(
+    number: int, recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = Trainer.train_step
 
     def interrupted(trainer: Trainer, ys: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         if trainer.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(trainer, ys)
 
     monkeypatch.setattr(Trainer, "train_step", interrupted)
-    result = run("train", recipe_file, "--data", data, "-o", tmp_path / "run", "--minutes", 9, code=130)
+    result = run("train", recipe_file, "--data", data, "-o", tmp_path / "run", "--minutes", 9, code=128 + number)
     assert (
         result.stderr.splitlines()[-1] == "selfcodec: interrupted: stopped after 3 steps and saved; --resume continues"
     )
