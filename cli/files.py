@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from selfcodec.cli.inputs import IMAGE_SUFFIXES, Kind, Skipped, Source, expand, is_piped
+from selfcodec.cli.inputs import Kind, Skipped, Source, expand, is_piped
 from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, distinct, is_shard, shown
 from selfcodec.errors import InputError
+from selfcodec.files import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)

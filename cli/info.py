@@ -13,7 +13,7 @@ from selfcodec.cli.names import named, shown
 from selfcodec.cli.options import inputs_argument, json_option
 from selfcodec.cli.output import each, finish, print_json, table, tell_skipped
 from selfcodec.errors import FormatError, ModelError
-from selfcodec.modes import Mode, has_level, sent_variables
+from selfcodec.modes import CHOICES, Mode, has_level, sent_variables
 
 if TYPE_CHECKING:
     from selfcodec.format.container import Container
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _cuts(transforms: int) -> list[tuple[Mode, int, tuple[str, ...]]]:
     """Every mode and level of a model with what it sends, deepest level of y first; one for each set of variables."""
     found: dict[tuple[str, ...], tuple[Mode, int]] = {}
-    for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR, Mode.LOSSLESS):
+    for mode in CHOICES:
         for level in range(transforms, 0, -1) if has_level(mode) else (0,):
             found.setdefault(sent_variables(mode, transforms, level), (mode, level))
     return [(mode, level, sent) for sent, (mode, level) in sorted(found.items(), key=lambda item: len(item[0]))]

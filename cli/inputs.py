@@ -15,15 +15,11 @@ import click
 
 from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, is_shard
 from selfcodec.errors import InputError
-from selfcodec.files import is_stream, read_whole
+from selfcodec.files import IMAGE_SUFFIXES, is_stream, read_whole
 
 if TYPE_CHECKING:
     from selfcodec.shards import Entry
     from selfcodec.shards import Source as Shard
-
-_NAMES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
-IMAGE_SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-"""Files so named are meant to be images: one that holds none is an error, where another is skipped."""
 
 
 class Reason(NamedTuple):

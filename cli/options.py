@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.modes import MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY, Mode
+from selfcodec.modes import CHOICES, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY
 
-MODES = [str(mode) for mode in Mode if mode is not Mode.STORED]
+MODES = [str(mode) for mode in CHOICES]
 QUALITY = click.IntRange(MIN_QUALITY, MAX_QUALITY)
 LARGEST_SIDE = 4096
 PATH = click.Path(readable=False)

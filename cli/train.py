@@ -214,4 +214,6 @@ def train(
     if processes.first:
         _conclude(trainer, done=done)
     if not done:
-        click.get_current_context().exit(128 + reporter.stopped_by)
+        click.get_current_context().exit(
+            128 + (reporter.stopped_by or signal.SIGTERM)
+        )  # or another process was told to end

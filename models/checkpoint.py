@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from selfcodec.atomic import replacing
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models.config import Recipe
 from selfcodec.models.recipe import parse_recipe_dict
@@ -33,9 +34,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Writes a checkpoint beside the old one and then replaces it, so that one whole file always exists."""
-    temporary = path.with_name(path.name + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    with replacing(os.path.realpath(path)) as file:
+        torch.save(state, file)
 
 
 def load_trained(path: Path) -> tuple[Recipe, SelfVAE, dict[str, Any]]:

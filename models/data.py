@@ -180,6 +180,11 @@ class ImageSet:
         augment: bool = False,
         affine: bool = False,
     ) -> ImageSet:
+        """The set of images (N, H, W, 3), uint8, and with `flip` of their mirror images.
+
+        Raises:
+            InputError: there is no such transformation, or the images are not as it takes them.
+        """
         if flip:  # mirrored before the transformations, which need not commute with mirroring
             images = np.concatenate([images, images[:, :, ::-1]])
         ys = with_transformations(np.ascontiguousarray(images), transformation, levels)

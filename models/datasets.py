@@ -14,12 +14,12 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
+from selfcodec.files import IMAGE_SUFFIXES
 from selfcodec.images import load_picture
 
 SCALES = (1.0, 1.4, 0.7, 0.5)
 """Whole images are cut into patches at these scales: a photograph at half the size is a sharper one, an enlarged one is
 as soft as cameras' own pixels, most of which are interpolated."""
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 SIDE = 64
 """CelebA's and Imagenette's images have so many pixels a side as the paper uses them (section 4.1)."""
 FACE_TOP, FACE_LEFT, FACE_SIDE = 40, 15, 148

@@ -36,6 +36,7 @@ def _pixel_scales(raw: Tensor, centre: Centre) -> Tensor:
 
 
 def latent_log_scale(raw: Tensor) -> Tensor:
+    """A network's output as the natural logarithm of a Gaussian's standard deviation, within the tables' bounds."""
     low, high = LATENT_LOG_SCALES
     return raw.clamp(low, high - LOG_SCALE_STEP)
 

@@ -24,7 +24,7 @@ from selfcodec.models.layers import FloatGraph, integer_weights
 from selfcodec.models.likelihoods.latent import to_integers
 from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.networks.graph import Node
+from selfcodec.networks.graph import CONVOLUTIONS, TABLED, Node
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.spec import SPEC_VERSION, Spec
 from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
@@ -47,7 +47,7 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
     """One network's description (nodes, formats, bounds) and its tensors, named `NAME/NODE.kind`."""
     tensors: dict[str, Integers] = {}
     for node in net.graph.nodes:
-        if node.op in ("conv", "deconv"):
+        if node.op in CONVOLUTIONS:
             *integers, _ = integer_weights(
                 net.weight(node), net.bias(node), *net.input_format(node), transposed=node.op == "deconv"
             )
@@ -56,7 +56,7 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
             tensors[f"{node.name}.weight"] = weight.astype(np.int8 if narrow else np.int16)
             tensors[f"{node.name}.bias"] = bias.astype(np.int32)
             tensors[f"{node.name}.exponent"] = exponent.astype(np.int8)
-        elif node.op in ("elu", "sigmoid"):
+        elif node.op in TABLED:
             tensors[f"{node.name}.table"] = _table(net, node)
     proof = IntegerGraph(net.graph, net.formats, tensors).bounds
     graph = {"nodes": net.graph.to_json(), "formats": net.formats, "bounds": proof}

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT, INPUT_FRACTION, WEIGHT_MAX
 from selfcodec.models.formats import CLAMP_WEIGHT, least_errors, seen
-from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
-from selfcodec.networks.real import CONVOLUTIONS, activated, convolved, evaluated
+from selfcodec.networks.graph import CONVOLUTIONS, PASS_THROUGH, Graph, Node
+from selfcodec.networks.real import activated, convolved, evaluated
 
 
 class _Round(torch.autograd.Function):
@@ -126,7 +126,7 @@ class FloatGraph(nn.Module):
         self._planes = {node.name for node in graph.inputs if node.op == "plane"}
         by_name = {node.name: node for node in graph.nodes}
         for node in graph.nodes:
-            if node.op in ("conv", "deconv"):
+            if node.op in CONVOLUTIONS:
                 self._create(node, by_name[node.inputs[0]].channels)
 
     @staticmethod

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.training_config import EPSILON, AdaMaxConfig, AdamConfig, MuonConfig, OptimizerConfig
-from selfcodec.networks.graph import PASS_THROUGH, Graph
+from selfcodec.networks.graph import CONVOLUTIONS, PASS_THROUGH, Graph
 
 
 def _matrix(weight: Tensor) -> Tensor:
@@ -31,7 +31,7 @@ def inner_convolutions(graph: Graph) -> Iterator[str]:
         elif node.name in read and node.op == "add":
             outer.discard(node.name)
             read.update(node.inputs)
-    yield from (node.name for node in graph.nodes if node.op in ("conv", "deconv") and node.name not in outer)
+    yield from (node.name for node in graph.nodes if node.op in CONVOLUTIONS and node.name not in outer)
 
 
 class Muon:

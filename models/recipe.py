@@ -35,6 +35,7 @@ def merged(parent: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
 
 
 def recipe_directory() -> Path:
+    """Where the recipes of the box are."""
     return Path(__file__).parent / "recipes"
 
 

@@ -10,7 +10,7 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.models.likelihoods.posterior import MOST_WIDTH
 from selfcodec.models.selfvae import SelfVAE
-from selfcodec.networks.graph import Graph
+from selfcodec.networks.graph import CONVOLUTIONS, Graph
 from selfcodec.zoo import Model
 
 
@@ -38,7 +38,7 @@ def take_weights(model: SelfVAE, source: Model) -> None:
         if other is None or not widens(net.graph, other.graph):
             raise ModelError(f"training cannot start from {source.where}: network {name!r} is not this recipe's")
         for node in net.graph.nodes:
-            if node.op in ("conv", "deconv"):
+            if node.op in CONVOLUTIONS:
                 net.set_weights(node, *map(torch.from_numpy, other.real(node.name)))
     with torch.no_grad():
         for name, width in model.log_widths.items():

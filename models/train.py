@@ -104,9 +104,11 @@ class Trainer:
 
     @property
     def quantised(self) -> bool:
+        """Whether networks round as the exported ones will."""
         return bool(next(self.model.graphs())[1].formats)
 
     def learning_rate(self) -> float:
+        """The step's: a linear rise, then half a cosine over the budget, down to `final_rate` of the recipe's."""
         t = self.recipe.train.optimizer
         warm = min(1.0, (self.step + 1) / max(1, t.warmup))
         return (

@@ -55,7 +55,8 @@ def encode(
     data = selfcodec.encode("photo.png", mode="rs1", bpp=1.0)        # at most 1 bit per pixel
 
     At most one of quality, bpp, bytes and psnr is given. The last three look for the quality, with up to seven
-    attempts; a target that no quality reaches in this mode is an InputError that names the nearest one.
+    attempts, and up to ten more for what lies between two qualities where the model leaves encoders a choice; a target
+    that no quality reaches in this mode is an InputError that names the nearest one.
 
     Args:
         image: a Pillow image or a `DeepImage`, an array (H, W), or (H, W, C) of grey, grey and alpha, RGB or RGBA, of

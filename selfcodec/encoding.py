@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -86,7 +86,7 @@ def encode_picture(
     """
     settings = settings or Settings()
     model = model or model_for(settings)
-    coder = _Coder(settings, model, runtime, verify, fallback, expect, work)
+    coder = _Coder(settings, model, runtime, verify=verify, fallback=fallback, expect=expect, work=work)
     return coder.encoded([picture], inferred)[0]
 
 
@@ -106,7 +106,7 @@ def encode_pictures(
     """
     settings = settings or Settings()
     model = model or model_for(settings)
-    coder = _Coder(settings, model, runtime, verify, fallback, False, work)
+    coder = _Coder(settings, model, runtime, verify=verify, fallback=fallback, expect=False, work=work)
     return coder.encoded(pictures)
 
 
@@ -117,6 +117,7 @@ class _Coder:
     settings: Settings
     model: Model
     runtime: Runtime
+    _: KW_ONLY
     verify: bool
     fallback: bool
     expect: bool

@@ -13,6 +13,9 @@ from selfcodec.errors import InputError
 
 Path = str | os.PathLike[str]
 
+_IMAGES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png pnm ppm qoi tga tif tiff webp"
+IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split())
+"""Files so named are meant to be images: one that holds none is an error, where another is skipped."""
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
 _NEW, _PERMISSIONS = 0o666, 0o777

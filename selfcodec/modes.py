@@ -56,11 +56,15 @@ class Mode(enum.IntEnum):
     @classmethod
     def parse(cls, text: str) -> Mode:
         """Return the mode of a lower-case name; raise InputError for any other text, also for `stored`."""
-        for mode in cls:
-            if mode is not cls.STORED and str(mode) == text:
+        for mode in CHOICES:
+            if str(mode) == text:
                 return mode
-        names = ", ".join(str(mode) for mode in cls if mode is not cls.STORED)
-        raise InputError(f"unknown mode {text!r}: choose one of {names}")
+        raise InputError(f"unknown mode {text!r}: choose one of {', '.join(map(str, CHOICES))}")
+
+
+LOSSY_MODES = (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR)
+CHOICES = (*LOSSY_MODES, Mode.LOSSLESS)
+"""A user chooses one of these; they go from the least sent to the most."""
 
 
 def has_level(mode: Mode) -> bool:

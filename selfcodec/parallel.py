@@ -6,7 +6,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -26,11 +26,11 @@ class _Own(threading.local):
 
     Attributes:
         threads: its share of the threads, itself included; None for all of them.
-        given_up: in a thread of `mapped`, set once nobody waits for its results any more.
+        given_up: in a thread of `mapped`, one of them is set once nobody waits for its results any more.
     """
 
     threads: int | None = None
-    given_up: threading.Event | None = None
+    given_up: tuple[threading.Event, ...] = ()
 
 
 _own = _Own()
@@ -118,7 +118,7 @@ def check_wanted() -> None:
     Raises:
         CancelledError: this is a thread of `mapped` whose results nobody waits for any more, after an error or Ctrl-C.
     """
-    if (given_up := _own.given_up) is not None and given_up.is_set():
+    if any(event.is_set() for event in _own.given_up):
         raise CancelledError
 
 
@@ -130,16 +130,20 @@ def shared_out(tasks: Sequence[Callable[[], object]]) -> None:
     left = iter(tasks)
 
     def work() -> None:
-        for task in left:
-            task()
+        try:
+            for task in left:
+                task()
+        finally:
+            deque(left, maxlen=0)  # after an error nobody wants the others
 
     helping = [_helpers().submit(work) for _ in range(min(threads(), len(tasks)) - 1)]
     try:
         work()
     finally:
-        for helper in helping:
-            if not helper.cancel():
-                helper.result()
+        helping = [helper for helper in helping if not helper.cancel()]
+        wait(helping)
+    for helper in helping:
+        helper.result()
 
 
 @contextmanager
@@ -177,12 +181,12 @@ def mapped(tasks: Sequence[Callable[[], T]], most: int | None = None) -> Iterato
             for task in tasks:
                 yield task()
             return
-        share, given_up = available // workers, threading.Event()
+        share, given_up, outer = available // workers, threading.Event(), _own.given_up
 
         def begin() -> None:
             signals.leave_to_main_thread()
             set_threads(share)
-            _own.given_up = given_up
+            _own.given_up = (*outer, given_up)
 
         set_threads(share)
         try:

@@ -220,10 +220,17 @@ def _closer(attempts: _Attempts, found: Reached, met: bool, work: Work) -> Reach
     """
     sized, quality = attempts.limit is not None, found.settings.quality
     best = found if met and not work.effort else None
-    for tried in dict.fromkeys((min(quality + 1, MAX_QUALITY), quality)) if sized else (quality,):
+    qualities = tuple(dict.fromkeys((min(quality + 1, MAX_QUALITY), quality))) if sized else (quality,)
+    done, most = 0, len(qualities) * NEAR_ATTEMPTS
+
+    def report(share: float) -> None:
+        work.report((done + share) / most)
+
+    for tried in qualities:
         low, high, middle = -1.0, 1.0 if met else 2.0, 0.0  # of log2(thrift)
         for _ in range(NEAR_ATTEMPTS):
-            made = attempts.at(tried, replace(work, thrift=2.0**middle))
+            made = attempts.at(tried, replace(work, thrift=2.0**middle, report=report))
+            done += 1
             meets = attempts.excess(made) <= 0
             if meets:
                 best = made  # those that meet it come nearer and nearer

@@ -40,6 +40,14 @@ class Step:
     def name(self) -> str:
         return self.target.name
 
+    @property
+    def shrunk_by(self) -> int:
+        """How many times smaller than the target its first parent is, in each direction, where it is the target
+        downscaled, so that pixels begin with it; 1 where it is no such picture."""
+        if not self.parents or self.parents[0].kind == "latent" or self.parents[0].channels != self.target.channels:
+            return 1
+        return 1 << (self.parents[0].halvings - self.target.halvings)
+
 
 @dataclass(frozen=True)
 class Shape:

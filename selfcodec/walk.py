@@ -70,19 +70,19 @@ class Batch:
         inputs = tuple(self._input(*pair) for pair in zip(step.parents, parents, strict=True))
         size, padded = self.extent(step.target), self._padded(step.target)
         return Condition(
-            step,
-            size,
-            self.count,
-            parents,
-            inputs,
-            padded,
-            self.grey,
-            quality,
-            centred(quality, self.model.levels),
-            self.plane,
-            self.runtime,
-            thrift,
-            self.adapting and step is self.model.steps[-1],
+            step=step,
+            size=size,
+            count=self.count,
+            parents=parents,
+            inputs=inputs,
+            extent=padded,
+            grey=self.grey,
+            quality=quality,
+            centred=centred(quality, self.model.levels),
+            plane=self.plane,
+            runtime=self.runtime,
+            thrift=thrift,
+            adapting=self.adapting and step is self.model.steps[-1],
         )
 
     def infer(self, images: UInt8, names: Sequence[str]) -> Values:

@@ -24,7 +24,7 @@ from selfcodec.arrays import Integers
 from selfcodec.errors import InputError, ModelError
 from selfcodec.likelihoods.families import build_likelihood
 from selfcodec.likelihoods.posterior import Posterior
-from selfcodec.modes import Mode, grid_qualities, has_level, sent_variables, tuned_latents
+from selfcodec.modes import CHOICES, LOSSY_MODES, Mode, grid_qualities, has_level, sent_variables, tuned_latents
 from selfcodec.networks.graph import Graph
 from selfcodec.networks.integer import IntegerGraph
 from selfcodec.networks.windows import Network
@@ -33,7 +33,6 @@ from selfcodec.settings import Settings
 from selfcodec.spec import Spec
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
-LOSSY_MODES = (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR)
 DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, ("photo-lossy",)) | {Mode.LOSSLESS: ("photo-fast", "photo-fast", "photo")}
 """These code an image where no model is named, by mode: with effort 0, 1 and so on, the last with all above, too."""
 METADATA_KEY = "selfcodec"
@@ -85,7 +84,7 @@ class Model:
     @property
     def modes(self) -> tuple[Mode, ...]:
         """What the model offers, from the least sent to the most: cg and cr need a y, and what is sent can be coded."""
-        offered = (mode for mode in Mode if mode is not Mode.STORED and (self.levels or not has_level(mode)))
+        offered = (mode for mode in CHOICES if self.levels or not has_level(mode))
         return tuple(mode for mode in offered if all(self.likelihoods[name].codable for name in self._least(mode)))
 
     def tuned(self, sent: tuple[str, ...]) -> tuple[str, ...]:

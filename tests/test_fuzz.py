@@ -246,13 +246,21 @@ def test_damaged_files_can_be_read_in_part_or_not_at_all(files: dict[str, bytes]
         limits.check(started, damaged)
 
 
+def cuts(damaged: bytes) -> int:
+    """How many cuts a damaged file has if its checksum is forged: whole files of their modes; without that, none."""
+    made = 0
+    for mode in (Mode.RS1, Mode.CG):
+        with pytest.raises((FormatError, ModelError, InputError)):
+            cut_file(damaged, mode)
+        with suppress(FormatError, ModelError, InputError):
+            shorter = cut_file(sealed(damaged), mode)
+            assert open_file(shorter).header.mode is mode, damaged.hex()
+            made += 1
+    return made
+
+
 def test_damaged_files_are_not_cut(files: dict[str, bytes]) -> None:
-    for kind, rng in cases(4, COUNT // 2):
-        damaged = corrupt(files[kind], rng)
-        for data in (damaged, sealed(damaged)):
-            for mode in (Mode.RS1, Mode.CG):
-                with suppress(FormatError, ModelError, InputError):
-                    open_file(cut_file(data, mode))
+    assert sum(cuts(corrupt(files[kind], rng)) for kind, rng in cases(4, COUNT // 2))
 
 
 def forgeries(container: Container) -> Iterator[tuple[str, Container]]:

@@ -14,15 +14,16 @@ from test_fuzz import (
     Limits,
     cases,
     corrupt,
+    cuts,
     damage_gives_an_error_or_the_image,
     every_truncation_is_noticed,
     forgeries,
     sealed,
 )
 
-from selfcodec.decoding import cut_file, decode_file, open_file
+from selfcodec.decoding import decode_file, open_file
 from selfcodec.encoding import encode_picture
-from selfcodec.errors import FormatError, InputError, ModelError
+from selfcodec.errors import FormatError, ModelError
 from selfcodec.format.container import pack
 from selfcodec.format.header import peek
 from selfcodec.images import from_image
@@ -110,12 +111,7 @@ def test_forged_files_give_an_error_or_some_image(files: dict[str, bytes], limit
 
 
 def test_damaged_files_are_not_cut(files: dict[str, bytes]) -> None:
-    for kind, rng in cases(4, COUNT, KINDS):
-        damaged = corrupt(files[kind], rng)
-        for data in (damaged, sealed(damaged)):
-            for mode in (Mode.RS1, Mode.CG):
-                with suppress(FormatError, ModelError, InputError):
-                    open_file(cut_file(data, mode))
+    assert sum(cuts(corrupt(files[kind], rng)) for kind, rng in cases(4, COUNT, KINDS))
 
 
 @pytest.mark.parametrize("kind", KINDS)

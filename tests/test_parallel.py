@@ -42,15 +42,15 @@ class Crowd:
     """How many are inside at once, at most."""
 
     def __init__(self) -> None:
-        self._lock, self._inside, self.peak = threading.Lock(), 0, 0
+        self._lock, self.inside, self.peak = threading.Lock(), 0, 0
 
     def stay(self, seconds: float) -> None:
         with self._lock:
-            self._inside += 1
-            self.peak = max(self.peak, self._inside)
+            self.inside += 1
+            self.peak = max(self.peak, self.inside)
         time.sleep(seconds)
         with self._lock:
-            self._inside -= 1
+            self.inside -= 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 9])
@@ -108,8 +108,12 @@ def test_after_an_error_nobody_waits_for_what_takes_long(threads: int) -> None:
             check_wanted()
             time.sleep(0.001)
 
-    with pytest.raises(ValueError, match="broken"):
-        list(mapped([broken, endless]))
+    def parts() -> int:
+        return sum(mapped([endless, endless]))
+
+    for long in (endless, parts):
+        with pytest.raises(ValueError, match="broken"):
+            list(mapped([broken, long]))
     check_wanted()  # the caller's own thread goes on
     assert available() == threads
 
@@ -126,6 +130,23 @@ def test_decoding_that_nobody_waits_for_ends(threads: int, tiny_model: Model, ph
 
     with pytest.raises(KeyboardInterrupt):
         list(mapped([interrupted, endless]))
+
+
+def test_sharing_out_ends_when_all_helpers_have_and_tells_the_first_error(threads: int) -> None:
+    working, begun = Crowd(), list[int]()
+
+    def task(number: int) -> None:
+        begun.append(number)
+        working.stay(0.005)
+        raise ValueError(f"task {number}")
+
+    with pytest.raises(ValueError, match=r"task \d"):
+        shared_out([partial(task, number) for number in range(99)])
+    count = len(begun)
+    assert working.inside == 0
+    assert count <= threads
+    time.sleep(0.02)
+    assert len(begun) == count
 
 
 def test_every_task_is_done_once_by_as_many_as_may_help(threads: int) -> None:

@@ -58,11 +58,13 @@ class Withheld:
 
     @staticmethod
     def nothing(batch: int, device: torch.device) -> Withheld:
+        """Of `batch` images none."""
         none = torch.zeros(batch, dtype=torch.bool, device=device)
         return Withheld(none, none)
 
     @staticmethod
     def draw(batch: int, device: torch.device, free_share: float, generated_share: float) -> Withheld:
+        """Of `batch` images at random a share 0..1 without context, and a share of those without true y as well."""
         context, generated = (
             draws.rows(torch.rand(draws.whole(batch), device=device)) < share for share in (free_share, generated_share)
         )
@@ -104,11 +106,9 @@ def pixel_base(step: Step, values: Values, size: tuple[int, ...], cell: int) -> 
         size: (B, C, h, w) of the result, positions of `cell` x `cell` pixels.
         cell: 1 or 2.
     """
-    parent, target = step.parents[0], step.target
-    halvings = parent.halvings - target.halvings
-    if parent.kind == "latent" or not halvings or parent.channels != target.channels:
-        return torch.full(size, float(NEUTRAL), device=values[parent.name].device)
-    y, times = values[parent.name], (1 << halvings) // cell
+    y, times = values[step.parents[0].name], step.shrunk_by // cell
+    if step.shrunk_by == 1:
+        return torch.full(size, float(NEUTRAL), device=y.device)
     return y.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 

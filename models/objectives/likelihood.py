@@ -15,7 +15,7 @@ from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.models.objectives.objective import Evaluation, Terms
 from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.training_config import LikelihoodObjectiveConfig
-from selfcodec.modes import Mode, default_level, has_level, sent_variables
+from selfcodec.modes import LOSSY_MODES, default_level, has_level, sent_variables
 
 
 @torch.no_grad()
@@ -31,7 +31,7 @@ def reconstructions(model: SelfVAE, ys: list[Tensor]) -> dict[str, Tensor]:
     inferred, levels = model.infer(ys), model.shape.levels
     batch, _, height, width = ys[0].shape
     out = {}
-    for mode in (Mode.RS1, Mode.RS2, Mode.CG, Mode.CR):
+    for mode in LOSSY_MODES:
         if has_level(mode) and not levels:
             continue
         known = {name: inferred[name] for name in sent_variables(mode, levels, default_level(mode, levels))}

@@ -1,7 +1,8 @@
 """Asymmetric numeral systems on a stack of 32-bit words, for compiled loops, and where constriction is not installed.
 
 They write and read the very words of constriction's `AnsCoder` under its `Categorical(perfect=False)`. `AnsCoder` has
-as much of its interface as `coder` uses, so that one can stand for the other: PyPI has no wheel of it for Linux on Arm.
+as much of its interface as `encoder` and `decoder` use, so that one can stand for the other where PyPI has no wheel of
+it, as for Linux on Arm; and `encode_intervals`, of what loops have noted.
 `Stacks` are for loops that decode symbol by symbol, each with frequencies that depend on the one before.
 
 The state is a number of 64 bits. A symbol with the interval [start, start + size) of 2**24 takes it to one whose low 24

@@ -73,7 +73,7 @@ class Decoder:
         """The next numbers, (B, N)."""
         out = np.empty(mixture.shape, dtype=np.int64)
         for start in range(0, mixture.shape[1], CHUNK):
-            part = mixture.part(start, start + CHUNK)
+            part = mixture.part(slice(start, start + CHUNK))
             if part.window is not None:
                 numbers = part.window + self._of_each(frequencies_of(part, part.window, 1, WINDOW))
             else:

@@ -51,7 +51,8 @@ class Encoder:
     def encode(self, mixture: Mixture, numbers: Int64) -> None:
         """Notes numbers (B, N), 0..255, or any where the mixture is unbounded."""
         for start in range(0, mixture.shape[1], CHUNK):
-            part, own = mixture.part(start, start + CHUNK), numbers[:, start : start + CHUNK]
+            chunk = slice(start, start + CHUNK)
+            part, own = mixture.part(chunk), numbers[:, chunk]
             if part.window is not None:
                 self.note(own - part.window, frequencies_of(part, part.window, 1, WINDOW))
                 continue

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcodec.arrays import Int64
+from selfcodec.arrays import Bool, Int64
 from selfcodec.coding.tables import (
     CDF_BITS,
     CDF_RANGE,
@@ -61,9 +61,8 @@ class Mixture:
         """(B, N)."""
         return self.weights.shape[0], self.weights.shape[1]
 
-    def part(self, start: int, stop: int) -> Mixture:
-        """Numbers [start, stop) of every image."""
-        own = slice(start, stop)
+    def part(self, own: slice | Int64) -> Mixture:
+        """Some of the numbers of every image."""
         return replace(
             self,
             weights=self.weights[:, own],
@@ -73,6 +72,13 @@ class Mixture:
             spacing=self.spacing[:, own],
             window=None if self.window is None else self.window[:, own],
         )
+
+    def changes(self) -> Bool:
+        """Where a number's distribution is not that of the number before it, in any image, (N - 1,)."""
+        each = [self.first_edge, self.spacing, *([] if self.window is None else [self.window])]
+        each += [np.moveaxis(values, 2, 0) for values in (self.weights, self.means, self.inverse_scales)]
+        found = [np.any(values[..., 1:] != values[..., :-1], axis=tuple(range(values.ndim - 1))) for values in each]
+        return np.logical_or.reduce(found)
 
     def cumulative(self, b: Int64) -> Int64:
         """F at numbers b (B, N, J), 0..256; nondecreasing in b, (B, N, J), in units of 2**-30 weights."""

@@ -4,7 +4,7 @@
              | settings? | side size? | metadata size? | CRC-32 | side? | metadata?
              | section table | words, section-major, or the stored blob
 
-A section is one variable of the schedule; a stream is one run of tiles. Words stand section by section, so a
+A section is one variable of the schedule; a stream is one tile. Words stand section by section, so a
 file cut after a section is a shallower file of the same image. Writers raise InputError for what the format
 cannot hold. Readers raise nothing but FormatError (TruncatedError is one), and check before they allocate.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from selfcodec.errors import FormatError, InputError
 from selfcodec.format.bytereader import MAX_VARINT, ByteReader, encode_varint
-from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, has_level
+from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY, Mode, has_level
 
 MAGIC = b"\x93SV"
 VERSION = 1
@@ -103,8 +103,8 @@ def _read_settings(reader: ByteReader, defaults: Header) -> Header:
     if (not 1 <= level <= MAX_TRANSFORMS) if has_level(defaults.mode) else level != 0:
         raise FormatError(f"level {level} does not go with mode {defaults.mode}", start)
     quality = reader.byte("quality")
-    if not 1 <= quality <= 100:
-        raise FormatError(f"the quality is {quality}, not in 1..100", reader.position - 1)
+    if not MIN_QUALITY <= quality <= MAX_QUALITY:
+        raise FormatError(f"the quality is {quality}, not in {MIN_QUALITY}..{MAX_QUALITY}", reader.position - 1)
     seeded = reader.byte("seed flag")
     if seeded > 1:
         raise FormatError(f"the seed flag is {seeded}, not 0 or 1", reader.position - 1)
@@ -136,7 +136,7 @@ def check_header(header: Header, max_pixels: int) -> None:
             1 <= header.level <= MAX_TRANSFORMS if has_level(header.mode) else header.level == 0,
             f"level {header.level} in mode {header.mode}",
         ),
-        (1 <= header.quality <= 100, f"quality {header.quality}"),
+        (MIN_QUALITY <= header.quality <= MAX_QUALITY, f"quality {header.quality}"),
         (seed is None or 0 <= seed <= MAX_VARINT, f"seed {seed}"),
         (not stored or (header.quality == DEFAULT_QUALITY and seed is None), "settings of a stored image"),
         (not header.adapting or header.mode is Mode.LOSSLESS, f"what adapts in mode {header.mode}"),

@@ -38,10 +38,12 @@ class PixelLayout:
 
     @property
     def pairs(self) -> int:
+        """Of a channel and an earlier one."""
         return self.channels * (self.channels - 1) // 2
 
     @property
     def size(self) -> int:
+        """Of the whole axis."""
         return self.mixtures * (self._logit_blocks + 2 * self.channels + self.pairs)
 
     @property
@@ -52,12 +54,15 @@ class PixelLayout:
         return slice(start * self.mixtures, (start + blocks) * self.mixtures)
 
     def logits(self, channel: int) -> slice:
+        """Of the components' weights; of all channels the same where they are `joint`."""
         return self._slice(0 if self.joint else channel)
 
     def means(self, channel: int) -> slice:
+        """Of the components' means, relative to the channel's base."""
         return self._slice(self._logit_blocks + channel)
 
     def log_scales(self, channel: int) -> slice:
+        """Of the logarithms of the components' scales."""
         return self._slice(self._logit_blocks + self.channels + channel)
 
     def coefficients(self, channel: int, earlier: int) -> slice:

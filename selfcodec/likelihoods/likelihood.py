@@ -17,7 +17,7 @@ from selfcodec.networks.windows import Network
 from selfcodec.schedule import Step
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Condition:
     """What the distribution of one variable of a batch is conditioned on.
 

@@ -26,12 +26,10 @@ def pixel_base(at: Condition, size: tuple[int, int], cell: int) -> Int64:
     Returns:
         int64 (B, C, h, w).
     """
-    target, parent = at.step.target, at.step.parents[0]
-    base = np.full((at.count, target.channels, *size), NEUTRAL, dtype=np.int64)
-    halvings = parent.halvings - target.halvings
-    if parent.kind == "latent" or not halvings or parent.channels != target.channels:
+    base = np.full((at.count, at.step.target.channels, *size), NEUTRAL, dtype=np.int64)
+    factor = at.step.shrunk_by
+    if factor == 1:
         return base
-    factor = 1 << halvings
     y = at.parents[0].repeat(factor // cell, 2).repeat(factor // cell, 3)[:, :, : size[0], : size[1]]
     base[:, :, : y.shape[2], : y.shape[3]] = y
     return base

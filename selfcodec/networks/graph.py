@@ -29,6 +29,8 @@ OPS = (
 )
 INPUTS = ("pixels", "latent", "plane")
 ACTIVATIONS = ("none", "relu", "leaky")
+CONVOLUTIONS = ("conv", "deconv")
+TABLED = ("elu", "sigmoid")
 PASS_THROUGH = ("concat", "fold", "unfold")
 """These nodes only move values: they share the fixed-point format of their inputs.
 
@@ -135,13 +137,14 @@ class Graph:
 
 
 class GraphBuilder:
-    """Writes a `Graph` line by line; every method returns the new node's name."""
+    """Writes a `Graph` line by line; every method is an operation of `OPS`, and returns the new node's name."""
 
     def __init__(self) -> None:
         self._nodes: list[Node] = []
         self._by_name: dict[str, Node] = {}
 
     def channels(self, name: str) -> int:
+        """How many a node has."""
         return self._by_name[name].channels
 
     def _add(self, op: str, inputs: tuple[str, ...], channels: int, **attributes: int | str) -> str:
@@ -190,4 +193,5 @@ class GraphBuilder:
         return self._add("unfold", (x,), self.channels(x) // 4)
 
     def build(self) -> Graph:
+        """The graph of all nodes so far; ModelError where it is none."""
         return Graph(tuple(self._nodes))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
 from selfcodec import fixed_point as exact
 from selfcodec.arrays import Float32, Int64, Integers
 from selfcodec.errors import InputError, ModelError
-from selfcodec.networks.graph import PASS_THROUGH, Graph, Node
+from selfcodec.networks.graph import CONVOLUTIONS, PASS_THROUGH, TABLED, Graph, Node
 from selfcodec.networks.products import combination, convolution, deconvolution
 from selfcodec.parallel import check_wanted
 
@@ -86,7 +86,7 @@ class IntegerGraph:
         self.bounds = self._prove()
 
     def _prepare(self, node: Node, tensors: Mapping[str, Integers]) -> None:
-        if node.op in ("conv", "deconv"):
+        if node.op in CONVOLUTIONS:
             weight = tensors[f"{node.name}.weight"]
             bias, exponent = tensors[f"{node.name}.bias"], tensors[f"{node.name}.exponent"]
             source = self._channels[node.inputs[0]]
@@ -102,7 +102,7 @@ class IntegerGraph:
                 raise ModelError(f"network node {node.name!r}: exponent out of range")
             scale = np.ldexp(np.float32(1), -shift)
             self._constants[node.name] = (weight.astype(np.float32), bias.astype(np.float32), scale)
-        elif node.op in ("elu", "sigmoid"):
+        elif node.op in TABLED:
             table = tensors[f"{node.name}.table"]
             if table.shape != (2 * self._limits[node.inputs[0]] + 1,) or table.dtype != np.int16:
                 raise ModelError(f"network node {node.name!r}: table of the wrong size or type")
@@ -116,7 +116,7 @@ class IntegerGraph:
         """For every convolution the largest possible |sum|; ModelError where one could reach 2**24."""
         bounds = {}
         for node in self.graph.nodes:
-            if node.op not in ("conv", "deconv"):
+            if node.op not in CONVOLUTIONS:
                 continue
             weight, bias, _ = self._constants[node.name]
             others = (0, 2, 3) if node.op == "deconv" else (1, 2, 3)
@@ -155,6 +155,15 @@ class IntegerGraph:
         """Number of weights and biases."""
         convolutions = (c for c in self._constants.values() if len(c) == 3)
         return sum(weight.size + bias.size for weight, bias, _ in convolutions)
+
+    @cached_property
+    def constant(self) -> Float32 | None:
+        """Its output (C',) at every position where it is that of a convolution of nothing but zeros; otherwise None."""
+        node = self.graph.output
+        if node.op != "conv" or self.constants(node.name)[0].any():
+            return None
+        nothing = np.zeros((1, 1, 1, self._channels[node.inputs[0]]), dtype=np.float32)
+        return self._run(node, [nothing])[0, 0, 0]
 
     def __call__(self, *inputs: Float32) -> Int64:
         """Runs the network.
@@ -210,7 +219,7 @@ class IntegerGraph:
         def finish(sums: Float32) -> None:
             exact.requantise_(_activate_(sums, node), 0, limit)
 
-        if node.op in ("conv", "deconv"):
+        if node.op in CONVOLUTIONS:
             weight, bias = self._place(node)
 
             def finish_with_bias(sums: Float32) -> None:
@@ -222,7 +231,7 @@ class IntegerGraph:
             return convolution(xs[0], weight, node.stride, finish_with_bias)
         if node.op == "add":
             return combination(xs[0], xs[1], (2.0 ** -shifts[0], 2.0 ** -shifts[1]), finish)
-        if node.op in ("elu", "sigmoid"):
+        if node.op in TABLED:
             (table,) = self._constants[node.name]
             return table[(xs[0] + self._limits[node.inputs[0]]).astype(np.int64)]
         if node.op == "mean":

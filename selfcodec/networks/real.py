@@ -9,10 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec.fixed_point import LEAKY_SLOPE
-from selfcodec.networks.graph import Node
+from selfcodec.networks.graph import CONVOLUTIONS, Node
 from selfcodec.networks.integer import IntegerGraph
-
-CONVOLUTIONS = ("conv", "deconv")
 
 
 def convolved(node: Node, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ import numpy as np
 from selfcodec.arrays import Float32, Int64
 from selfcodec.errors import InputError, ModelError
 from selfcodec.networks.fields import Field, Input, Span, as_array
-from selfcodec.networks.graph import Graph, Node
+from selfcodec.networks.graph import CONVOLUTIONS, Graph, Node
 from selfcodec.networks.integer import IntegerGraph, Runtime
 
 Part = tuple[Span, Span, Float32]
@@ -52,7 +52,7 @@ def _halvings(node: Node) -> int:
     if node.op == "mean":
         raise ModelError(f"network node {node.name!r} is a mean over the whole image, which has no windows")
     usual = node.kernel == 4 and node.stride == 2 if node.op == "deconv" else node.kernel % 2 == 1
-    if node.op in ("conv", "deconv") and not usual:
+    if node.op in CONVOLUTIONS and not usual:
         raise ModelError(f"network node {node.name!r}: {node.op} of kernel {node.kernel} does not keep to a grid")
     return {"conv": node.stride - 1, "deconv": -1, "fold": 1, "unfold": -1}.get(node.op, 0)
 
@@ -182,6 +182,10 @@ class Windowed:
     def _window(self, inputs: tuple[Input, ...], down: Span, across: Span) -> Float32:
         """A window of the output, float32 (B, C', rows, columns)."""
         output = self.net.graph.output
+        level = self.level(output)
+        if (constant := self.net.constant) is not None:
+            extents = (high - low >> level for low, high in (down, across))
+            return np.broadcast_to(constant[:, None, None], (inputs[0].shape[0], len(constant), *extents)).copy()
         height, width = self._extents(inputs)
         rows, columns = self._boxes(down, height), self._boxes(across, width)
         crops = {
@@ -189,7 +193,6 @@ class Windowed:
             for node, source in self._edges
         }
         part = self.net.floats(*self._cut(inputs, rows, columns), crops=crops)
-        level = self.level(output)
         kept_rows = self._slice(output.name, _coarser(down, level), rows)
         return part[:, :, kept_rows, self._slice(output.name, _coarser(across, level), columns)]
 

@@ -15,6 +15,7 @@ from scipy.special import expit, log_softmax, ndtr
 
 from selfcodec.arrays import Int64
 from selfcodec.coding.mixture import Mixture, softmax_weights
+from selfcodec.coding.symbols import frequencies_of
 from selfcodec.fixed_point import PARAM_MAX
 from selfcodec.likelihoods.latent import CENTRE, latent_mixture
 from selfcodec.likelihoods.phases import pixel_mixture
@@ -117,7 +118,18 @@ def test_no_overflow_at_the_ends_of_latent_ranges(mean: int, log_scale: int, ste
 def test_a_part_is_the_same_distributions(mixture: Mixture) -> None:
     stop = mixture.shape[1]
     start = stop // 2
-    assert (everywhere(mixture.part(start, stop)) == everywhere(mixture)[:, start:stop]).all()
+    assert (everywhere(mixture.part(slice(start, stop))) == everywhere(mixture)[:, start:stop]).all()
+
+
+@given(st.one_of(pixels(), latents()), st.lists(st.integers(1, 4), min_size=3, max_size=3), st.data())
+@settings(max_examples=60, deadline=None)
+def test_numbers_that_are_alike_have_the_frequencies_that_each_has_alone(
+    mixture: Mixture, runs: list[int], data: st.DataObject
+) -> None:
+    which = np.arange(mixture.shape[1]).repeat(runs[: mixture.shape[1]])
+    many, starts = mixture.part(which), 16 * data.draw(integers((mixture.shape[0], len(which)), 15, low=0))
+    alone = [frequencies_of(many.part(slice(n, n + 1)), starts[:, n : n + 1], 1) for n in range(len(which))]
+    assert (frequencies_of(many, starts, 1) == np.concatenate(alone, axis=1)).all()
 
 
 def random_parameters(seed: int, on_grid: bool) -> tuple[Int64, Int64, Int64]:

@@ -68,6 +68,22 @@ def test_windows_have_the_whole_s_bits(case: Convolutional, side: int, rows: int
     assert net.largest <= (windowed.side + 2 * windowed.halo) ** 2
 
 
+@pytest.mark.parametrize("name", ["residual encoder", "residual trunk", "residual head"])
+def test_an_output_of_nothing_but_zeros_is_not_computed(name: str) -> None:
+    graph = GRAPHS[name]
+    formats, tensors = exported(trained(graph, 3))
+    weight = f"{graph.output.name}.weight"
+    net = Recording(graph, formats, {**tensors, weight: np.zeros_like(tensors[weight])})
+    windowed = in_windows(net, 8)
+    inputs = arrays(windowed, *[wide_enough(windowed, 2)] * 2, seed=5, batch=2)
+    found = windowed(*inputs)
+    assert net.largest == 0
+    assert same_bits(found, np.ascontiguousarray(net.floats(*inputs)))
+    assert (found[0] == found[:1, :, :1, :1]).all()
+    assert found.flags.writeable
+    assert IntegerGraph(graph, formats, tensors).constant is None
+
+
 @given(convolutional(), st.integers(0, 2**16))
 @settings(max_examples=80, deadline=None)
 def test_the_halo_is_where_gradients_end(case: Convolutional, seed: int) -> None:
