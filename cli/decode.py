@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from selfcodec.cli.outputs import check_target, split_done, write_image
 from selfcodec.cli.shards import decode_shard
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.modes import Mode
-from selfcodec.together import MOST_FILES, MOST_PIXELS
+from selfcodec.together import MOST_FILES, MOST_PIXELS, done_ahead
 
 if TYPE_CHECKING:
     from selfcodec.images import AnyImage
@@ -90,16 +91,12 @@ def _groups(jobs: Sequence[Job], wanted: Wanted) -> Iterator[tuple[list[Job], di
         yield group, small
 
 
-def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyImage]:
-    """The images of several files; none where one of them is damaged, which shows when each is decoded by itself."""
+def _decoded_together(files: dict[Job, bytes], wanted: Wanted) -> dict[Job, AnyImage | None]:
+    """The images of several files, see `done_ahead`."""
     from selfcodec.decoding import decode_files
 
-    if len(files) < 2:
-        return {}
-    try:
-        return dict(zip(files, decode_files(list(files.values()), upto=wanted.upto), strict=True))
-    except SelfcodecError:
-        return {}
+    together = partial(decode_files, upto=wanted.upto)
+    return dict(zip(files, done_ahead(list(files.values()), together), strict=True))
 
 
 def decode_job(job: Job, wanted: Wanted, data: bytes | None = None, ahead: AnyImage | None = None) -> None:
@@ -160,7 +157,7 @@ def decode(
         for group, small in _groups(jobs, wanted):
             images = _decoded_together(small, wanted)
 
-            def action(job: Job, small: dict[Job, bytes] = small, images: dict[Job, AnyImage] = images) -> None:
+            def action(job: Job, small: dict[Job, bytes] = small, images: dict[Job, AnyImage | None] = images) -> None:
                 if is_shard(job.source.path):
                     decode_shard(job, wanted, advance.part)
                     advance()

@@ -16,7 +16,7 @@ from selfcodec.cli.output import describe
 from selfcodec.cli.outputs import check_target, write_output
 from selfcodec.errors import InputError
 from selfcodec.modes import Mode
-from selfcodec.together import MOST_PIXELS
+from selfcodec.together import MOST_PIXELS, done_ahead
 
 if TYPE_CHECKING:
     from selfcodec.images import Picture
@@ -148,17 +148,13 @@ def _encoded_together(inputs: Sequence[_Loaded], options: Options) -> Sequence[t
     from selfcodec.encoding import encode_pictures
     from selfcodec.rate_control import Reached
 
-    alone = [None] * len(inputs)
-    if len(inputs) < 2:
-        return alone
-    start = time.perf_counter()
-    pictures, settings = [loaded.picture for loaded in inputs], options.settings
-    try:
-        files = encode_pictures(pictures, settings, inputs[0].model, verify=options.verify)
-    except Exception:  # which one it is shows when each is encoded by itself
-        return alone
-    seconds = (time.perf_counter() - start) / len(inputs)
-    return [(Reached(encoded, settings), seconds) for encoded in files]
+    def together(own: Sequence[_Loaded]) -> list[tuple[Reached, float]]:
+        start, pictures = time.perf_counter(), [loaded.picture for loaded in own]
+        files = encode_pictures(pictures, options.settings, own[0].model, verify=options.verify)
+        seconds = (time.perf_counter() - start) / len(own)
+        return [(Reached(encoded, options.settings), seconds) for encoded in files]
+
+    return done_ahead(inputs, together)
 
 
 def _encode(loaded: _Loaded, options: Options, ahead: tuple[Reached, float] | None) -> Outcome:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from selfcodec.decoding import decode_file, decode_files
 from selfcodec.encoding import encode_pictures
-from selfcodec.errors import SelfcodecError, naming
+from selfcodec.errors import naming
 from selfcodec.images import AnyImage, Picture
 from selfcodec.modes import Mode
 from selfcodec.rate_control import Reached, Target, encode_to_target
 from selfcodec.settings import Settings
+from selfcodec.together import done_ahead
 from selfcodec.zoo import Model
 
 T = TypeVar("T")
@@ -21,16 +21,16 @@ R = TypeVar("R")
 
 
 def _results(
-    items: Sequence[T], names: Sequence[str], together: Callable[[Sequence[T]], list[R]] | None, alone: Callable[[T], R]
+    items: Sequence[T],
+    names: Sequence[str],
+    together: Callable[[Sequence[T]], Sequence[R | None]],
+    alone: Callable[[T], R],
 ) -> list[R]:
-    """What becomes of every item, by a function of several, if there is one, else by one of one."""
-    if together is not None and len(items) > 1:
-        with suppress(SelfcodecError):  # which one it is of shows when each is done by itself
-            return together(items)
+    """What becomes of every item, by a function of several, if that does not fail, else by one of one."""
     results = []
-    for item, name in zip(items, names, strict=True):
+    for item, name, done in zip(items, names, done_ahead(items, together), strict=True):
         with naming(name):
-            results.append(alone(item))
+            results.append(alone(item) if done is None else done)
     return results
 
 
@@ -50,11 +50,13 @@ def encode_all(
 ) -> list[Reached]:
     """The file of every picture, see `encode_to_target`; errors begin with the picture's name."""
 
-    def together(own: Sequence[Picture]) -> list[Reached]:
+    def together(own: Sequence[Picture]) -> Sequence[Reached | None]:
+        if not faster_together(settings, target):
+            return [None] * len(own)
         return [Reached(made, settings) for made in encode_pictures(own, settings, model, verify=verify)]
 
     alone = partial(encode_to_target, settings=settings, target=target, model=model, verify=verify)
-    return _results(pictures, names, together if faster_together(settings, target) else None, alone)
+    return _results(pictures, names, together, alone)
 
 
 def decode_all(

@@ -1,11 +1,13 @@
-"""Which pictures are coded together."""
+"""Which pictures are coded together, and what is done of them so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 Key = TypeVar("Key")
 
 MOST_FILES, MOST_PIXELS = 64, 1 << 20
@@ -33,6 +35,17 @@ def grouped(
             group, pictures, total = [], 0, 0
     if group:
         yield group
+
+
+def done_ahead(items: Sequence[T], together: Callable[[Sequence[T]], Sequence[R | None]]) -> Sequence[R | None]:
+    """What becomes of each of several items by a function of all of them.
+
+    None for one alone, and for each where the function fails: which one that is of shows when each is done by itself.
+    """
+    if len(items) > 1:
+        with suppress(Exception):
+            return together(items)
+    return [None] * len(items)
 
 
 def alike(groups: list[tuple[Key, list[int]]], key: Key) -> list[int]:
