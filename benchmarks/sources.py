@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from selfcodec.arrays import UInt8
+from selfcodec.cli.output import complain
 from selfcodec.errors import InputError
 from selfcodec.images import Picture, from_image, load_picture
-from selfcodec.models.datasets import data_root, is_image, load_named, not_there, read_image
+from selfcodec.models.datasets import data_root, images_below, load_named, not_there, read_image
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 """These colour pictures are in scikit-image; those that it would have to download are left out."""
@@ -74,21 +76,21 @@ def _drawings() -> Iterator[tuple[str, UInt8]]:
     yield "screenshot", np.asarray(window)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, UInt8]]:
-    for path in sorted(filter(is_image, folder.iterdir())):
-        yield path.stem, read_image(path)
-
-
-def _has_images(folder: Path) -> bool:
-    return folder.is_dir() and any(map(is_image, folder.iterdir()))
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the images below a folder by their paths in it, without suffixes where no two are then the same."""
+    paths = [path.relative_to(folder) for path in images_below(folder)]
+    count = Counter(path.with_suffix("") for path in paths)
+    return {str(p if count[p.with_suffix("")] > 1 else p.with_suffix("")): folder / p for p in paths}
 
 
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     """Return the first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
+    Warns of what is changed or left out: grey is made colour, and transparency is left out.
+
     Args:
         dataset: `scikit-image` (photographs that come with it), `portraits` (faces in the public domain), `synthetic`
-            (drawings made here), a folder of images below the data root, a data set with a test split, or any folder of
+            (drawings made here), a data set with a test split, a folder of images below the data root, or any folder of
             images; the first of these that exists, since results in the current folder may be called like their data
             set.
 
@@ -98,12 +100,13 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     made = {"scikit-image": _photographs, "portraits": _portraits, "synthetic": _drawings}
     if dataset in made:
         found = dict(islice(made[dataset](), limit))
-    elif _has_images(data_root() / dataset):
-        found = dict(islice(_files(data_root() / dataset), limit))
     elif (named := load_named(dataset, "test", data_root(), limit)) is not None:
         found = named
-    elif _has_images(Path(dataset)):
-        found = dict(islice(_files(Path(dataset)), limit))
+    elif files := _files(data_root() / dataset) or _files(Path(dataset)):
+        lines = list[str]()
+        found = {name: read_image(path, lines.append) for name, path in islice(files.items(), limit)}
+        for line, count in Counter(lines).items():
+            complain(f"{dataset}, {count} of {len(found)} images: {line}", "warning")
     else:
         raise not_there(dataset, "test", data_root())
     if not found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfcodec.cli.files import Job
-from selfcodec.cli.inputs import is_piped, read_input
+from selfcodec.cli.inputs import is_piped, read_input, refuse_many
 from selfcodec.cli.names import SUFFIX, is_shard, named, shown, with_suffix
 from selfcodec.cli.output import describe
 from selfcodec.cli.outputs import check_target, write_output
@@ -118,11 +118,13 @@ def _load(job: Job, options: Options) -> _Loaded:
 
     job.source.check()
     check_target(job, force=options.force)
+    start = time.perf_counter()
+    source = read_input(job.source) if is_piped(job.source.path) else job.source.path
+    if isinstance(source, bytes):
+        refuse_many(source)
     if is_shard(job.target):
         better = shown(with_suffix(job.target, SUFFIX))
         raise InputError(f"output {shown(job.target)}: one picture makes an .sv file: name it {better}")
-    start = time.perf_counter()
-    source = read_input(job.source) if is_piped(job.source.path) else job.source.path
     picture = load_picture(source, strip=options.strip, first=options.first)
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
     model = model_for(options.settings, options.model)

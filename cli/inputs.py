@@ -223,11 +223,20 @@ def read_input(source: Source) -> bytes:
     return read_whole(source.path)
 
 
+def refuse_many(data: bytes) -> None:
+    """InputError for the bytes of a tar file or of an array, where one picture is meant."""
+    kinds = ((b"ustar", 257, "a tar file"), (b"\x1f\x8b", 0, "a packed file"), (b"\x93NUMPY", 0, "an array"))
+    what = next((what for magic, at, what in kinds if data.startswith(magic, at)), None)
+    if what is not None:
+        raise InputError(f"{what}: encode, decode and verify take many pictures from a file by its name")
+
+
 def read_coded(source: Source) -> bytes:
     """An .sv file's bytes; InputError where it cannot be read, or is of another kind."""
     from selfcodec.format.header import MAGIC
 
     data, path = read_input(source), source.path
+    refuse_many(data)
     if data and not data.startswith(MAGIC[: len(data)]):
         what = "it is an image; " if not is_piped(path) and _is_image(path) else ""
         raise InputError(f"{path}: not an .sv file: {what}selfcodec encode makes .sv files of images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +12,18 @@ from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Source
 from selfcodec.cli.names import shown
 from selfcodec.cli.options import PATH, force_option
+from selfcodec.cli.output import complain
 from selfcodec.cli.outputs import check_target, write_image
 from selfcodec.errors import InputError
+
+if TYPE_CHECKING:
+    from selfcodec.arrays import UInt8
+
+
+def _read(path: str) -> UInt8:
+    from selfcodec.models.datasets import read_image
+
+    return read_image(Path(path), lambda line: complain(f"{shown(path)}: {line}", "warning"))
 
 
 @click.command()
@@ -35,7 +46,6 @@ def interpolate(first: str, last: str, model_name: str, number: int, output: str
     import numpy as np
 
     from selfcodec.generation import interpolate as way_between
-    from selfcodec.models.datasets import read_image
     from selfcodec.models.mosaic import Row, mosaic
     from selfcodec.zoo import find_model
 
@@ -44,7 +54,7 @@ def interpolate(first: str, last: str, model_name: str, number: int, output: str
     check_target(other, force=force)
     format = image_format(output)
     model = find_model(model_name)
-    a, b = (read_image(Path(path)) for path in (first, last))
+    a, b = (_read(path) for path in (first, last))
     if a.shape != b.shape:
         sizes = [f"{shown(path)} has {x.shape[1]}×{x.shape[0]}" for path, x in ((first, a), (last, b))]
         raise InputError(f"{' and '.join(sizes)} pixels: give two pictures of one size")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 STDIO = "-"
 SUFFIX = ".sv"
 TAR, ARRAY, CODED_SHARD = ".tar", ".npy", ".sv.tar"
-_SHARDS = (CODED_SHARD, ".tar.gz", ".tgz", TAR, ARRAY)
+_SHARDS = (CODED_SHARD + ".gz", CODED_SHARD, ".tar.gz", ".tgz", TAR, ARRAY)
 """Files so named hold many pictures; the first that fits is the whole suffix."""
 
 

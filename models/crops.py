@@ -15,7 +15,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.data import Place, as_batch, finished
-from selfcodec.models.datasets import cut, data_root, is_image
+from selfcodec.models.datasets import cut, data_root, images_below
 from selfcodec.models.training_config import CropsConfig, TrainConfig
 
 HELD_OUT = 64
@@ -36,7 +36,7 @@ def image_paths(train: TrainConfig, data: Path | None) -> list[Path]:
         folders = [data]
     found = []
     for folder in folders:
-        images = sorted(filter(is_image, folder.rglob("*"))) if folder.is_dir() else []
+        images = images_below(folder) if folder.is_dir() else []
         if not images:
             raise InputError(f"{folder}: no images there; put whole photographs into this folder")
         found += images

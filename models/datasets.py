@@ -44,8 +44,18 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def read_image(path: Path) -> UInt8:
+def images_below(folder: Path) -> list[Path]:
+    """Every file of a folder, and of all folders below it, that is an image by its name; hidden ones are left out."""
+    seen = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
+    return sorted(filter(is_image, seen))
+
+
+def read_image(path: Path, tell: Callable[[str], None] = lambda line: None) -> UInt8:
     """A file's image (H, W, 3), grey ones in colour and of more than 8 bits reduced to 8.
+
+    Args:
+        path: the file.
+        tell: is given what of the image is changed or left out, line by line.
 
     Raises:
         InputError: it cannot be read, or is of inks, whose colours depend on the paper.
@@ -53,8 +63,14 @@ def read_image(path: Path) -> UInt8:
     picture = load_picture(path, strip=True)
     if picture.lossy_refusal:
         raise InputError(f"{path}: {picture.lossy_refusal}")
-    planes = picture.planes
-    return planes if planes.shape[2] == 3 else planes.repeat(3, 2)
+    for line in picture.warnings:
+        tell(line)
+    if picture.alpha is not None:
+        tell("transparency is left out")
+    if picture.planes.shape[2] == 3:
+        return picture.planes
+    tell("grey is made colour")
+    return picture.planes.repeat(3, 2)
 
 
 def _resized(pixels: UInt8, width: int, height: int) -> UInt8:
@@ -210,12 +226,12 @@ def not_there(dataset: str, split: str, root: Path) -> InputError:
     base = dataset.removesuffix(PAPER)
     if base != dataset and base in PUBLISHED:
         return not_there(base, "train", root)
-    where = f"put {split}.npy, uint8 (N, H, W, 3), into {root / dataset}"
+    where = f"give a folder of images, or put {split}.npy, uint8 (N, H, W, 3), into {root / dataset}"
     if dataset == "kodak":
         where = f"put the PNG files from {KODAK_URL} into {root / dataset}"
     elif dataset in PUBLISHED:
         public = PUBLISHED[dataset]
-        where = f"get {public.url}, {public.what.format(root=root)}, or {where}"
+        where = f"get {public.url} and {public.what.format(root=root)}, or {where}"
     return InputError(f"data set {dataset!r} is not there: {where}")
 
 
@@ -236,7 +252,7 @@ def load_patches(folder: Path, patch: int, *, several: bool) -> UInt8:
         InputError: an image cannot be read, or none is large enough.
     """
     patches = []
-    for path in sorted(filter(is_image, folder.rglob("*"))):
+    for path in images_below(folder):
         pixels = read_image(path)
         for scale in SCALES if several else SCALES[:1]:
             width, height = (max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
@@ -272,4 +288,5 @@ def load_images(dataset: str, split: str, data: Path | None = None, patch: int =
         return load_patches(root / dataset, patch, several=several)
     if data is not None and data.is_dir():
         return load_patches(data, patch, several=several)
-    raise not_there(dataset, split, root)
+    missing = not_there(dataset, split, root)
+    raise missing if data is None else InputError(f"{data}: no such folder; {missing}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from shard_files import crops, png_of, write_tar
+from shard_files import crops, png_of, read_tar, write_tar
 
 import selfcodec
 from selfcodec import encoding, many, together
@@ -98,6 +98,15 @@ def test_the_example_reads_shards(example: Any, shards: list[str], pictures: UIn
     ((batch, classes),) = example.loader(shards, workers=0)
     assert np.array_equal(batch.numpy(), pictures.transpose(0, 3, 1, 2))
     assert classes.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_the_example_takes_members_as_tar_names_them(example: Any, shards: list[str], tmp_path: Path) -> None:
+    """In a folder, or in `.`; and what has no picture is no sample."""
+    files = {name: data for shard in shards for name, data in read_tar(Path(shard)).items()}
+    for folder in ("./", "v1.0/"):
+        named = {folder + name: data for name, data in files.items()} | {folder + "README.md": b"no sample"}
+        path = write_tar(tmp_path / "named.tar", named)
+        assert [sample["cls"] for sample in example.samples(path)] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_the_example_has_workers(shards: list[str]) -> None:

@@ -45,6 +45,25 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
         load_pictures("nothing")
 
 
+def test_every_image_below_a_folder_has_a_name_of_its_own(
+    images: UInt8, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "a.jpg", "b.gif", "in/it/c.png", ".hidden.png", ".in/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[0]).save(tmp_path / name)
+    (tmp_path / "words.txt").write_text("no image", encoding="utf-8")
+    seen = Image.fromarray(images[0])
+    seen.putalpha(9)
+    seen.save(tmp_path / "e.png")
+    Image.fromarray(images[0][..., 0]).save(tmp_path / "f.png")
+    Image.fromarray(images[0][..., 0]).save(tmp_path / "g.png")
+    assert list(load_pictures(str(tmp_path))) == ["a.jpg", "a.png", "b", "e", "f", "g", "in/it/c"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"selfcodec: warning: {tmp_path}, 1 of 7 images: transparency is left out",
+        f"selfcodec: warning: {tmp_path}, 2 of 7 images: grey is made colour",
+    ]
+
+
 @pytest.mark.parametrize("plots", [False, True])
 def test_a_folder_of_results_does_not_hide_the_data_set_of_its_name(
     images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plots: bool

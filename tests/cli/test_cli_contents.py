@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from command_line import pixels, run
 
 pytest_plugins = ("command_line", "model_fixtures")
@@ -85,6 +87,21 @@ def test_a_missing_model_is_named(sv: Path) -> None:
     text = run("info", sv).stdout
     assert "00c0ffee, not installed" in text
     assert "96×64 RGB" in text
+
+
+@pytest.mark.parametrize("name", ["many.sv.tar", "many.tar.gz", "many.npy"])
+def test_many_pictures_are_not_taken_for_one(name: str, png: Path, sv: Path, tmp_path: Path) -> None:
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, np.zeros((2, 8, 8, 3), dtype=np.uint8))
+    else:
+        with tarfile.open(tmp_path / name, "w:gz" if name.endswith("gz") else "w") as shard:
+            shard.add(sv, "a.sv")
+    data = (tmp_path / name).read_bytes()
+    for command in (["info", tmp_path / name], ["cut", tmp_path / name, "-m", "cg", "-o", "-"]):
+        assert "take many pictures from a file by its name" in run(*command, code=1).stderr
+    for verb, output in (("decode", "-"), ("encode", "-"), ("encode", tmp_path / "b.sv.tar")):
+        result = run(verb, "-", "-o", output, code=1, input=data)
+        assert "take many pictures from a file by its name" in result.stderr
 
 
 def test_what_is_no_sv_file(png: Path) -> None:

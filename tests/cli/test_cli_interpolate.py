@@ -37,6 +37,14 @@ def test_a_row_from_one_picture_to_the_other(
     assert out.read_bytes() == before
 
 
+def test_what_a_picture_loses_is_told(pair: list[Path], patches: UInt8, tmp_path: Path) -> None:
+    seen = Image.fromarray(patches[0])
+    seen.putalpha(9)
+    seen.save(pair[0])
+    told = run("interpolate", *pair, "--model", "tiny", "-n", 2, "-o", tmp_path / "way.png").stderr
+    assert told == f"selfcodec: warning: {pair[0]}: transparency is left out\n"
+
+
 def test_pictures_it_cannot_go_between(pair: list[Path], patches: UInt8, tmp_path: Path) -> None:
     a, b = pair
     out = tmp_path / "way.png"

@@ -128,7 +128,8 @@ def test_a_signal_to_end_saves(
 def test_training_refuses(recipe_file: Path, data: Path, tiny_recipe: Recipe, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert "no recipe 'none'" in run("train", "none", code=1).stderr
-    assert "data set 'tiny'" in run("train", recipe_file, "--data", tmp_path / "nix", "-o", out, code=1).stderr
+    missing = run("train", recipe_file, "--data", tmp_path / "nix", "-o", out, code=1).stderr
+    assert "nix: no such folder; data set 'tiny' is not there: " in missing
     greedy = changed(tiny_recipe, train={"batch": 10_000})
     file = write_recipe(tmp_path / "greedy.toml", greedy)
     assert "too few" in run("train", file, "--data", data, "-o", out, code=1).stderr
