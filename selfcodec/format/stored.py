@@ -34,8 +34,11 @@ _FEW_SAMPLES = 2**18
 """Up to so many samples trying both does not take long; only of tiny images a PNG is smaller than a WebP."""
 _REPEATED = 0.25
 """Of a photograph's pixels a smaller share is equal to the one on the left, or to the one above."""
-_QUICKER = 1.1
-"""What is smaller than a photograph's quick WebP by this factor has not been seen to be larger than a better one."""
+_PHOTOGRAPH = 3 * 32**2
+"""What has fewer samples is no photograph; and it takes no time to see how large its WebP is."""
+_QUICKER, _QUICKER_OF_FEW = 1.1, 1.2
+"""What is smaller than a photograph's quick WebP by this factor has not been seen to be larger than a better one: of
+2,700 pictures of 32×32 and 64×64 no quick one was larger by more than 1.183 than the best, with `_FEW_SAMPLES`."""
 
 
 def _raw_size(mode: str, width: int, height: int) -> int | None:
@@ -119,18 +122,19 @@ def stored_size(image: Image.Image) -> int:
 def photograph_size(image: Image.Image) -> int | None:
     """Return a length such that shorter files are not worth comparing to `stored_size`, which takes ten times as long.
 
-    None where there is none: of images that are no colour photographs or so small that measuring takes no time.
+    None where there is none: of images that are no colour photographs.
     """
     if image.mode not in ("RGB", "RGBA") or not _has_webp(image):
         return None
     samples = np.asarray(image)  # (H, W, C)
-    if samples.size <= _FEW_SAMPLES:
+    if samples.size < _PHOTOGRAPH or 1 in image.size:
         return None
     repeats = ((samples[:, 1:] == samples[:, :-1]).all(2).mean(), (samples[1:] == samples[:-1]).all(2).mean())
     grey = (samples[:, :, :1] == samples[:, :, 1:3]).all()
     if grey or max(repeats) >= _REPEATED:
         return None
-    return int(_size(image, partial(_write_webp, quality=0, method=0)) / _QUICKER)
+    factor = _QUICKER_OF_FEW if samples.size <= _FEW_SAMPLES else _QUICKER
+    return int(_size(image, partial(_write_webp, quality=0, method=0)) / factor)
 
 
 def pack_stored(image: Image.Image) -> bytes:
