@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from selfcodec.arrays import UInt8
-from selfcodec.cli.output import complain
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, warn_of
 from selfcodec.images import Picture, from_image, load_picture
 from selfcodec.models.datasets import data_root, images_below, load_named, not_there, read_image
 
@@ -86,7 +85,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     """Return the first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
-    Warns of what is changed or left out: grey is made colour, and transparency is left out.
+    Gives a SelfcodecWarning of what is changed: grey is made colour, and transparency is left out.
 
     Args:
         dataset: `scikit-image` (photographs that come with it), `portraits` (faces in the public domain), `synthetic`
@@ -106,7 +105,7 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
         lines = list[str]()
         found = {name: read_image(path, lines.append) for name, path in islice(files.items(), limit)}
         for line, count in Counter(lines).items():
-            complain(f"{dataset}, {count} of {len(found)} images: {line}", "warning")
+            warn_of([line], f"{dataset}, {count} of {len(found)} images")
     else:
         raise not_there(dataset, "test", data_root())
     if not found:

@@ -26,12 +26,10 @@ class Wanted:
 
 def warn_of_truncation(container: Container, name: str, upto: Mode | None = None) -> None:
     """Prints one line if a file was cut short, saying what is left and what that is worth."""
-    if container.truncated:
-        left = " ".join(container.variables)
-        shallower = "" if upto is None else f", decoded up to {upto}"
-        complain(
-            f"{name}: cut short or damaged: only ({left}) is there{shallower}; no checksum vouches for it", "warning"
-        )
+    from selfcodec.decoding import truncation
+
+    for line in truncation(container, upto):
+        complain(f"{name}: {line}", "warning")
 
 
 def _partly_whole(data: bytes) -> bool:

@@ -6,7 +6,8 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from selfcodec import signals
 from selfcodec.cli.interrupts import INTERRUPTED, REASON, raised
 from selfcodec.cli.names import shown
 from selfcodec.cli.output import complain, describe
+from selfcodec.errors import SelfcodecWarning
 
 FAILED = 1
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -51,7 +53,7 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with signals.raised(), raised():
+            with signals.raised(), raised(), _told():
                 return super().invoke(ctx)
         except click.UsageError as error:
             raise click.UsageError(shown(" ".join(error.format_message().split())), error.ctx) from None
@@ -70,6 +72,23 @@ class Group(click.Group):
             ctx.exit(FAILED)
         finally:
             _flush()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Within the block what the library warns of is told as commands tell it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", SelfcodecWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+            if issubclass(category, SelfcodecWarning):
+                complain(str(message), "warning")
+            else:
+                usual(message, category, *place, **options)
+
+        warnings.showwarning = show
+        yield
 
 
 def _flush() -> None:

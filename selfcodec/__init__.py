@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from selfcodec import pillow as _pillow  # registers .sv with Pillow
-from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError, TruncatedError
+from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError, SelfcodecWarning, TruncatedError
 
 if TYPE_CHECKING:
     from selfcodec.api import decode, decode_many, encode, encode_many
@@ -24,6 +24,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "SelfcodecError",
+    "SelfcodecWarning",
     "TruncatedError",
     "decode",
     "decode_many",

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from selfcodec.decoding import decode_file
-from selfcodec.errors import FormatError, InputError, naming
-from selfcodec.files import read_whole
+from selfcodec.decoding import decode_file, open_file, truncation
+from selfcodec.errors import FormatError, InputError, naming, warn_of
+from selfcodec.files import read_open, read_whole
 from selfcodec.format.header import peek
 from selfcodec.images import AnyImage, Picture, from_image, load_picture
 from selfcodec.images.deep import DeepImage, image_of
@@ -78,6 +78,9 @@ def encode(
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy
             with what the encoder expects.
 
+    What of the image the file does not keep, such as IPTC, or in lossy modes more than 8 bits a sample, is named in a
+    SelfcodecWarning.
+
     Raises:
         InputError: the image or a setting is not one that selfcodec takes, or the target cannot be reached.
         ModelError: the model is missing or damaged.
@@ -87,8 +90,9 @@ def encode(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
     chosen = model_for(settings, model)
-    reached = encode_to_target(picture, settings, target, chosen, verify=verify)
-    return reached.encoded.data
+    encoded = encode_to_target(picture, settings, target, chosen, verify=verify).encoded
+    warn_of(picture.warnings_in(encoded.mode), _path(image) or "image")
+    return encoded.data
 
 
 def encode_many(
@@ -117,16 +121,20 @@ def encode_many(
         mode, model, quality, level, seed, bpp, bytes, psnr, effort, strip, first, verify: as for `encode`, of each.
 
     Raises:
-        SelfcodecError: as for `encode`; of an image it begins with `image` and its number, the first one being 0.
+        SelfcodecError: as for `encode`; of an image it begins with `image` and its number, the first one being 0, as
+            warnings do.
     """
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
     chosen = model_for(settings, model)
     files: list[builtins.bytes] = []
-    for group in grouped(_pictures(images, strip=strip, first=first), lambda picture: picture.pixels):
-        names = [f"image {len(files) + i}" for i in range(len(group))]
-        files += [made.encoded.data for made in encode_all(group, names, settings, target, chosen, verify=verify)]
+    for group in grouped(_pictures(images, strip=strip, first=first), lambda item: item[1].pixels):
+        names, pictures = zip(*group, strict=True)
+        made = [reached.encoded for reached in encode_all(pictures, names, settings, target, chosen, verify=verify)]
+        for (name, picture), encoded in zip(group, made, strict=True):
+            warn_of(picture.warnings_in(encoded.mode), name)
+            files.append(encoded.data)
     return files
 
 
@@ -137,10 +145,13 @@ def _check_many(given: object, what: str) -> None:
         raise InputError(f"many {what} are given as a list of them, or one after another, not {type(given).__name__}")
 
 
-def _pictures(images: Iterable[AnyImage | Samples | Source], *, strip: bool, first: bool) -> Iterator[Picture]:
+def _pictures(
+    images: Iterable[AnyImage | Samples | Source], *, strip: bool, first: bool
+) -> Iterator[tuple[str, Picture]]:
     for i, image in enumerate(images):
         with naming(f"image {i}"):
-            yield _picture(image, strip=strip, first=first)
+            picture = _picture(image, strip=strip, first=first)
+        yield _numbered("image", i, image), picture
 
 
 def _picture(image: AnyImage | Samples | Source, *, strip: bool, first: bool) -> Picture:
@@ -169,7 +180,28 @@ def _bytes_of(source: Source) -> bytes:
     _check_source(source, "an .sv file is given as its bytes")
     if isinstance(source, str | os.PathLike):
         return read_whole(source)
-    return bytes(source) if isinstance(source, _BYTES) else source.read()
+    if isinstance(source, _BYTES):
+        return bytes(source)
+    with naming(_path(source)):
+        return read_open(source)
+
+
+def _path(source: object) -> str:
+    """The path of what was given, "" where it has none."""
+    if isinstance(source, str | os.PathLike):
+        return str(os.fspath(source))
+    name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", "")  # of a pipe it is a number
+    return name if isinstance(name, str) else ""
+
+
+def _numbered(what: str, number: int, source: object) -> str:
+    """The name of one of many."""
+    path = _path(source)
+    return f"{what} {number}: {path}" if path else f"{what} {number}"
+
+
+def _warn_of_truncation(name: str, data: bytes, upto: Mode | None) -> None:
+    warn_of(truncation(open_file(data, allow_truncated=True), upto), name)
 
 
 def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = False) -> AnyImage:
@@ -178,7 +210,8 @@ def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = Fal
     Args:
         data: the file's bytes, its path, or the file, open for reading bytes.
         upto: decode only as far as this mode's variables.
-        allow_truncated: take the deepest complete level of a file that was cut short.
+        allow_truncated: take the deepest complete level of a file that was cut short or damaged, and say in a
+            SelfcodecWarning what is left, and that nothing vouches for it.
 
     Raises:
         InputError: the file cannot be read.
@@ -186,7 +219,12 @@ def decode(data: Source, *, upto: str | None = None, allow_truncated: bool = Fal
         ModelError: the model that the file names is missing.
     """
     mode = None if upto is None else Mode.parse(upto)
-    return decode_file(_bytes_of(data), upto=mode, allow_truncated=allow_truncated)
+    content, name = _bytes_of(data), _path(data)
+    with naming(name):
+        image = decode_file(content, upto=mode, allow_truncated=allow_truncated)
+    if allow_truncated:
+        _warn_of_truncation(name, content, mode)
+    return image
 
 
 def decode_many(files: Iterable[Source], *, upto: str | None = None, allow_truncated: bool = False) -> list[AnyImage]:
@@ -197,21 +235,24 @@ def decode_many(files: Iterable[Source], *, upto: str | None = None, allow_trunc
         upto, allow_truncated: as for `decode`, of each.
 
     Raises:
-        SelfcodecError: as for `decode`; begins with `file` and its number, the first one being 0.
+        SelfcodecError: as for `decode`; begins with `file` and its number, the first one being 0, as warnings do.
     """
     _check_many(files, "files")
     mode = None if upto is None else Mode.parse(upto)
     images: list[AnyImage] = []
-    for group in grouped(_contents(files), _pixels):
-        names = [f"file {len(images) + i}" for i in range(len(group))]
-        images += decode_all(group, names, upto=mode, allow_truncated=allow_truncated)
+    for group in grouped(_contents(files), lambda item: _pixels(item[1])):
+        names, contents = zip(*group, strict=True)
+        images += decode_all(contents, names, upto=mode, allow_truncated=allow_truncated)
+        for name, content in group if allow_truncated else ():
+            _warn_of_truncation(name, content, mode)
     return images
 
 
-def _contents(files: Iterable[Source]) -> Iterator[bytes]:
+def _contents(files: Iterable[Source]) -> Iterator[tuple[str, bytes]]:
     for i, file in enumerate(files):
         with naming(f"file {i}"):
-            yield _bytes_of(file)
+            content = _bytes_of(file)
+        yield _numbered("file", i, file), content
 
 
 def _pixels(data: bytes) -> int:

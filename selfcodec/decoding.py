@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError, InputError
@@ -34,6 +34,14 @@ def open_file(data: bytes, *, allow_truncated: bool = False, model: Model | None
         return sent_variables(mode, own.levels, level)
 
     return unpack(data, variables, allow_truncated=allow_truncated)
+
+
+def truncation(container: Container, upto: Mode | None = None) -> Iterator[str]:
+    """One line if a file was cut short, saying what is left and what that is worth."""
+    if container.truncated:
+        left = " ".join(container.variables)
+        shallower = "" if upto is None else f", decoded up to {upto}"
+        yield f"cut short or damaged: only ({left}) is there{shallower}; no checksum vouches for it"
 
 
 def cut_file(

@@ -1,9 +1,18 @@
-"""Every error that selfcodec raises on purpose, so that a caller needs one `except`."""
+"""Every error that selfcodec raises on purpose, so that a caller needs one `except`, and its warning."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+_CALLED_THROUGH = ("selfcodec", "PIL")
+"""Warnings are of the line that calls these packages, at whatever depth they are given."""
+
+
+class SelfcodecWarning(UserWarning):
+    """Something was lost on the way, or nothing vouches for what is there; its text is one line."""
 
 
 class SelfcodecError(Exception):
@@ -36,8 +45,22 @@ class InputError(SelfcodecError):
 
 @contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Errors of the block that are selfcodec's begin with a name: of one of several pictures, say."""
+    """Errors of the block that are selfcodec's begin with a name, if there is one: of one of several pictures, say."""
     try:
         yield
     except SelfcodecError as error:
-        raise type(error)(f"{name}: {error}") from error
+        error.args = (_named(name, error),)  # the same error, which keeps what else it tells
+        raise
+
+
+def warn_of(lines: Iterable[str], name: str = "") -> None:
+    """Gives a SelfcodecWarning of each line, at the caller's own line; it begins with a name, if there is one."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _CALLED_THROUGH:
+        level, frame = level + 1, frame.f_back
+    for line in lines:
+        warnings.warn(_named(name, line), SelfcodecWarning, stacklevel=level)
+
+
+def _named(name: str, text: object) -> str:
+    return f"{name}: {text}" if name else str(text)

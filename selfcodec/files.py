@@ -28,13 +28,38 @@ def _descriptor(path: Path) -> int | None:
     return int(match[1]) if match else _STANDARD.get(text)
 
 
-def read_whole(path: Path) -> bytes:
-    """A file's bytes; InputError, naming it, where it cannot be read."""
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """A file to read bytes from; InputError, naming the path, for any OSError, in the block, too."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        with _open(path) as file:
+            yield file
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from error
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except ValueError as error:  # characters that no path has, such as NUL, which repr shows in one line
+        raise InputError(f"{os.fspath(path)!r}: cannot be read: no file has such a name ({error})") from error
+
+
+def read_whole(path: Path) -> bytes:
+    """A file's bytes; InputError, naming it, where it cannot be read."""
+    with reading(path) as file:
+        return file.read()
+
+
+def read_open(file: BinaryIO, *size: int) -> bytes:
+    """What an open file gives; InputError, with the remedy, where that is no bytes."""
+    try:
+        data = file.read(*size)
+    except (OSError, ValueError) as error:  # it is closed, or for writing, or decodes what is no text
+        raise InputError(f"the open file cannot be read ({error}): open it with 'rb'") from error
+    if not isinstance(data, bytes):
+        raise InputError(f"the open file gives {type(data).__name__}, not bytes: open it with 'rb'")
+    return data
 
 
 def is_stream(path: Path) -> bool:

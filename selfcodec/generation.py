@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -13,17 +14,29 @@ from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.settings import whole_number
 from selfcodec.tiles import together
 from selfcodec.walk import Batch, Known, filling, walk
-from selfcodec.zoo import Model
+from selfcodec.zoo import Model, find_model
 
 Size = tuple[int, int]
 """It is (height, width) in pixels."""
+ModelOrName = Model | str | os.PathLike[str]
+"""A model, or its name or folder, as of `find_model`."""
+
+
+def _model(given: ModelOrName) -> Model:
+    return given if isinstance(given, Model) else find_model(given)
+
+
+def _check_images(images: UInt8) -> None:
+    """InputError for what is no array of images."""
+    if not isinstance(images, np.ndarray):
+        raise InputError(f"images of {type(images).__name__}: give an array (B, H, W, 3) of uint8")
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise InputError(f"images {images.shape} of {images.dtype}: give (B, H, W, 3) of uint8")
 
 
 def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[tuple[slice, Batch]]:
     """Images in batches that fit into memory; InputError where there are none, or they are larger than a tile."""
     tile = model.spec.tile
-    if count < 1:
-        raise InputError(f"the number of images must be at least 1, not {count}")
     if not 1 <= min(size) <= max(size) <= tile:
         raise InputError(f"this model's pictures have 1×1 up to {tile}×{tile} pixels here, not {size[1]}×{size[0]}")
     most = together(size, runtime.batch)
@@ -32,12 +45,12 @@ def _parts(count: int, size: Size, model: Model, runtime: Runtime) -> Iterator[t
         yield part, Batch(model, size, part.stop - start, False, runtime)
 
 
-def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> dict[str, Int64]:
+def infer(images: UInt8, model: ModelOrName, runtime: Runtime = DEFAULT_RUNTIME) -> dict[str, Int64]:
     """Every variable of some images of one size: x and y_k as they are, latents' posterior means in 2**-12.
 
     Args:
         images: (B, H, W, 3), at most a tile of the model in size.
-        model: the model.
+        model: the model, or its name or folder.
         runtime: how networks run; has no influence on the result.
 
     Returns:
@@ -46,8 +59,9 @@ def infer(images: UInt8, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> di
     Raises:
         InputError: the images are no uint8 (B, H, W, 3), there are none, or they are larger than a tile.
     """
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-        raise InputError(f"images {images.shape} of {images.dtype}: give (B, H, W, 3) of uint8")
+    _check_images(images)
+    model = _model(model)
+    whole_number("the number of images", len(images), 1)
     names = [step.name for step in model.steps]
     batches = _parts(len(images), (images.shape[1], images.shape[2]), model, runtime)
     found = [batch.infer(images[part], names) for part, batch in batches]
@@ -58,7 +72,7 @@ def render(
     known: Mapping[str, Int64],
     count: int,
     size: Size,
-    model: Model,
+    model: ModelOrName,
     seed: int | None = None,
     runtime: Runtime = DEFAULT_RUNTIME,
     drawn: Collection[str] | None = None,
@@ -72,17 +86,20 @@ def render(
         known: by name int64 (count, C, h, w), in units as of `infer`; what is not known is filled in.
         count: images.
         size: (height, width) of x in pixels, at most a tile of the model.
-        model: the model.
+        model: the model, or its name or folder.
         seed: draws what is not known, for image i from seed + i; None takes means.
         runtime: how networks run; has no influence on the result.
         drawn: names of the variables that the seed draws, the others that are not known take means; None for all.
 
     Raises:
-        InputError: the size is larger than a tile, there are no images, the seed is out of range, or values are of no
-            variable of the model, or misshapen.
+        InputError: the size is larger than a tile, there are no images, the seed is out of range, or values or what is
+            drawn are of no variable of the model, or values misshapen.
     """
-    first = None if seed is None else whole_number("seed", seed, 0, MAX_SEED - max(count, 1) + 1)
-    known = {name: np.array(values, order="C") for name, values in known.items()}  # networks want them contiguous
+    model = _model(model)
+    count = whole_number("the number of images", count, 1)
+    first = None if seed is None else whole_number("seed", seed, 0, MAX_SEED - count + 1)
+    known = _arrays(known)
+    _check_names((*known, *(drawn or ())), model)
     images = []
     for part, batch in _parts(count, size, model, runtime):
         if not part.start:
@@ -95,12 +112,28 @@ def render(
     return np.concatenate(images)
 
 
-def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
-    """InputError for values of an unknown variable, misshapen ones, and pixels that are none."""
-    variables = {step.name: step.target for step in batch.model.steps}
-    for name, values in known.items():
+def _arrays(known: Mapping[str, Int64]) -> dict[str, Int64]:
+    """The values in memory as networks want them, contiguous; InputError for what are no arrays by name."""
+    if not isinstance(known, Mapping):
+        raise InputError(f"values are given by the names of their variables, not as {type(known).__name__}")
+    try:
+        return {name: np.array(values, order="C") for name, values in known.items()}
+    except ValueError as error:  # of lists of different lengths
+        raise InputError(f"values make no arrays: {error}") from error
+
+
+def _check_names(names: Iterable[object], model: Model) -> None:
+    """InputError for what is no variable of the model."""
+    variables = [step.name for step in model.steps]
+    for name in names:
         if name not in variables:
             raise InputError(f"the model has no variable {name!r}; it has {', '.join(variables)}")
+
+
+def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
+    """InputError for misshapen values, and pixels that are none."""
+    variables = {step.name: step.target for step in batch.model.steps}
+    for name, values in known.items():
         variable = variables[name]
         shape = (count, variable.channels, *batch.extent(variable))
         if values.shape != shape or values.dtype != np.int64:
@@ -109,12 +142,12 @@ def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
             raise InputError(f"{name}: pixels go from 0 to 255, not from {values.min()} to {values.max()}")
 
 
-def sample_images(model: Model, count: int, size: Size, seed: int, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
+def sample_images(model: ModelOrName, count: int, size: Size, seed: int, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
     """Images drawn from the model (paper: generation), (count, H, W, 3); see `render`."""
     return render({}, count, size, model, seed, runtime)
 
 
-def interpolate(ends: UInt8, count: int, model: Model, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
+def interpolate(ends: UInt8, count: int, model: ModelOrName, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:
     """Images on the way from one to another through u, (count, H, W, 3); the ends are themselves as u has them.
 
     u moves on the straight line between the ends' posterior means; all else takes its mean given that u. The line is
@@ -124,13 +157,15 @@ def interpolate(ends: UInt8, count: int, model: Model, runtime: Runtime = DEFAUL
     Args:
         ends: (2, H, W, 3), as for `infer`.
         count: images, at least 2.
-        model: the model.
+        model: the model, or its name or folder.
         runtime: how networks run; has no influence on the result.
 
     Raises:
         InputError: there are fewer images, or the ends are none.
     """
     whole_number("count", count, 2)
+    _check_images(ends)
+    model = _model(model)
     if len(ends) != 2:
         raise InputError(f"the ends are two images, not {len(ends)}")
     first, last = infer(ends, model, runtime)["u"]

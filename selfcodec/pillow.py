@@ -1,9 +1,12 @@
 """Lets Pillow open and save `.sv` files; `import selfcodec` is enough.
 
 Image.open("a.sv")                  # reads header and metadata; the model runs when pixels are asked for
-image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, strip, verify, as for
+image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, strip, first, verify, as for
                                     # `selfcodec.encode`; exif, icc_profile, xmp in place of the image's own; and
 image.save("a.sv", mode="rs1", bpp=1.0)     # bpp in bits per pixel, bytes, or psnr in dB, in place of a quality
+
+Pillow opens a file, and so empties one that is there, before it asks for what to write: where that fails, for a target
+that cannot be reached, say, the file stays empty. `Path("a.sv").write_bytes(selfcodec.encode(image))` keeps it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ _HEADER_BYTES = 64
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK")
 """Of those that files have, Pillow has these."""
 _NO_MODE = "Pillow has no mode {}: decode the file with selfcodec.decode"
-_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "strip", "verify")
+_OPTIONS = ("mode", "model", "quality", "level", "seed", "bpp", "bytes", "psnr", "effort", "strip", "first", "verify")
 _METADATA = ("exif", "icc_profile", "xmp")
 
 
@@ -134,3 +137,4 @@ def register() -> None:
     Image.register_open(FORMAT, SelfcodecImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, ".sv")
+    Image.register_mime(FORMAT, "image/x-selfcodec")

@@ -243,6 +243,12 @@ def _closer(attempts: _Attempts, found: Reached, met: bool, work: Work) -> Reach
     return found if met else None
 
 
+def _rounded_up(rate: float) -> str:
+    """A rate above 0 in four digits, of which none is too few: given as a target it is reached."""
+    scale = 10.0 ** (3 - math.floor(math.log10(rate)))
+    return f"{math.ceil(rate * scale) / scale:.4g}"
+
+
 def encode_to_target(
     picture: Picture,
     settings: Settings,
@@ -286,11 +292,15 @@ def encode_to_target(
         met = attempts.excess(reached) <= 0
     if tuned and attempts.chooses and reached.encoded.mode is not Mode.STORED:
         closer = _closer(attempts, reached, met, work)
+        work.report(1.0)
         reached, met = closer or reached, closer is not None
     if not met:
         made, size = f"quality {reached.settings.quality}" if tuned else "every quality", len(reached.encoded.data)
-        if attempts.limit is not None:
-            asked = f"{attempts.limit} bytes are too few in this mode: {made} takes {size}"
+        if target.bpp is not None:
+            taken = _rounded_up(8 * size / picture.pixels)
+            asked = f"{target.bpp:g} bits per pixel are too few in this mode: {made} takes {taken}"
+        elif target.bytes is not None:
+            asked = f"{target.bytes} bytes are too few in this mode: {made} takes {size}"
         else:
             asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {reached.psnr:.2f}"
         raise InputError(f"{asked}; try another mode")

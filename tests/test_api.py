@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,61 @@ def test_a_missing_file_is_named(function: Any, tmp_path: Path) -> None:
         function(tmp_path / "none.sv")
 
 
+OPENINGS: dict[str, Callable[[Path], Any]] = {
+    "text": Path.open,
+    "text of a string": lambda path: io.StringIO("text"),
+    "for writing": lambda path: path.with_name("out").open("wb"),
+    "closed": lambda path: path.open("rb"),
+}
+
+
+@pytest.fixture(params=OPENINGS)
+def unusable(request: pytest.FixtureRequest, photo: UInt8, tmp_path: Path) -> Iterator[Any]:
+    """An open file that gives no bytes."""
+    path = tmp_path / "a.png"
+    Image.fromarray(photo).save(path)
+    with OPENINGS[request.param](path) as file:
+        if request.param == "closed":
+            file.close()
+        yield file
+
+
+FUNCTIONS = [
+    selfcodec.encode,
+    selfcodec.decode,
+    lambda source: selfcodec.encode_many([source]),
+    lambda source: selfcodec.decode_many([source]),
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=("encode", "decode", "encode_many", "decode_many"))
+def test_files_that_give_no_bytes_are_told_how_to_open_them(function: Callable[[Any], Any], unusable: Any) -> None:
+    with pytest.raises(selfcodec.InputError, match=r"open it with 'rb'$") as caught:
+        function(unusable)
+    assert "\n" not in str(caught.value)
+    assert getattr(unusable, "name", "") in str(caught.value)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=("encode", "decode", "encode_many", "decode_many"))
+def test_paths_that_no_file_has(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(selfcodec.InputError, match=r"'a\\x00b': cannot be read"):
+        function("a\0b")
+
+
+def test_files_that_are_damaged_are_named(photo: UInt8, tmp_path: Path) -> None:
+    path = tmp_path / "a.sv"
+    path.write_bytes(b"no picture")
+    with open(path, "rb") as file:
+        for source in (path, str(path), file):
+            with pytest.raises(selfcodec.FormatError, match=r"a\.sv: not an \.sv file") as caught:
+                selfcodec.decode(source)
+            assert caught.value.offset == 0
+    with pytest.raises(selfcodec.FormatError, match=r"^file 0: .*a\.sv: not an \.sv file"):
+        selfcodec.decode_many([path])
+    with pytest.raises(selfcodec.FormatError, match=r"^not an \.sv file"):
+        selfcodec.decode(b"no picture")
+
+
 @pytest.mark.usefixtures("tiny_model")
 @pytest.mark.parametrize(
     "setting",
@@ -105,4 +161,74 @@ def test_metadata_are_left_out_on_request(photo: UInt8) -> None:
     image = Image.fromarray(photo)
     image.info["icc_profile"] = b"a profile"
     assert "icc_profile" in selfcodec.decode(selfcodec.encode(image, model="tiny")).info
-    assert "icc_profile" not in selfcodec.decode(selfcodec.encode(image, model="tiny", strip=True)).info
+    with pytest.warns(selfcodec.SelfcodecWarning, match="colours look different"):
+        data = selfcodec.encode(image, model="tiny", strip=True)
+    assert "icc_profile" not in selfcodec.decode(data).info
+
+
+def with_iptc(photo: UInt8) -> bytes:
+    """A JPEG with data that nothing here keeps."""
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG")
+    data, body = buffer.getvalue(), b"Photoshop 3.0\0" + bytes(9)
+    return data[:2] + b"\xff\xed" + (2 + len(body)).to_bytes(2, "big") + body + data[2:]
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_what_is_lost_is_named(photo: UInt8, tmp_path: Path) -> None:
+    path, deep = tmp_path / "a.jpg", photo.astype(np.uint16) * 257
+    path.write_bytes(with_iptc(photo))
+    with pytest.warns(selfcodec.SelfcodecWarning, match=r"a\.jpg: its JPEG segments APP13 are left out") as caught:
+        selfcodec.encode(path, "rs2", "tiny")
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(selfcodec.SelfcodecWarning, match="^image: its 16 bits a sample are reduced to 8$"):
+        selfcodec.encode(deep, "rs2", "tiny")
+    selfcodec.encode(deep)  # loses nothing, and gives no warning
+    with pytest.warns(selfcodec.SelfcodecWarning) as caught:
+        selfcodec.encode_many([photo, deep, str(path)], "rs2", "tiny")
+    lines = [str(warning.message) for warning in caught]
+    assert lines[0] == "image 1: its 16 bits a sample are reduced to 8"
+    assert lines[1].startswith(f"image 2: {path}: its JPEG segments")
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_what_is_left_of_a_damaged_file_is_told(photo: UInt8, tmp_path: Path) -> None:
+    path = tmp_path / "a.sv"
+    data = selfcodec.encode(photo, "cr", "tiny")
+    assert selfcodec.decode(data, allow_truncated=True).size == (96, 64)  # it is whole, and gives no warning
+    path.write_bytes(data[:-9])
+    for source, name in ((path, f"{path}: "), (data[:-9], "")):
+        with pytest.warns(selfcodec.SelfcodecWarning) as caught:
+            selfcodec.decode(source, allow_truncated=True, upto="rs1")
+        (warning,) = caught
+        assert str(warning.message).startswith(
+            f"{name}cut short or damaged: only (u y1) is there, decoded up to rs1; no"
+        )
+        assert warning.filename == __file__
+    with pytest.warns(selfcodec.SelfcodecWarning, match=r"^file 1: cut short .* no checksum vouches for it$"):
+        selfcodec.decode_many([data, data[:-9]], allow_truncated=True)
+
+
+@pytest.mark.usefixtures("tiny_model")
+@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF", "MPO"])
+def test_an_image_stays_at_its_frame(format: str, loaded: bool) -> None:
+    buffer, frames = io.BytesIO(), [Image.new("P", (8, 8), i) for i in range(4)]
+    for frame in frames:
+        frame.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200, 90, 90, 90])
+    frames = frames if format in ("GIF", "TIFF") else [frame.convert("RGB") for frame in frames]
+    frames[0].save(buffer, format, save_all=True, append_images=frames[1:])
+    with Image.open(buffer) as image:
+        image.seek(1)
+        if loaded:
+            image.load()
+        with pytest.raises(selfcodec.InputError, match="holds 4 images"):
+            selfcodec.encode(image)
+        with pytest.warns(selfcodec.SelfcodecWarning, match="only the first is taken"):
+            data = selfcodec.encode(image, first=True)
+        assert image.tell() == 1
+        shown = [selfcodec.decode(data), image.copy()]
+        image.seek(2)
+        shown.append(image)
+        assert [np.argmax(np.asarray(own.convert("RGB"))[0, 0]) for own in shown] == [0, 1, 2]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import variants
@@ -165,3 +169,52 @@ def test_images_are_of_a_size_that_the_model_has(models: dict[str, Model], photo
         render({}, 0, (8, 8), models["tiled"])
     with pytest.raises(InputError, match="pixels"):
         infer(photo[None], models["tiled"])
+
+
+def test_models_are_given_by_name_or_folder(tiny_model: Model, images: UInt8) -> None:
+    for given in ("tiny", Path(tiny_model.where).parent):
+        values = infer(images, given)
+        assert (render(values, 5, SIZE, given) == images).all()
+        assert (interpolate(images[:2], 3, given) == interpolate(images[:2], 3, tiny_model)).all()
+        assert (sample_images(given, 1, SIZE, 5) == sample_images(tiny_model, 1, SIZE, 5)).all()
+    with pytest.raises(InputError, match="no model 'none'"):
+        infer(images, "none")
+
+
+def test_what_is_no_array_is_refused(models: dict[str, Model], images: UInt8) -> None:
+    wrong: Any = list(images[:2])
+    with pytest.raises(InputError, match="images of list: give an array"):
+        infer(wrong, models["tiny"])
+    with pytest.raises(InputError, match="images of list: give an array"):
+        interpolate(wrong, 3, models["tiny"])
+    with pytest.raises(InputError, match="at least 1, not 0"):
+        infer(images[:0], models["tiny"])
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ({"u": []}, "u: values"),
+        ({"u": np.zeros((0, 2, 3, 5), np.int64)}, "u: values"),
+        ({"u": [[1], [1, 2]]}, "make no arrays"),
+        ([], "by the names of their variables, not as list"),
+    ],
+)
+def test_values_are_arrays_by_name(models: dict[str, Model], known: Any, text: str) -> None:
+    with pytest.raises(InputError, match=text):
+        render(known, 1, SIZE, models["tiny"])
+
+
+def test_what_is_drawn_is_of_the_model(models: dict[str, Model]) -> None:
+    with pytest.raises(InputError, match="no variable 'z7'; it has u, "):
+        render({}, 1, SIZE, models["tiny"], seed=1, drawn=("u", "z7"))
+
+
+def test_the_readme_s_example_runs(photo: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = (code for code in re.findall(r"```python\n(.*?)```", readme, re.S) if "generation" in code)
+    Image.fromarray(photo).save(tmp_path / "img.png")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {"Image": Image}
+    exec(example, found)
+    assert found["larger"].shape == found["others"].shape == (1, 32, 32, 3)

@@ -79,7 +79,8 @@ def test_metadata_given_to_save_replace_the_image_s_own(photo: UInt8, tiny_model
         assert image.info["xmp"] == b"<y/>"
         assert "icc_profile" not in image.info
     assert source.info["xmp"] == b"<x/>"
-    source.save(buffer := io.BytesIO(), "SV", model="tiny", strip=True)
+    with pytest.warns(selfcodec.SelfcodecWarning, match="colours look different"):
+        source.save(buffer := io.BytesIO(), "SV", model="tiny", strip=True)
     with Image.open(buffer) as image:
         assert not image.info
         assert not image.getexif()
@@ -127,3 +128,21 @@ def test_registered_twice_is_registered_once() -> None:
     selfcodec.pillow.register()
     assert Image.ID.count("SV") == 1
     assert Image.registered_extensions()[".sv"] == "SV"
+    assert Image.MIME["SV"] == "image/x-selfcodec"
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF"])
+def test_the_first_of_several_pictures_is_saved_on_request(format: str, tmp_path: Path, tiny_model: Model) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / "a", format, save_all=True, append_images=frames[1:])
+    with Image.open(tmp_path / "a") as image:
+        image.seek(2)
+        with pytest.raises(selfcodec.InputError, match="holds 3 images"):
+            image.save(tmp_path / "a.sv", model="tiny")
+        with pytest.warns(selfcodec.SelfcodecWarning, match="only the first is taken") as caught:
+            image.save(tmp_path / "a.sv", model="tiny", first=True)
+        assert str(caught[0].message).startswith(str(tmp_path / "a"))
+        assert caught[0].filename == __file__
+        assert image.tell() == 2
+    with Image.open(tmp_path / "a.sv") as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -180,9 +181,17 @@ def test_a_stored_image_has_every_psnr(tiny_model: Model) -> None:
 
 def test_targets_out_of_reach_name_the_nearest_quality(picture: Picture, tiny_model: Model, work: Work) -> None:
     size = len(encode_picture(picture, Settings(Mode.RS2, quality=1), tiny_model, verify=False).data)
-    for target in (Target(bytes=5), Target(bpp=0.01)):
-        with pytest.raises(InputError, match=f"bytes are too few in this mode: quality 1 takes {size}; try another"):
-            encode_to_target(picture, Settings(Mode.RS2), target, tiny_model)
+    with pytest.raises(InputError, match=f"5 bytes are too few in this mode: quality 1 takes {size}; try another"):
+        encode_to_target(picture, Settings(Mode.RS2), Target(bytes=5), tiny_model)
+    with pytest.raises(InputError) as caught:
+        encode_to_target(picture, Settings(Mode.RS2), Target(bpp=1e-9), tiny_model)
+    told = re.fullmatch(
+        r"1e-09 bits per pixel are too few .*: quality 1 takes (\S+); try another mode", str(caught.value)
+    )
+    assert told is not None
+    assert 8 * size / picture.pixels <= float(told[1]) < 8.01 * size / picture.pixels
+    nearest = encode_to_target(picture, Settings(Mode.RS2), Target(bpp=float(told[1])), tiny_model, verify=False)
+    assert len(nearest.encoded.data) <= size
     with pytest.raises(
         InputError, match=r"60 dB are too many in this mode: every quality reaches 24\.\d\d; try another"
     ):

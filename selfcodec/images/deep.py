@@ -33,6 +33,8 @@ class DeepImage:
 
     def __post_init__(self) -> None:
         """Raise InputError where samples and mode do not fit."""
+        if not isinstance(self.samples, np.ndarray):
+            raise InputError(f"samples are an array (H, W, C) of uint16, not {type(self.samples).__name__}")
         shape, kind = self.samples.shape, self.samples.dtype
         if len(shape) != 3 or shape[2] != DEEP_CHANNELS.get(self.mode) or kind != np.uint16:
             raise InputError(f"samples {shape} of {kind} do not make an image of mode {self.mode}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from selfcodec.errors import InputError
+from selfcodec.files import read_open, reading
 from selfcodec.format.header import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
@@ -53,25 +55,23 @@ def load_picture(
     if isinstance(source, bytes):
         return _load_file(io.BytesIO(source), name, strip, first)
     if not isinstance(source, str | os.PathLike):
-        return _load_file(_from_the_beginning(source), str(getattr(source, "name", name)), strip, first)
-    try:
-        with open(source, "rb") as file:
-            return _load_file(file, os.fspath(source), strip, first)
-    except OSError as error:
-        raise InputError(f"{os.fspath(source)}: cannot be read: {error.strerror or error}") from error
+        return _load_file(source, str(getattr(source, "name", name)), strip, first)
+    with reading(source) as file:
+        return _load_file(file, os.fspath(source), strip, first)
 
 
 def _from_the_beginning(file: BinaryIO) -> BinaryIO:
     """A file at its beginning; what is left of a stream that only goes on."""
+    read_open(file, 0)  # since Pillow raises anything for one that gives no bytes
     if not file.seekable():
-        return io.BytesIO(file.read())
+        return io.BytesIO(read_open(file))
     file.seek(0)
     return file
 
 
 def _load_file(file: BinaryIO, name: str, strip: bool, first: bool) -> Picture:
     try:
-        return _picture(open_image(file), strip, first)
+        return _picture(open_image(_from_the_beginning(file)), strip, first)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
 
@@ -84,24 +84,45 @@ def from_image(image: AnyImage, name: str = "image", *, strip: bool = False, fir
             IMAGE_MODES.
     """
     try:
-        return _picture(_opened(image), strip, first)
+        with _staying(image):
+            return _picture(_opened(image), strip, first)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
 
 
+@contextmanager
+def _staying(image: AnyImage) -> Iterator[None]:
+    """After the block an image of several frames is at the one where it was."""
+    if isinstance(image, DeepImage):
+        yield
+        return
+    frame = image.tell()
+    try:
+        yield
+    finally:
+        if image.tell() != frame:
+            image.seek(frame)
+
+
 def _opened(image: AnyImage) -> Opened | DeepImage:
-    """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it."""
+    """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it.
+
+    So is one beyond its first frame, which alone is ever taken: Pillow cannot go there and back again.
+    """
     if isinstance(image, DeepImage):
         return image
     if image.format == "JXL" and (data := getattr(image, "fc", b"")):
         return reopen_jpegxl(image, data)
     if image.format != "PNG":
         return Opened(image)
-    if not _is_unread(image):
+    if not _is_unread(image) and not image.tell():
         return Opened(image, warnings=tuple(_unscaled_key(image)))
-    file: BinaryIO = image.fp  # type: ignore[attr-defined]
+    file: BinaryIO = image.fp or image._fp  # type: ignore[attr-defined]
+    read_open(file, 0)
+    position = file.tell()
     file.seek(0)
     opened = open_image(file)
+    file.seek(position)
     opened.image.info.update({key: image.info[key] for key in ("icc_profile", "exif", "xmp") if key in image.info})
     return opened
 
@@ -123,13 +144,16 @@ def _is_unread(image: Image.Image) -> bool:
 def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     """Raises InputError without a name."""
     loaded: AnyImage
+    moved = False
     if isinstance(opened, DeepImage):
         loaded, warnings, excess, upright = opened, list[str](), False, False
         refuse_size(*loaded.size)
     else:
         image, excess, upright = opened.image, opened.excess, opened.upright
         refuse_size(*image.size)
+        frame = image.tell()
         warnings = [*opened.warnings, *left_out(image), *_choose_first(image, opened.pictures, first)]
+        moved = image.tell() != frame
         loaded = _load(image, strip)
     if loaded.mode not in IMAGE_MODES:
         remedy = _REMEDIES.get(loaded.mode, "convert it to RGB first")
@@ -143,6 +167,8 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
     else:
         fields = gather(loaded)
         metadata = pack_metadata(fields | {"exif": without_turn(fields["exif"])} if upright else fields)
+    if moved and isinstance(loaded, Image.Image):
+        loaded = loaded.copy()  # a picture may keep it, and the image will go back to its frame
     return take_apart(loaded, metadata, tuple(warnings))
 
 

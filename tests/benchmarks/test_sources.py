@@ -11,7 +11,7 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, SelfcodecWarning
 
 pytest_plugins = ("benchmark_fixtures",)
 
@@ -37,7 +37,8 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
     Image.fromarray(images[1]).convert("L").save(tmp_path / "own" / "a.png")
     monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
     for name in ("own", str(tmp_path / "own")):
-        found = load_pictures(name)
+        with pytest.warns(SelfcodecWarning, match="1 of 2 images: grey is made colour"):
+            found = load_pictures(name)
         assert list(found) == ["a", "b"]
         assert (found["b"] == images[0]).all()
         assert found["a"].shape == (*images.shape[1:3], 3)
@@ -45,9 +46,7 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
         load_pictures("nothing")
 
 
-def test_every_image_below_a_folder_has_a_name_of_its_own(
-    images: UInt8, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_image_below_a_folder_has_a_name_of_its_own(images: UInt8, tmp_path: Path) -> None:
     for name in ("a.png", "a.jpg", "b.gif", "in/it/c.png", ".hidden.png", ".in/d.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[0]).save(tmp_path / name)
@@ -57,10 +56,11 @@ def test_every_image_below_a_folder_has_a_name_of_its_own(
     seen.save(tmp_path / "e.png")
     Image.fromarray(images[0][..., 0]).save(tmp_path / "f.png")
     Image.fromarray(images[0][..., 0]).save(tmp_path / "g.png")
-    assert list(load_pictures(str(tmp_path))) == ["a.jpg", "a.png", "b", "e", "f", "g", "in/it/c"]
-    assert capsys.readouterr().err.splitlines() == [
-        f"selfcodec: warning: {tmp_path}, 1 of 7 images: transparency is left out",
-        f"selfcodec: warning: {tmp_path}, 2 of 7 images: grey is made colour",
+    with pytest.warns(SelfcodecWarning) as told:
+        assert list(load_pictures(str(tmp_path))) == ["a.jpg", "a.png", "b", "e", "f", "g", "in/it/c"]
+    assert [str(warning.message) for warning in told] == [
+        f"{tmp_path}, 1 of 7 images: transparency is left out",
+        f"{tmp_path}, 2 of 7 images: grey is made colour",
     ]
 
 

@@ -7,11 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from command_line import run
 
 from selfcodec import decoding
+from selfcodec.cli.group import Group
 from selfcodec.cli.main import main
+from selfcodec.errors import warn_of
 from selfcodec.signals import Ended
 
 pytest_plugins = ("command_line", "model_fixtures")
@@ -38,6 +42,20 @@ def test_every_error_is_one_line(
     result = run("verify", sv, code=code)
     assert text in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_what_the_library_warns_of_is_a_line() -> None:
+    @click.group(cls=Group)
+    def group() -> None:
+        pass
+
+    @group.command()
+    def warned() -> None:
+        for _ in range(2):
+            warn_of(["its text is left out"], "a.png")
+
+    result = CliRunner().invoke(group, ["warned"])
+    assert result.stderr == 2 * "selfcodec: warning: a.png: its text is left out\n"
 
 
 def test_a_reader_that_goes_away_is_no_error(tiny_model_dir: Path) -> None:

@@ -373,3 +373,8 @@ def test_deep_images_are_checked(wrong: tuple[str, type, int]) -> None:
     mode, kind, channels = wrong
     with pytest.raises(InputError, match="do not make an image of mode"):
         DeepImage(mode, np.zeros((2, 2, channels), kind))
+
+
+def test_deep_images_are_made_of_arrays() -> None:
+    with pytest.raises(InputError, match=r"samples are an array .* not list"):
+        DeepImage("I;16", [[1]])  # type: ignore[arg-type]
