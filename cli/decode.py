@@ -38,17 +38,21 @@ SMALL = 1 << 17
 
 
 def image_format(target: str) -> str:
-    """Pillow's name of the format that an output's suffix asks for; InputError where there is none."""
+    """The name of the format that an output's suffix asks for, for `write_image`; InputError where there is none."""
     from PIL import Image
+
+    from selfcodec.images.targets import NETPBM
 
     if is_piped(target):
         return "PNG"
     suffix = Path(target).suffix.lower()
     Image.init()
     format = Image.registered_extensions().get(suffix)
-    if format is None or format not in Image.SAVE or suffix == SUFFIX:
-        raise InputError(f"{shown(target)}: no image format has the suffix {suffix!r}; .png always works")
-    return format
+    if format is None or format not in Image.SAVE or suffix in (SUFFIX, ".pfm"):  # of fractions
+        raise InputError(
+            f"{shown(target)}: no image format that is written has the suffix {suffix!r}; .png always works"
+        )
+    return NETPBM.get(suffix, format)
 
 
 def image_suffix(path: str) -> str:

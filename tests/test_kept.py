@@ -19,11 +19,15 @@ from selfcodec.errors import InputError
 from selfcodec.format.metadata import apply_metadata
 from selfcodec.images import AnyImage, DeepImage, Picture, load_picture, save_image
 from selfcodec.images.formats import register_formats
-from selfcodec.images.targets import TARGETS
+from selfcodec.images.targets import NETPBM, TARGETS
 
 register_formats()
 PAGE = Path(__file__).parents[1] / "docs" / "kept.md"
 KEPT, SAME, NAMED, REFUSED, LOST, ABSENT = "kept", "same look", "named", "refused", "lost", ""
+WRITTEN = [format for format in TARGETS if format in Image.SAVE or format in NETPBM.values()]
+"""The others need plugins that are not installed."""
+READ = [format for format in WRITTEN if format not in ("DIB", "MPO", "PBM", "PGM", "PPM")]
+"""The others are read as BMP, JPEG and PNM are."""
 MESSAGES = {"icc_profile": "ICC", "exif": "EXIF", "xmp": "XMP", "dpi": "dpi", "text": "text", "gamma": "gamma"}
 """Columns of metadata, and a word that stands in the line that tells of each."""
 
@@ -95,7 +99,7 @@ def upright(data: bytes) -> Image.Image:
 
 def image_for(format: str) -> Image.Image:
     """With all metadata, and of few enough colours for every format."""
-    image = noise("1") if TARGETS[format].modes == {"1"} else noise("RGB", colours=4)
+    image = noise({"MSP": "1", "XBM": "1", "PBM": "1", "PGM": "L"}.get(format, "RGB"), colours=4)
     image.info |= EVERYTHING
     return image
 
@@ -186,6 +190,8 @@ Made by `python tests/test_kept.py`, which writes and reads an image of each kin
 
 To each format that the suffix of `-o` can name; HEIF and JXL need plugins of Pillow. Formats that are not here are
 written if they bring back the very pixels, and refused otherwise. Of ICC profiles and gamma, sRGB need not be named.
+A `.pbm` is black and white, a `.pgm` grey and a `.ppm` in colour, as readers that go by the suffix expect; a `.pnm` is
+whichever of them the picture needs.
 
 """
 MIDDLE = """
@@ -193,26 +199,28 @@ MIDDLE = """
 ## Encoding
 
 Of files of each format, as far as such a file can hold it, to a `.sv` file and from there to PNG (CMYK: to TIFF).
+Also named are all other chunks of a PNG (such as bKGD, sBIT, sPLT and hIST, but not iDOT, which only helps decoders),
+other segments of a JPEG, and what follows the end of a PNG or a JPEG, such as a motion photo's video; behind a JPEG,
+nothing but zeros is padding. A TIFF that states no resolution gets none.
 
 """
 
 
 def page() -> str:
-    available = [format for format in TARGETS if format in Image.SAVE]
-    decoding = {format: decode_row(format) for format in available}
-    encoding = {format: encode_row(format) for format in available if format not in ("DIB", "MPO")}
+    decoding = {format: decode_row(format) for format in WRITTEN}
+    encoding = {format: encode_row(format) for format in READ}
     return HEAD + table(decoding) + MIDDLE + table(encoding) + "\n"
 
 
 def test_the_page_is_up_to_date() -> None:
-    missing = tuple(f"| {format} |" for format in TARGETS if format not in Image.SAVE)  # of plugins
+    missing = tuple(f"| {format} |" for format in TARGETS if format not in WRITTEN)
     stored = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if not line.startswith(missing)]
     assert page().splitlines() == stored, "python tests/test_kept.py writes docs/kept.md anew"
 
 
 @pytest.mark.parametrize("format", TARGETS)
 def test_nothing_is_lost_without_a_word(format: str) -> None:
-    if format not in Image.SAVE:
+    if format not in WRITTEN:
         pytest.skip(f"no plugin for {format} is installed")
     for row in (decode_row(format), encode_row(format)):
         assert LOST not in row.values(), row

@@ -18,6 +18,8 @@ from selfcodec.format.png import inflate
 MAX_METADATA = 2**24
 """Metadata have at most so many bytes once decompressed."""
 EXIF_PREFIX = b"Exif\x00\x00"
+WITHOUT_METADATA = "encode without metadata (--strip, strip=True)"
+"""The way out where they cannot be kept, on the command line and in Python."""
 CHUNK_SIZES: dict[bytes, int | None] = {
     b"cICP": 4,
     b"mDCV": 24,
@@ -94,7 +96,7 @@ def _pack_chunks(chunks: Iterable[Chunk]) -> bytes:
     try:
         check_chunks(in_order)
     except FormatError as error:
-        raise InputError(str(error)) from error
+        raise InputError(f"{error}: {WITHOUT_METADATA}") from error
     return b"".join(_CHUNK.pack(name, len(body)) + body for name, body in in_order)
 
 
@@ -130,7 +132,7 @@ def pack_metadata(fields: Mapping[str, Any]) -> bytes:
         if body:
             records += _RECORD.pack(tag, len(body)) + body
     if len(records) > MAX_METADATA:
-        raise InputError(f"{len(records)} bytes of metadata exceed {MAX_METADATA}: encode without it (--strip)")
+        raise InputError(f"{len(records)} bytes of metadata exceed {MAX_METADATA}: {WITHOUT_METADATA}")
     return zlib.compress(records, 9) if records else b""
 
 

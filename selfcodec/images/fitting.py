@@ -7,7 +7,7 @@ from typing import Literal, cast
 import numpy as np
 from PIL import Image
 
-from selfcodec.images.deep import AnyImage, DeepImage
+from selfcodec.images.deep import AnyImage, DeepImage, samples_of
 from selfcodec.images.properties import Properties, turned_metadata
 from selfcodec.images.turning import turned_image
 
@@ -30,7 +30,7 @@ def fit(image: AnyImage, modes: frozenset[str], *, keyed: Keyed) -> AnyImage | N
         modes: of Pillow and of deep images.
         keyed: which transparent colours and entries of palettes the format holds.
     """
-    if isinstance(image, DeepImage):
+    if isinstance(image, DeepImage) or (image.mode == "I;16" and image.mode not in modes):
         return _fit_deep(image, modes)
     alpha = image.mode in _OPAQUE
     if image.mode in modes and (keyed == "any" or alpha or not image.has_transparency_data):
@@ -46,14 +46,16 @@ def fit(image: AnyImage, modes: frozenset[str], *, keyed: Keyed) -> AnyImage | N
     return as_palette(image) if keyed == "entry" and image.mode in ("LA", "RGB", "RGBA") else None
 
 
-def _fit_deep(image: DeepImage, modes: frozenset[str]) -> AnyImage | None:
-    """Return a deep image, without its alpha if only the rest is of one of `modes` and all is opaque."""
-    mode, samples = image.mode, image.samples
+def _fit_deep(image: AnyImage, modes: frozenset[str]) -> AnyImage | None:
+    """Return a deep image, without its alpha if only the rest is of one of `modes` and all is opaque; grey as RGB."""
+    mode, samples = image.mode, samples_of(image).astype(np.uint16, copy=False)
     if mode not in modes and mode in _OPAQUE and samples[..., -1].min() == _DEEP_OPAQUE:
         mode, samples = _OPAQUE[mode], samples[..., :-1]
+    if mode == "I;16" and mode not in modes:
+        mode, samples = "RGB;16", np.repeat(samples, 3, axis=2)
     if mode not in modes:
         return None
-    return Image.fromarray(samples[..., 0]) if mode == "I;16" else DeepImage(mode, samples, image.info)
+    return Image.fromarray(samples[..., 0]) if mode == "I;16" else DeepImage(mode, samples)
 
 
 def _widest_needed(mode: str, modes: frozenset[str]) -> str | None:

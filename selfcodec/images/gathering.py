@@ -11,7 +11,15 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from selfcodec.errors import InputError
-from selfcodec.format.metadata import EXIF_PREFIX, GAMMA_UNIT, MAX_KEYWORD, METRES_PER_INCH, XMP_KEYWORD, Chunk
+from selfcodec.format.metadata import (
+    EXIF_PREFIX,
+    GAMMA_UNIT,
+    MAX_KEYWORD,
+    METRES_PER_INCH,
+    WITHOUT_METADATA,
+    XMP_KEYWORD,
+    Chunk,
+)
 from selfcodec.images.deep import AnyImage
 from selfcodec.images.exif import TIFF_LAYOUT, entries, packed, unwritable
 from selfcodec.images.properties import PROPERTIES, Properties
@@ -63,7 +71,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow raises nearly every type on damaged data
-        raise InputError(f"the EXIF data cannot be read: encode without metadata (--strip) ({error})") from error
+        raise InputError(f"the EXIF data cannot be read: {WITHOUT_METADATA} ({error})") from error
 
 
 def _chunks(image: AnyImage) -> Iterator[Chunk]:
@@ -115,6 +123,8 @@ def _density(image: AnyImage) -> bytes | None:
         if density is None:
             if image_format(image) in ("JPEG", "MPO"):  # EXIF has it, or nothing has
                 return None
+            if 1 in info["dpi"] and not _states_resolution(image):
+                return None
             across, down = (float(value) / METRES_PER_INCH for value in info["dpi"])
         elif unit in (1, 2):
             across, down = (value / (METRES_PER_INCH if unit == 1 else 0.01) for value in density)
@@ -123,6 +133,12 @@ def _density(image: AnyImage) -> bytes | None:
         return struct.pack(">IIB", round(across), round(down), 1) if across >= 1 and down >= 1 else None
     except (KeyError, TypeError, ValueError, OverflowError, ZeroDivisionError, struct.error):
         return None
+
+
+def _states_resolution(image: AnyImage) -> bool:
+    """Whether a resolution is the file's: where a TIFF has none, Pillow gives it, and its copies, 1 pixel per inch."""
+    tags = getattr(image, "tag_v2", {})
+    return image_format(image) not in ("", "TIFF") or {ExifTags.Base.XResolution, ExifTags.Base.YResolution} <= {*tags}
 
 
 def _text(keyword: str, text: bytes | str) -> Chunk | None:

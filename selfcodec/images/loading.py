@@ -14,12 +14,12 @@ from PIL import Image, ImageFile, ImageOps
 from selfcodec.errors import InputError
 from selfcodec.files import read_open, reading
 from selfcodec.format.header import IMAGE_MODES
-from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, pack_metadata
+from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, WITHOUT_METADATA, pack_metadata
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
 from selfcodec.images.deep_reading import TOO_DEEP, is_deep, read_deep
 from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours, without_turn
-from selfcodec.images.opening import Opened, open_image, refuse_size, reopen_jpegxl, unreadable
+from selfcodec.images.opening import Opened, open_image, opened_jpeg, refuse_size, reopen_jpegxl, unreadable
 from selfcodec.images.picture import Picture
 from selfcodec.images.properties import Properties
 from selfcodec.images.turning import turned
@@ -105,14 +105,16 @@ def _staying(image: AnyImage) -> Iterator[None]:
 
 
 def _opened(image: AnyImage) -> Opened | DeepImage:
-    """A PNG that is not loaded yet is opened again, since Pillow leaves out and misreads some of it.
+    """Of what is not loaded yet, Pillow leaves out or misreads some: a PNG is opened again, a JPEG's file read on.
 
-    So is one beyond its first frame, which alone is ever taken: Pillow cannot go there and back again.
+    So is a PNG beyond its first frame, which alone is ever taken: Pillow cannot go there and back again.
     """
     if isinstance(image, DeepImage):
         return image
     if image.format == "JXL" and (data := getattr(image, "fc", b"")):
         return reopen_jpegxl(image, data)
+    if image.format in ("JPEG", "MPO") and _is_unread(image):
+        return opened_jpeg(image, image.fp)  # type: ignore[attr-defined]
     if image.format != "PNG":
         return Opened(image)
     if not _is_unread(image) and not image.tell():
@@ -159,7 +161,7 @@ def _picture(opened: Opened | DeepImage, strip: bool, first: bool) -> Picture:
         remedy = _REMEDIES.get(loaded.mode, "convert it to RGB first")
         raise InputError(f"its colour mode {loaded.mode} is not supported; {remedy}")
     if excess and not strip:
-        raise InputError(f"it has more than {MAX_METADATA} bytes of metadata: encode without it (--strip)")
+        raise InputError(f"it has more than {MAX_METADATA} bytes of metadata: {WITHOUT_METADATA}")
     metadata = b""
     if strip:
         loaded = loaded if upright else _upright(loaded)
@@ -190,7 +192,8 @@ def _choose_first(image: Image.Image, pictures: int | None, first: bool) -> list
             return []
         if not first and not has_gain_map(image):
             kind = "as some cameras write" if image.format == "MPO" else "an animation or pages"
-            raise InputError(f"holds {count} images ({kind}): take the first with --first, or extract one of them")
+            remedy = "encode takes the first of them (--first, first=True), or extract one"
+            raise InputError(f"holds {count} images ({kind}): {remedy}")
         image.seek(0)
     except InputError:
         raise

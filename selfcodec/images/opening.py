@@ -13,6 +13,8 @@ from selfcodec.format.header import MAX_PIXELS, MAX_SIDE
 from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
 from selfcodec.format.png import PNG_MAGIC
 from selfcodec.images.formats import kind_by_signature, large_ones_welcome, needs_plugin, register_formats
+from selfcodec.images.gathering import has_gain_map
+from selfcodec.images.jpeg import bytes_behind
 from selfcodec.images.png_parts import PngParts
 
 _HEAD_BYTES = 64
@@ -51,7 +53,25 @@ def open_image(file: BinaryIO) -> Opened:
         header = _jpegxl_header(file.read())
         file.seek(0)
         return _opened_jpegxl(_open(file, head), header)
-    return Opened(_open(file, head))
+    image = _open(file, head)
+    return opened_jpeg(image, file) if image.format in ("JPEG", "MPO") else Opened(image)
+
+
+def opened_jpeg(image: Image.Image, file: BinaryIO) -> Opened:
+    """Return what Pillow has opened of a JPEG's file, which stays where it is, and tell what follows the pictures.
+
+    Raises:
+        InputError: the file cannot be read any more.
+    """
+    try:
+        place = file.tell()
+        file.seek(0)
+        data = file.read()
+        file.seek(place)
+    except (OSError, ValueError) as error:  # the latter where it is closed
+        raise unreadable(error) from error
+    behind = bytes_behind(data, max(getattr(image, "n_frames", 1), 1 + has_gain_map(image)))
+    return Opened(image, warnings=(f"{behind} bytes behind the end of the JPEG are left out",) if behind else ())
 
 
 def reopen_jpegxl(image: Image.Image, data: bytes) -> Opened:

@@ -11,8 +11,8 @@ from selfcodec.format.png import PNG_MAGIC, TooLongError, check_enough, inflate,
 
 _PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT"))
 _ANIMATION = frozenset((b"acTL", b"fcTL", b"fdAT"))
-_INTERNAL = frozenset((b"sBIT", b"hIST", b"sPLT", b"iDOT"))
-"""What such chunks say helps decoders, or follows from the pixels; nobody misses it."""
+_INTERNAL = frozenset((b"iDOT",))
+"""What such chunks say only helps decoders to find the pixels; nobody misses it."""
 
 
 class PngParts:

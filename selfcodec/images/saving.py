@@ -24,7 +24,7 @@ def _beyond(image: AnyImage, target: Target) -> str:
     """What of an image that does not fit into a format is too much for it."""
     if image.mode == "CMYK":
         return "printing inks (CMYK)"
-    if image.mode.endswith(";16") and "RGB;16" not in target.modes:
+    if image.mode.endswith(";16") and not any(mode.endswith(";16") for mode in target.modes):
         return "16 bits a sample"
     return target.limit or "transparency"
 
@@ -38,7 +38,7 @@ def save_image(image: AnyImage, target: Path | BinaryIO, format: str = "PNG") ->
     Args:
         image: as from `to_image`.
         target: path or open binary file.
-        format: Pillow's name of a format, as in TARGETS; one that is not there must bring back the same pixels.
+        format: a format's name in TARGETS, or Pillow's; one that is not there must bring back the same pixels.
 
     Returns:
         what of the image the format does not hold, one line each, without the target's name.

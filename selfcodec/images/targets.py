@@ -65,7 +65,7 @@ def _write_tiff(image: AnyImage, properties: Properties, target: Target) -> Piec
 def _write_ppm(image: AnyImage, properties: Properties, target: Target) -> Pieces:
     if isinstance(image, DeepImage):
         return [b"P6\n%d %d\n65535\n" % image.size, np.ascontiguousarray(image.samples, ">u2").data.cast("B")]
-    return _write_plainly(image, properties, target)
+    return [_with_pillow(image, "PPM")]
 
 
 def _write_checked(image: AnyImage, properties: Properties, target: Target) -> Pieces:
@@ -82,7 +82,7 @@ class Target:
     """A format that images are written in."""
 
     format: str
-    """Pillow's name."""
+    """Pillow's name, or one of NETPBM."""
     modes: frozenset[str]
     """Of images that are written as they are."""
     holds: frozenset[str] = frozenset()
@@ -109,7 +109,11 @@ _DEEP = "I;16 LA;16 RGB;16 RGBA;16"
 _PHOTOGRAPH = "icc_profile exif xmp orientation"
 _HEIF = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
 """Without loss: colours as they are, in no other colour space."""
+_DEEP_COLOUR = "16 bits a sample in colour or with alpha"
 _JPEG = {"quality": 95, "subsampling": "4:4:4"}
+
+NETPBM = {".pbm": "PBM", ".pgm": "PGM", ".ppm": "PPM", ".pnm": "PNM"}
+"""Formats by suffixes that to Pillow are one format; strict readers take only the kind of picture that each names."""
 
 TARGETS = {
     target.format: target
@@ -117,11 +121,11 @@ TARGETS = {
         _target("PNG", f"{_COMMON} {_DEEP}", " ".join(("orientation", *PROPERTIES)), keyed="any", write=_write_png),
         _target("TIFF", f"{_COMMON} {_DEEP} CMYK", f"{_PHOTOGRAPH} dpi text", write=_write_tiff),
         _target("WEBP", "RGB RGBA", _PHOTOGRAPH, options={"lossless": True, "exact": True}),
-        _target("JXL", "L LA RGB RGBA I;16", "exif xmp", options={"lossless": True}),
+        _target("JXL", "L LA RGB RGBA I;16", "exif xmp", limit=_DEEP_COLOUR, options={"lossless": True}),
         _target("HEIF", "L RGB RGBA", "icc_profile exif xmp", options=_HEIF),
         # Pillow has AVIF turn pictures, but then writes the texts of EXIF anew, as ASCII.
         _target("AVIF", "L RGB RGBA", "icc_profile exif xmp", inexact="P RGB RGBA", options=_JPEG | {"quality": 100}),
-        _target("JPEG2000", "L LA RGB RGBA I;16", "text"),
+        _target("JPEG2000", "L LA RGB RGBA I;16", "text", limit=_DEEP_COLOUR),
         *(
             _target(name, "L RGB CMYK", f"{_PHOTOGRAPH} dpi text", inexact=f"{_COMMON} CMYK", options=_JPEG)
             for name in ("JPEG", "MPO")
@@ -129,7 +133,10 @@ TARGETS = {
         _target("GIF", "L P", "text", keyed="entry", limit="more than 256 colours or partial transparency"),
         _target("BMP", "1 L P RGB", "dpi"),
         _target("DIB", "1 L P RGB", "dpi"),
-        _target("PPM", "1 L RGB I;16 RGB;16", write=_write_ppm),
+        _target("PBM", "1", limit="more than black and white, as .pnm does", write=_write_ppm),
+        _target("PGM", "L I;16", limit="colours, as .pnm does, or transparency", write=_write_ppm),
+        _target("PPM", "RGB RGB;16", write=_write_ppm),
+        _target("PNM", "1 L RGB I;16 RGB;16", write=_write_ppm),
         _target("QOI", "RGB RGBA", options={"colorspace": "sRGB"}),
         _target("TGA", "L LA P RGB RGBA"),
         _target("PCX", "1 L P RGB"),

@@ -38,6 +38,18 @@ def test_decoding_by_suffix(sv: Path, tmp_path: Path, photo: UInt8) -> None:
         assert np.array_equal(pixels(tmp_path / f"x{suffix}"), photo)
 
 
+def test_a_suffix_that_the_picture_contradicts_is_refused(sv: Path, tmp_path: Path, photo: UInt8) -> None:
+    for suffix, line in (
+        (".pgm", "PGM cannot hold colours, as .pnm does, or transparency: choose .png"),
+        (".pbm", "PBM cannot hold more than black and white, as .pnm does: choose .png"),
+        (".pfm", "no image format that is written has the suffix '.pfm'; .png always works"),
+    ):
+        assert line in run("decode", sv, "-o", tmp_path / f"x{suffix}", code=1).stderr
+        assert not (tmp_path / f"x{suffix}").exists()
+    run("decode", sv, "-o", tmp_path / "x.pnm")
+    assert np.array_equal(pixels(tmp_path / "x.pnm"), photo)
+
+
 def test_settings_reach_the_file(png: Path) -> None:
     assert not encode(png, "-m", "cr", "--level", 1, "-q", 30, "--sample", 7, "--no-verify").stderr
     (fields,) = json.loads(run("info", png.with_suffix(".sv"), "--json").stdout)

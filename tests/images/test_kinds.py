@@ -187,7 +187,9 @@ def test_the_first_of_several_pictures_is_taken_on_request() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
     for format in ("GIF", "PNG", "WEBP", "TIFF", "MPO"):
         data = file_of(frames[0], format, save_all=True, append_images=frames[1:])
-        with pytest.raises(InputError, match=r"holds 3 images .*--first"):
+        with pytest.raises(
+            InputError, match=r"holds 3 images .*encode takes the first of them \(--first, first=True\)"
+        ):
             load_picture(data)
         picture = load_picture(data, first=True)
         assert picture.warnings == ("it holds 3 images, of which only the first is taken",)
@@ -204,24 +206,20 @@ def test_what_formats_tell_besides_pixels_is_kept() -> None:
     assert load_picture(file_of(image, "JPEG")).metadata == b""
 
 
-def with_segment(name: int, body: bytes) -> bytes:
-    """Return a JPEG with one more segment."""
-    data = file_of(Image.new("L", (8, 8)), "JPEG")
-    return data[:2] + struct.pack(">BBH", 0xFF, name, 2 + len(body)) + body + data[2:]
+@pytest.mark.parametrize("tags", [{}, {282: 300.0}, {282: 1.0, 283: 1.0}, {282: 1.0, 283: 2.0}])
+def test_a_tiff_has_the_resolution_that_it_states(tags: dict[int, float]) -> None:
+    """Pillow takes 1 pixel per inch for what a file does not state, and so do copies of what it opens."""
+    data = file_of(Image.new("RGB", (8, 8)), "TIFF", tiffinfo=tags)
+    fields = unpack_metadata(load_picture(data).metadata)
+    assert [name for name, _ in fields.get("png_chunks", ())] == ([b"pHYs"] if len(tags) == 2 else [])
+    if not tags:
+        with Image.open(io.BytesIO(data)) as image:
+            assert from_image(image.convert("L")).metadata == b""
 
 
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (with_segment(0xED, b"Photoshop 3.0\0" + bytes(9)), "JPEG segments APP13"),
-        (with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x hdrgm:Version='1.0'/>"), "gain map"),
-        (with_segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0abc"), "XMP"),
-        (file_of(Image.new("RGB", (64, 64)), "ICO", sizes=[(16, 16), (32, 32)]), "holds 2 sizes"),
-    ],
-)
-def test_what_is_left_out_is_told(data: bytes, words: str) -> None:
-    (line,) = load_picture(data).warnings
-    assert words in line
+def test_sizes_that_are_left_out_are_told() -> None:
+    data = file_of(Image.new("RGB", (64, 64)), "ICO", sizes=[(16, 16), (32, 32)])
+    assert load_picture(data).warnings == ("it holds 2 sizes, of which the largest is taken",)
 
 
 def test_stripping_turns_the_picture() -> None:

@@ -15,7 +15,7 @@ from png_files import CHANNELS, DEPTHS, grey, png_of
 
 from selfcodec.arrays import UInt16
 from selfcodec.errors import InputError
-from selfcodec.format.metadata import MAX_METADATA, apply_metadata, unpack_metadata
+from selfcodec.format.metadata import MAX_CHUNKS, MAX_METADATA, apply_metadata, unpack_metadata
 from selfcodec.format.png import make_png, walk_chunks
 from selfcodec.images import AnyImage, DeepImage, Picture, from_image, load_picture, save_image
 from selfcodec.images.deep import samples_of
@@ -162,7 +162,14 @@ def bombs() -> Iterator[tuple[bytes, bytes]]:
 
 def test_too_much_metadata_is_no_damage() -> None:
     data = grey(*bombs())
-    with pytest.raises(InputError, match="more than 16777216 bytes of metadata: encode without it"):
+    with pytest.raises(InputError, match="more than 16777216 bytes of metadata: encode without metadata"):
+        load_picture(data)
+    assert load_picture(data, strip=True).metadata == b""
+
+
+def test_too_many_texts_name_the_way_out() -> None:
+    data = grey(*((b"tEXt", b"Comment\0%d" % number) for number in range(MAX_CHUNKS + 1)))
+    with pytest.raises(InputError, match=r"more than 4096 chunks: encode without metadata \(--strip, strip=True\)"):
         load_picture(data)
     assert load_picture(data, strip=True).metadata == b""
 
@@ -171,6 +178,11 @@ def test_too_much_metadata_is_no_damage() -> None:
     ("chunks", "tail", "line"),
     [
         ([(b"bKGD", b"\0\0"), (b"caBX", b"abc")], b"", "its PNG chunks bKGD, caBX are left out"),
+        (
+            [(b"sBIT", b"\5"), (b"sPLT", b"a\0\x08"), (b"hIST", bytes(2)), (b"iDOT", bytes(28))],
+            b"",
+            "its PNG chunks sBIT, sPLT, hIST are left out",
+        ),
         ([(b"gAMA", b"abc")], b"", "its PNG chunks gAMA are left out"),
         ([(b"zTXt", b"key\0\0damaged")], b"", "its PNG chunks zTXt are left out"),
         ([(b"tEXt", b"no keyword")], b"", "its PNG chunks tEXt are left out"),

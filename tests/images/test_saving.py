@@ -29,13 +29,13 @@ from selfcodec.images.deep import DeepImage
 from selfcodec.images.fitting import as_palette
 from selfcodec.images.formats import register_formats
 from selfcodec.images.properties import Properties
-from selfcodec.images.targets import TARGETS
+from selfcodec.images.targets import NETPBM, TARGETS
 
 register_formats()
 STUBS = {"BUFR", "GRIB", "HDF5", "WMF"}
 """Pillow knows their names and cannot write them."""
 SLOW = {"ICNS"}
-FORMATS = sorted(set(Image.SAVE) - STUBS - SLOW - {"SV"})
+FORMATS = sorted({*Image.SAVE, *NETPBM.values()} - STUBS - SLOW - {"SV"})
 
 
 ALL_KINDS = {"PNG", "TIFF", "WEBP", "AVIF", "HEIF", "TGA", "QOI", "DDS", "JPEG2000", "JXL"}
@@ -55,7 +55,7 @@ SECOND: dict[str, Callable[[bytes], UInt8]] = {
     "WEBP": by_opencv,
     "AVIF": lambda data: from_samples(imagecodecs.avif_decode(data)),
     "BMP": by_opencv,
-    "PPM": by_opencv,
+    **dict.fromkeys(NETPBM.values(), by_opencv),
     "TIFF": by_tifffile,
     "JPEG": by_opencv,
     "JPEG2000": lambda data: from_samples(imagecodecs.jpeg2k_decode(data)),
@@ -327,7 +327,7 @@ def ppm16(data: bytes) -> Any:
     return np.frombuffer(samples, ">u2").reshape(height, width, 3)
 
 
-@pytest.mark.parametrize("format", ["PPM", "JPEG2000"])
+@pytest.mark.parametrize("format", ["PGM", "PNM", "JPEG2000"])
 def test_16_bits_of_grey_are_pillows_own(format: str) -> None:
     for image in (deep("I;16"), Image.fromarray(deep("I;16").samples[..., 0])):
         data, _ = save(image, format)
@@ -337,18 +337,18 @@ def test_16_bits_of_grey_are_pillows_own(format: str) -> None:
 @pytest.mark.parametrize("mode", ["LA;16", "RGBA;16"])
 def test_opaque_16_bits_need_no_alpha(mode: str) -> None:
     image = deep(mode)
-    with pytest.raises(InputError, match=r"PPM cannot hold transparency: choose \.png"):
-        save(image, "PPM")
+    with pytest.raises(InputError, match=r"PNM cannot hold transparency: choose \.png"):
+        save(image, "PNM")
     image.samples[..., -1] = 65535
-    data, lines = save(image, "PPM")
+    data, lines = save(image, "PNM")
     assert lines == ()
     back = ppm16(data) if mode == "RGBA;16" else np.atleast_3d(np.asarray(Image.open(io.BytesIO(data))))
     assert np.array_equal(back, image.samples[..., :-1])
 
 
-@pytest.mark.parametrize("format", sorted({*FORMATS} - {"PNG", "TIFF", "PPM"}))
+@pytest.mark.parametrize("format", sorted({*FORMATS} - {"PNG", "TIFF", "PGM", "PPM", "PNM"}))
 def test_16_bits_are_not_reduced(format: str) -> None:
-    with pytest.raises(InputError, match=r"cannot hold 16 bits a sample: choose \.png"):
+    with pytest.raises(InputError, match=r"cannot hold 16 bits a sample.*: choose \.png"):
         save(deep("RGB;16"), format)
 
 
