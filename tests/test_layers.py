@@ -118,6 +118,7 @@ CORE_LAYERS = {
     "selfcodec.images.fitting": 16,
     "selfcodec.images.formats": 1,
     "selfcodec.images.gathering": 16,
+    "selfcodec.images.jpeg": 1,
     "selfcodec.images.loading": 19,
     "selfcodec.images.opening": 16,
     "selfcodec.images.picture": 17,

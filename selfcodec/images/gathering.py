@@ -22,6 +22,7 @@ from selfcodec.format.metadata import (
 )
 from selfcodec.images.deep import AnyImage
 from selfcodec.images.exif import TIFF_LAYOUT, entries, packed, unwritable
+from selfcodec.images.jpeg import has_gain_map
 from selfcodec.images.properties import PROPERTIES, Properties
 
 _KEPT_SEGMENTS = re.compile(rb"APP0|APP1Exif\0|APP1http://ns\.adobe\.com/xap/1\.0/|APP2ICC_PROFILE|APP2MPF|APP14|COM")
@@ -162,13 +163,6 @@ def _text(keyword: str, text: bytes | str) -> Chunk | None:
 def lost_colours(fields: dict[str, Any]) -> tuple[str, ...]:
     """Return what changes in an image's look without these metadata, a line each."""
     return tuple(Properties.of(fields).left_out(PROPERTIES.keys() - {"icc_profile", "gamma"}))
-
-
-def has_gain_map(image: Image.Image) -> bool:
-    """Return whether the second picture in an image's file only tells how to brighten the first on some displays."""
-    xmp = image.info.get("xmp") if image.format in ("JPEG", "MPO") else None
-    data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
-    return b"hdrgm:Version" in data or b"HDRGainMap" in data
 
 
 def left_out(image: Image.Image) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""JPEGs walked through to their end, for what follows it, which Pillow leaves unread."""
+"""What JPEG files hold behind their first picture, which Pillow leaves unread."""
 
 from __future__ import annotations
 
 import re
+
+from PIL import Image
 
 _START = b"\xff\xd8\xff"
 _END = b"\xd9"
@@ -32,3 +34,10 @@ def _end(data: bytes, start: int) -> int:
             return position
         position += int.from_bytes(data[position : position + 2], "big")  # over thumbnails, which have ends as well
     return len(data)
+
+
+def has_gain_map(image: Image.Image) -> bool:
+    """Return whether the second picture in an image's file only tells how to brighten the first on some displays."""
+    xmp = image.info.get("xmp") if image.format in ("JPEG", "MPO") else None
+    data = xmp.encode() if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
+    return b"hdrgm:Version" in data or b"HDRGainMap" in data

@@ -18,7 +18,8 @@ from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, WITHOUT_METADAT
 from selfcodec.images.apart import take_apart
 from selfcodec.images.deep import AnyImage, DeepImage, image_of
 from selfcodec.images.deep_reading import TOO_DEEP, is_deep, read_deep
-from selfcodec.images.gathering import exif_of, gather, has_gain_map, left_out, lost_colours, without_turn
+from selfcodec.images.gathering import exif_of, gather, left_out, lost_colours, without_turn
+from selfcodec.images.jpeg import has_gain_map
 from selfcodec.images.opening import Opened, open_image, opened_jpeg, refuse_size, reopen_jpegxl, unreadable
 from selfcodec.images.picture import Picture
 from selfcodec.images.properties import Properties

@@ -13,8 +13,7 @@ from selfcodec.format.header import MAX_PIXELS, MAX_SIDE
 from selfcodec.format.jpegxl import StreamHeader, codestream, read_header
 from selfcodec.format.png import PNG_MAGIC
 from selfcodec.images.formats import kind_by_signature, large_ones_welcome, needs_plugin, register_formats
-from selfcodec.images.gathering import has_gain_map
-from selfcodec.images.jpeg import bytes_behind
+from selfcodec.images.jpeg import bytes_behind, has_gain_map
 from selfcodec.images.png_parts import PngParts
 
 _HEAD_BYTES = 64
