@@ -43,10 +43,11 @@ class Step:
     @property
     def shrunk_by(self) -> int:
         """How many times smaller than the target its first parent is, in each direction, where it is the target
-        downscaled, so that pixels begin with it; 1 where it is no such picture."""
-        if not self.parents or self.parents[0].kind == "latent" or self.parents[0].channels != self.target.channels:
+        downscaled, so that pixels begin with it; 1 where it is no such picture. u has no parents."""
+        parent = self.parents[0]
+        if parent.kind == "latent" or parent.channels != self.target.channels:
             return 1
-        return 1 << (self.parents[0].halvings - self.target.halvings)
+        return 1 << (parent.halvings - self.target.halvings)
 
 
 @dataclass(frozen=True)
