@@ -189,13 +189,15 @@ class _Coder:
         """Finds, and keeps, how large stored images would be; but of large ones later, since it takes memory."""
         for picture in pictures:
             if self.fallback and picture.pixels <= MOST_BESIDE:
-                _ = picture.photograph_size or picture.stored_size
+                _ = picture.quick_size or picture.stored_size
 
     def _file(self, picture: Picture, streams: Streams) -> Encoded:
         """The file of a picture's streams, or one that stores it, if that is smaller."""
         header, side = self._header(picture), b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
         data = pack(Container(header, self._sent, streams.sections, side, picture.metadata))
-        if self.fallback and picture.stores_within(len(data)) and len(stored := _stored(picture)) <= len(data):
+        quickly = self._lossless and not self._work.effort
+        stores = self.fallback and picture.stores_within(len(data), quickly=quickly)
+        if stores and len(stored := _stored(picture)) <= len(data):
             return Encoded(stored, Mode.STORED)
         return Encoded(data, self.settings.mode, streams.bits, header.quality, streams.expected)
 

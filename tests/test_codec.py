@@ -298,9 +298,10 @@ def test_words_beyond_the_image_are_refused(models: dict[str, Model], photo: UIn
 
 def test_storing_a_photograph_is_measured_where_it_is_likely_alone() -> None:
     picture = from_image(Image.fromarray(photographs.astronaut()[:320, :320]))
-    quick = picture.photograph_size
+    quick = picture.quick_size
     assert quick is not None
-    assert not picture.stores_within(quick - 1)
+    assert not picture.stores_within(quick.sure - 1)
+    assert not picture.stores_within(quick.size - 1, quickly=True)
     assert "stored_size" not in vars(picture)
     assert picture.stores_within(1 << 30)
     assert picture.stored_size < 1 << 30

@@ -11,8 +11,9 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.errors import FormatError
 from selfcodec.format.metadata import apply_metadata
+from selfcodec.format.stored import Quick
 from selfcodec.images.deep import MODES, AnyImage
-from selfcodec.images.storing import pack_stored, photograph_size, stored_size
+from selfcodec.images.storing import pack_stored, quick_size, stored_size
 from selfcodec.modes import Mode
 from selfcodec.transparency import hidden_filled
 
@@ -80,14 +81,21 @@ class Picture:
         return len(self.stored) if size is None else size
 
     @cached_property
-    def photograph_size(self) -> int | None:
-        """A length such that shorter files are not worth comparing to `stored_size`; None where there is none."""
-        return photograph_size(self.exact)
+    def quick_size(self) -> Quick | None:
+        """What a tenth of the time tells of `stored_size`."""
+        return quick_size(self.exact)
 
-    def stores_within(self, length: int) -> bool:
-        """Whether `stored` has at most about so many bytes; what takes long is measured where it is likely alone."""
-        quick = self.photograph_size
-        return (quick is None or quick <= length) and self.stored_size <= length
+    def stores_within(self, length: int, *, quickly: bool = False) -> bool:
+        """Whether `stored` has at most about so many bytes; what takes long is measured where it is likely alone.
+
+        Args:
+            length: a file's.
+            quickly: only where a quick WebP, which is larger by some per cent, is no larger than that.
+        """
+        quick = self.quick_size
+        if quick is not None and length < (quick.size if quickly else quick.sure):
+            return False
+        return self.stored_size <= length
 
     @cached_property
     def stored(self) -> bytes:

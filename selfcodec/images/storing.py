@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from selfcodec.format import stored
 from selfcodec.format.samples import SAMPLE_MODES, pack_samples, unpack_samples
+from selfcodec.format.stored import Quick
 from selfcodec.images.deep import AnyImage, DeepImage, image_of, samples_of
 
 
@@ -21,11 +22,11 @@ def stored_size(image: AnyImage) -> int | None:
     return stored.stored_size(image)
 
 
-def photograph_size(image: AnyImage) -> int | None:
-    """Return a length such that shorter files are not worth comparing to `stored_size`; None where there is none."""
+def quick_size(image: AnyImage) -> Quick | None:
+    """Measure an image quickly, see `stored.quick_size`."""
     if isinstance(image, DeepImage) or image.mode in SAMPLE_MODES:
         return None
-    return stored.photograph_size(image)
+    return stored.quick_size(image)
 
 
 def unpack_stored(data: bytes, mode: str, width: int, height: int) -> AnyImage:
