@@ -35,5 +35,4 @@ def _raise(signal_number: int, frame: FrameType | None) -> None:
 
 def raised() -> AbstractContextManager[None]:
     """While work is under way, Ctrl-C is a KeyboardInterrupt, by which it cleans up."""
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as of what a script runs in the background
-    return handled(() if ignored else (signal.SIGINT,), _raise)
+    return handled((signal.SIGINT,), _raise)

@@ -65,8 +65,7 @@ class Reporter:
         self.stopped_by = signal_number
 
     def __enter__(self) -> Reporter:
-        heeded = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-        self._while_shown.enter_context(handled(heeded, self._note))
+        self._while_shown.enter_context(handled(ENDING, self._note))
         if self._live:
             self._while_shown.enter_context(self._bar)
         return self
@@ -214,6 +213,5 @@ def train(
     if processes.first:
         _conclude(trainer, done=done)
     if not done:
-        click.get_current_context().exit(
-            128 + (reporter.stopped_by or signal.SIGTERM)
-        )  # or another process was told to end
+        told = reporter.stopped_by or signal.SIGTERM  # as another one of the processes was, where this one was not
+        click.get_current_context().exit(128 + told)

@@ -28,11 +28,15 @@ class Ended(KeyboardInterrupt):
 
 @contextmanager
 def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
-    """Within the block a handler has these signals, in the main thread, which alone may say what signals do."""
+    """Within the block a handler has these signals but those that are ignored, as of what runs in the background.
+
+    It has them in the main thread, which alone may say what signals do.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
@@ -41,7 +45,7 @@ def handled(numbers: Sequence[int], handler: Handler) -> Iterator[None]:
 
 
 def raised() -> AbstractContextManager[None]:
-    """Within the block signals raise `Ended` that would have killed the process; those that are ignored stay so."""
+    """Within the block signals raise `Ended` that would have killed the process."""
     deadly = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
 
     def end(number: int, frame: FrameType | None) -> None:

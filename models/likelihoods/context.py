@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, context_inputs, prediction_inputs
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, PixelLayout, head_inputs
 from selfcodec.models.config import ContextConfig, ModelConfig
 from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean, dmol_sample
 from selfcodec.models.layers import FloatGraph
@@ -50,7 +50,7 @@ class Context(PixelLikelihood[ContextConfig]):
         graph = trunk(style, step.parents, target.halvings + CONTEXT_FOLD - 1, c.width)
         features = FloatGraph(graph, weight_norm=c.weight_norm, output_scale=1.0)
         head = Style.of(c, own.head_width, own.head_blocks)
-        inputs = context_inputs(target.channels) + (prediction_inputs(target.channels) if own.predictions else 0)
+        inputs = head_inputs(target.channels, predictions=own.predictions)
         graph = context_head(head, c.width // 4, inputs, _layout(step, own).size)
         return {
             f"p_{step.name}": features,

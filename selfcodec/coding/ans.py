@@ -49,7 +49,7 @@ class Streams(NamedTuple):
 
 
 @compiled
-def interval(frequencies: Float64 | Int64, symbol: int) -> tuple[int, int]:
+def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
     """A symbol's start and size in units of 2**-24, from the frequencies (count,) of its alphabet, positive integers.
 
     A symbol has what lies between two rounded sums of frequencies, and one more unit.
@@ -90,13 +90,13 @@ def pop(registers: npt.NDArray[np.uint64], stack: Words, start: int | np.int64, 
 
 
 @compiled
-def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64 | Int64) -> int:
+def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64) -> int:
     """Decodes a symbol with frequencies (count,)."""
     last, whole, quantile = len(frequencies) - 1, frequencies[0], quantile_of(registers)
     for symbol in range(1, len(frequencies)):
         whole += frequencies[symbol]
     scale, symbol = (2.0**PRECISION - len(frequencies)) / whole, 0
-    below, above = whole - whole, frequencies[0]
+    below, above = 0.0, frequencies[0]
     # Until its rounded sum and the units of the symbols so far are beyond the quantile.
     while symbol < last and above * scale < quantile - symbol:
         symbol += 1

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, naming
 from selfcodec.files import read_open, reading
 from selfcodec.format.header import IMAGE_MODES
 from selfcodec.format.metadata import EXIF_PREFIX, MAX_METADATA, WITHOUT_METADATA, pack_metadata
@@ -71,10 +71,8 @@ def _from_the_beginning(file: BinaryIO) -> BinaryIO:
 
 
 def _load_file(file: BinaryIO, name: str, strip: bool, first: bool) -> Picture:
-    try:
+    with naming(name):
         return _picture(open_image(_from_the_beginning(file)), strip, first)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
 
 
 def from_image(image: AnyImage, name: str = "image", *, strip: bool = False, first: bool = False) -> Picture:
@@ -84,11 +82,8 @@ def from_image(image: AnyImage, name: str = "image", *, strip: bool = False, fir
         InputError: the image is damaged, empty, one of several, larger than MAX_PIXELS, or of a mode that is not in
             IMAGE_MODES.
     """
-    try:
-        with _staying(image):
-            return _picture(_opened(image), strip, first)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
+    with naming(name), _staying(image):
+        return _picture(_opened(image), strip, first)
 
 
 @contextmanager

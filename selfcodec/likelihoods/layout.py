@@ -129,6 +129,11 @@ def context_inputs(channels: int) -> int:
     return (len(NEIGHBOURS) + 1) * channels + 2
 
 
+def head_inputs(channels: int, *, predictions: bool) -> int:
+    """All inputs of a context head but the features: of the neighbours, and perhaps of predictions."""
+    return context_inputs(channels) + (prediction_inputs(channels) if predictions else 0)
+
+
 def prediction_inputs(channels: int) -> int:
     """What a head sees of predictions: their values, the nearest neighbours' residuals, and slopes of channel pairs."""
     return (1 + len(BASE_NEIGHBOURS)) * channels + channels * (channels - 1) // 2

@@ -251,7 +251,7 @@ def test_a_value_is_found_by_any_number_of_its_interval(seed: int, quantile: int
     for value in range(257):
         starts.append(joint._start(TERMS.cdf, state, unit, value, at))
         sums.append(int((state[0] * at).sum()))
-    frequencies = np.diff(sums)
+    frequencies = np.diff(sums).astype(np.float64)
     for value in (0, 1, 77, 254, 255):
         assert interval(frequencies, value) == (starts[value], starts[value + 1] - starts[value])
     value, start, end = joint._find(TERMS.cdf, state, np.int64(quantile), at)

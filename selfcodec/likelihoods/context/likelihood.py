@@ -11,7 +11,7 @@ from selfcodec.arrays import Int64, Integers, UInt8
 from selfcodec.coding.decoder import Decoder
 from selfcodec.coding.encoder import Encoder
 from selfcodec.errors import ModelError
-from selfcodec.likelihoods.layout import CONTEXT_FOLD, MOST_MIXTURES, PixelLayout, context_inputs, prediction_inputs
+from selfcodec.likelihoods.layout import CONTEXT_FOLD, MOST_MIXTURES, PixelLayout, head_inputs
 from selfcodec.likelihoods.likelihood import Condition, Likelihood, giving, whole
 from selfcodec.likelihoods.pixels import as_input, pixel_base
 from selfcodec.networks.pointwise import PointwiseNetwork
@@ -48,7 +48,7 @@ class Context(Likelihood):
         self._trunk, head = (nets[name] for name in self.networks(step, settings))
         self._head = PointwiseNetwork(giving(head, self._layout.size).net)
         channels, features = step.target.channels, self._trunk.net.graph.output.channels // CONTEXT_FOLD**2
-        taken = features + context_inputs(channels) + self._predicting * prediction_inputs(channels)
+        taken = features + head_inputs(channels, predictions=self._predicting)
         if self._head.inputs != taken:
             raise ModelError(f"the head of {step.name} takes {self._head.inputs} inputs, not {taken}")
 
