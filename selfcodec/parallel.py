@@ -76,37 +76,29 @@ class _OneThreadEach:
     """
 
     def __init__(self) -> None:
-        self._lock, self._inside, self._limits = threading.Lock(), 0, list[Any]()
-
-    def _limit(self) -> None:
-        self._take_over()
-        self._limits.append(ThreadpoolController().limit(limits=1, user_api="blas"))
+        self._lock, self._inside = threading.Lock(), 0
+        self._limit: Any = None  # while anybody is inside
 
     @staticmethod
     def _take_over() -> None:
         """Else limits are set by the thread that set the first one, and what others ask for is ignored."""
         OpenBLASController.clear_controlling_thread(force=True)
 
-    def renew(self) -> None:
-        """To be called once another such library has been loaded: it is no exception."""
-        with self._lock:
-            if self._inside:
-                self._limit()
-
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._inside:
-                self._limit()
+                self._take_over()
+                self._limit = ThreadpoolController().limit(limits=1, user_api="blas")
             self._inside += 1
         try:
             yield
         finally:
             with self._lock:
                 self._inside -= 1
-                while self._limits and not self._inside:
+                if not self._inside:
                     self._take_over()
-                    self._limits.pop().restore_original_limits()
+                    self._limit.restore_original_limits()
 
 
 one_thread_each = _OneThreadEach()

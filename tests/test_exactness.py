@@ -47,11 +47,11 @@ FEW = [(2, 64, 512, 512), (1, 64, 30, 16), (1, 7, 512, 512)]
 ENVIRONMENTS = {
     "as it is": {},
     "no vector units": {"NUMBA_CPU_NAME": "generic", "OPENBLAS_CORETYPE": "Prescott"},
-    "AVX": {"OPENBLAS_CORETYPE": "Sandybridge"},
-    "AVX2": {"OPENBLAS_CORETYPE": "Haswell"},
+    "AVX": {"NUMBA_CPU_NAME": "sandybridge", "OPENBLAS_CORETYPE": "Sandybridge"},
+    "AVX2": {"NUMBA_CPU_NAME": "haswell", "OPENBLAS_CORETYPE": "Haswell"},
     "threads of their own": {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"},
 }
-"""OpenBLAS multiplies matrices, in another order for every kind of processor."""
+"""OpenBLAS multiplies matrices in another order for every kind of processor, and Numba with other instructions."""
 
 Decoded = tuple[list[Path], list[str]]
 

@@ -6,26 +6,37 @@ from typing import NamedTuple
 
 import numpy as np
 
-from selfcodec.arrays import Float32, Int64
+from selfcodec.arrays import Float32, Int16, Int32, Int64
+
+TILE_ROWS, TILE_COLUMNS = 6, 16
+"""Products are computed in tiles of so many rows and columns, see `microkernel`."""
 
 
 class Nodes(NamedTuple):
     """A network of 1x1 convolutions and sums for compiled loops, see `pointwise_loops.run`.
 
+    Channels of nodes are filled up with zeros to a multiple of the tiles' columns.
+
     Attributes:
-        plan: (nodes, 6), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
-            an input and the second for a product, which has instead the place where its weights begin.
+        plan: (nodes, 7), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
+            an input and the second for a product; of a product the places where its weights and its columns begin.
         settings: (nodes, 4), of each node: what values below zero are multiplied by, the limit, and of a sum what each
             source is multiplied by.
-        weights: of each product weight (C, C') and bias (C',), one after another.
+        weights: of each product (C' / TILE_COLUMNS, C / 2, TILE_COLUMNS, 2), one after another.
+        biases, scales: of each product (C',), one after another.
+        inputs: channels of each input.
         width: the most channels of a node.
     """
 
     plan: Int64
     settings: Float32
-    weights: Float32
+    weights: Int16
+    biases: Int32
+    scales: Float32
+    inputs: Int64
     width: int
 
-    def room(self, rows: int) -> Float32:
+    def room(self, rows: int) -> Int16:
         """Slots for the values of nodes of so many rows."""
-        return np.empty((int(self.plan[:, 1].max()) + 1, rows * self.width), dtype=np.float32)
+        slots, whole = int(self.plan[:, 1].max()) + 1, -(-rows // TILE_ROWS) * TILE_ROWS
+        return np.zeros((slots, whole * self.width), dtype=np.int16)

@@ -4,47 +4,68 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcodec.arrays import Float32
+from selfcodec.arrays import Float32, Int16, Int32
 from selfcodec.compiled import compiled
-from selfcodec.networks import blas
-from selfcodec.networks.nodes import Nodes
-from selfcodec.parallel import one_thread_each
+from selfcodec.networks.microkernel import multiply_tile
+from selfcodec.networks.nodes import TILE_COLUMNS, TILE_ROWS, Nodes
 
 _SLOPE, _LIMIT, _SCALE_A, _SCALE_B = range(4)
 """Settings have these columns."""
 _HALF = np.float32(0.5)
-blas.load()
-one_thread_each.renew()  # Numba's matrix products are to keep to their thread as NumPy's
 
 
 @compiled
-def _rounded(value: np.float32, slope: np.float32, limit: np.float32) -> np.float32:
-    """Activation, rounding half up, clamping; float32 operations one by one."""
-    if value < np.float32(0):
-        value *= slope
-    return min(max(np.floor(value + _HALF), -limit), limit)
+def _take(inputs: Float32, limit: np.float32, out: Int16) -> None:
+    """Sets out (N, C') to an input's values (N, C), clamped; the other columns to zero."""
+    for i in range(inputs.shape[0]):
+        for j in range(inputs.shape[1]):
+            out[i, j] = np.int32(min(max(inputs[i, j], -limit), limit))
+        out[i, inputs.shape[1] :] = 0
 
 
 @compiled
-def _product(x: Float32, weight: Float32, bias: Float32, settings: Float32, out: Float32) -> None:
-    """A convolution of kernel 1: x (N, C), weight (C, C') and bias (C',) in units of the output; out (N, C')."""
-    np.dot(x, weight, out)
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = _rounded(out[i, j] + bias[j], settings[_SLOPE], settings[_LIMIT])
+def _product(x: Int16, weight: Int16, bias: Int32, scale: Float32, settings: Float32, out: Int16) -> None:
+    """A convolution of kernel 1, tile by tile.
+
+    Args:
+        x: (N, C); as many rows more have to lie in memory as fill the last tile, of x and of out.
+        weight: (C' / TILE_COLUMNS, C / 2, TILE_COLUMNS, 2).
+        bias, scale: (C',), see `microkernel.multiply_tile`.
+        settings: of the node.
+        out: (N, C').
+    """
+    (count, channels), wide = x.shape, out.shape[1]
+    size = 2 * channels * TILE_COLUMNS  # of the weights of a tile's columns, in bytes
+    for block in range(wide // TILE_COLUMNS):
+        column = block * TILE_COLUMNS
+        for row in range(0, count, TILE_ROWS):
+            multiply_tile(
+                x.ctypes.data + 2 * row * channels,
+                channels,
+                weight.ctypes.data + size * block,
+                channels // 2,
+                bias.ctypes.data + 4 * column,
+                scale.ctypes.data + 4 * column,
+                settings[_SLOPE],
+                settings[_LIMIT],
+                out.ctypes.data + 2 * (row * wide + column),
+                wide,
+            )
 
 
 @compiled
-def _sum(a: Float32, b: Float32, settings: Float32, out: Float32) -> None:
-    """The sum of two nodes, their formats aligned; all (N, C)."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            value = a[i, j] * settings[_SCALE_A] + b[i, j] * settings[_SCALE_B]
-            out[i, j] = _rounded(value, settings[_SLOPE], settings[_LIMIT])
+def _sum(a: Int16, b: Int16, settings: Float32, out: Int16) -> None:
+    """The sum of two nodes, their formats aligned, activated, rounded half up and clamped; all (n,)."""
+    slope, limit = settings[_SLOPE], settings[_LIMIT]
+    of_a, of_b = settings[_SCALE_A], settings[_SCALE_B]
+    for i in range(len(out)):
+        value = np.float32(a[i]) * of_a + np.float32(b[i]) * of_b
+        value = np.floor(max(value, value * slope) + _HALF)
+        out[i] = np.int32(min(max(value, -limit), limit))
 
 
 @compiled
-def run(nodes: Nodes, slots: Float32, inputs: Float32, outputs: Float32) -> None:
+def run(nodes: Nodes, slots: Int16, inputs: Float32, outputs: Float32) -> None:
     """Computes all nodes of a network for some rows.
 
     Args:
@@ -53,23 +74,20 @@ def run(nodes: Nodes, slots: Float32, inputs: Float32, outputs: Float32) -> None
         inputs: (N, C), of all inputs side by side.
         outputs: (N, C'), set to the last node's values.
     """
-    plan, settings, weights = nodes.plan, nodes.settings, nodes.weights
-    count, first = len(inputs), 0
-    for node in range(len(plan)):
-        channels, slot, a, of_a, b, of_b = plan[node]
+    count, first, out = len(inputs), 0, slots[0, :0].reshape(0, 1)
+    for node in range(len(nodes.plan)):
+        channels, slot, a, of_a, b, weight, column = nodes.plan[node]
         out = slots[slot, : count * channels].reshape(count, channels)
         if a < 0:
-            limit = settings[node, _LIMIT]
-            for i in range(count):
-                for j in range(channels):
-                    out[i, j] = min(max(inputs[i, first + j], -limit), limit)
-            first += channels
+            end = first + nodes.inputs[node]
+            _take(inputs[:, first:end], nodes.settings[node, _LIMIT], out)
+            first = end
             continue
         x = slots[a, : count * of_a].reshape(count, of_a)
         if b < 0:
-            end = of_b + of_a * channels
-            weight, bias = weights[of_b:end].reshape(of_a, channels), weights[end : end + channels]
-            _product(x, weight, bias, settings[node], out)
+            own = nodes.weights[weight : weight + of_a * channels]
+            bias, scale = nodes.biases[column : column + channels], nodes.scales[column : column + channels]
+            _product(x, own, bias, scale, nodes.settings[node], out)
         else:
-            _sum(x, slots[b, : count * of_b].reshape(count, of_b), settings[node], out)
-    outputs[:] = out
+            _sum(x.ravel(), slots[b, : count * channels], nodes.settings[node], out.ravel())
+    outputs[:] = out[:, : outputs.shape[1]]

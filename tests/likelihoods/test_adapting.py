@@ -52,9 +52,10 @@ def coded(pixels: UInt8, model: Model, wanted: Settings = ADAPTING, runtime: Run
 
 
 def memory_of(samples: npt.NDArray[np.float64], channels: int) -> adapting.Memory:
-    """As if the steps' `seen` had been samples (N, n)."""
+    """As if samples (N, n) had been seen."""
     memory = adapting.blank(1, channels, 1, len(samples))
-    memory.products[0] = np.tril(samples.T @ samples)
+    n = samples.shape[1]
+    memory.products[0, :n, :n] = samples.T @ samples
     return memory
 
 
@@ -66,7 +67,7 @@ def found_from(memory: adapting.Memory) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_filter_is_the_least_squares_solution_over_what_its_channel_sees(channels: int) -> None:
-    n = adapting.blank(1, channels, 1, 1).products.shape[1]
+    n = adapting.blank(1, channels, 1, 1).filters.shape[2]
     samples = np.random.default_rng(channels).normal(0, 3, (200, n))
     memory = memory_of(samples, channels)
     found_from(memory)
@@ -80,7 +81,7 @@ def test_a_filter_is_the_least_squares_solution_over_what_its_channel_sees(chann
 
 def test_filters_of_what_says_nothing_are_finite() -> None:
     """Equal and missing columns leave the matrix without full rank, and huge ones without the ridge's digits."""
-    n = adapting.blank(1, 3, 1, 1).products.shape[1]
+    n = adapting.blank(1, 3, 1, 1).filters.shape[2]
     samples = np.zeros((50, n))
     samples[:, 3] = samples[:, 7] = samples[:, n - 1] = 255e6
     memory = memory_of(samples, 3)
@@ -90,9 +91,9 @@ def test_filters_of_what_says_nothing_are_finite() -> None:
 
 
 def test_what_was_learned_fades() -> None:
-    memory = memory_of(np.ones((5, adapting.blank(1, 1, 1, 1).products.shape[1])), 1)
+    memory = memory_of(np.ones((5, adapting.blank(1, 1, 1, 1).filters.shape[2])), 1)
     found_from(memory)
-    assert memory.products[0, 4, 2] == 5 * adapting.KEPT
+    assert memory.products[0, 2, 4] == 5 * adapting.KEPT
     assert memory.fresh[0] == 0
     assert memory.filters.any()
 
@@ -113,31 +114,39 @@ def test_no_product_and_sum_are_fused(model: Model) -> None:
     assert not [name for name in found if re.match("vf|fn?m(add|sub|l[as])", name)]
 
 
-def test_four_samples_at_once_are_added_one_after_another() -> None:
-    random = np.random.default_rng(2)
-    seen, weights = random.normal(0, 9, (4, 13)), random.uniform(0, 1, 4).tolist()
-    together, apart = (np.tril(random.normal(0, 1, (13, 13))) for _ in range(2))
-    together[:] = apart
-    least_squares.add_four(together, *seen, *weights)
-    for sample, weight in zip(seen, weights, strict=True):
-        least_squares.add(apart, sample, weight)
-    assert (together == apart).all()
+@pytest.mark.parametrize("things", [1, 7, 8, 13])
+def test_samples_are_added_one_after_another_to_their_planes(things: int) -> None:
+    random, planes = np.random.default_rng(things), np.array([0, 0, 0, 1, 3, 3], np.int32)
+    samples = least_squares.room(len(planes), things)
+    samples.seen[:, :things] = random.normal(0, 9, (len(planes), things))
+    samples.weights[:] = random.uniform(0, 1, len(planes))
+    size = least_squares.filled_up(things)
+    products, fresh = random.normal(0, 1, (4, size, size)), np.array([5, 6, 7, 8])
+    expected = products.copy()
+    for b, seen, weight in zip(planes, samples.seen, samples.weights, strict=True):
+        for i, j in zip(*np.triu_indices(size), strict=True):
+            expected[b, i, j] += (weight * seen[j]) * seen[i]
+    least_squares.take_in(np.stack([planes, planes, planes], 1), samples, products, fresh)
+    assert (np.triu(products) == np.triu(expected)).all()
+    assert fresh.tolist() == [8, 7, 7, 10]
 
 
-@pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 11, 67])
 def test_columns_are_taken_away_one_after_another(n: int) -> None:
     """Bit for bit as the page has it, however many of them are at hand at once."""
     samples = np.random.default_rng(n).normal(0, 5, (20, n))
-    found = np.tril(samples.T @ samples + least_squares.RIDGE * np.eye(n))
-    expected = found.copy()
+    size = least_squares.filled_up(n)
+    products = np.random.default_rng(0).normal(0, 1, (size, size))  # what is not looked at may be anything
+    products[:n, :n] = np.triu(samples.T @ samples) + np.tril(products[:n, :n], -1)
+    expected = np.triu(products[:n, :n]).T + least_squares.RIDGE * np.eye(n)
     for j in range(n):
         column = expected[:, j].copy()
         for i in range(j + 1, n):
             expected[i, j] = column[i] / column[j]
             for k in range(j + 1, i + 1):
                 expected[i, k] -= expected[i, j] * column[k]
-    least_squares._factor(found)
-    assert (found == expected).all()
+    found = least_squares.factored(products, n)
+    assert (np.tril(found, -1) == np.tril(expected, -1)).all()
 
 
 # Whole files.

@@ -19,7 +19,6 @@ from selfcodec.coding.ans import interval
 from selfcodec.coding.sampler import _RandomSource
 from selfcodec.decoding import decode_file, open_file
 from selfcodec.encoding import encode_picture
-from selfcodec.errors import ModelError
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION, PARAM_FRACTION
 from selfcodec.images import from_image
 from selfcodec.likelihoods.context import mixture as joint
@@ -31,8 +30,6 @@ from selfcodec.models.distributions import Centre, dmol_log_prob, dmol_mean
 from selfcodec.models.likelihoods import neighbours as trainers
 from selfcodec.models.likelihoods.neighbours import _gathered, _seen, context_of
 from selfcodec.modes import Mode
-from selfcodec.networks.pointwise import PointwiseNetwork
-from selfcodec.networks.pointwise_loops import run
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model
 
@@ -347,34 +344,3 @@ def test_a_model_s_folder_tells_its_blocks(model: Model) -> None:
     for name in ("y1", "x"):
         assert model.spec.variables[name] == {"kind": "context", "mixtures": 2, "block": 16}
     assert Path(model.where).name == "weights.safetensors"
-
-
-# Heads run on matrices.
-
-
-def ran(head: PointwiseNetwork, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    outputs = np.empty((len(rows), head.outputs), dtype=np.float32)
-    run(head.nodes, head.nodes.room(len(rows)), rows, outputs)
-    return outputs
-
-
-def test_a_matrix_gives_what_the_network_gives(model: Model) -> None:
-    for name in ("p_y1_0", "p_x_0"):
-        net, random = model.nets[name], np.random.default_rng(1)
-        head = PointwiseNetwork(net)
-        rows = [
-            random.integers(-2000, 2001, (301, node.channels)).astype(np.float32)  # beyond the limits, too
-            for node in net.graph.inputs
-        ]
-        columns = [x.T[None, :, :, None] for x in rows]
-        expected = net(*columns)[0, :, :, 0].T
-        assert (ran(head, np.concatenate(rows, 1)) == expected).all()
-        assert np.abs(expected).max() > 0
-        for count in (1, 100, 300):
-            assert (ran(head, np.concatenate(rows, 1)[:count]) == expected[:count]).all()
-        assert ran(head, np.concatenate(rows, 1)[:0]).shape == (0, expected.shape[1])
-
-
-def test_a_network_that_looks_around_runs_on_no_rows(model: Model) -> None:
-    with pytest.raises(ModelError, match="looks beyond its own position"):
-        PointwiseNetwork(model.nets["p_x"])

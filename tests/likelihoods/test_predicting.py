@@ -159,10 +159,10 @@ def solution(samples: npt.NDArray[np.float64], seen: int, target: int) -> npt.ND
 @pytest.mark.parametrize("channels", [1, 3])
 def test_filters_and_slopes_are_the_weighted_least_squares_solution(channels: int) -> None:
     predictor = predicting.blank(1, channels, 1, 1, 1)
-    n = predictor.seen.shape[1]
+    n = predictor.filters.shape[2]
     given = n - channels
     samples = np.random.default_rng(channels).normal(0, 3, (200, n))
-    predictor.products[0] = np.tril(samples.T @ samples)
+    predictor.products[0, :n, :n] = samples.T @ samples
     predictor.fresh[0] = predicting.SOLVED_AFTER
     nothing = np.zeros((0, channels), np.int64)
     predicting.learn(np.zeros((0, 3), np.int32), nothing, nothing, predictor)

@@ -20,7 +20,8 @@ import numpy as np
 from selfcodec.arrays import Float64, Int16, Int32, Int64
 from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.least_squares import dot, factored, regress, take_in
+from selfcodec.likelihoods.context.least_squares import Samples, dot, factored, filled_up, regress, take_in
+from selfcodec.likelihoods.context.least_squares import room as room_for_samples
 from selfcodec.likelihoods.context.mixture import STATE
 from selfcodec.likelihoods.context.neighbours import Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
@@ -57,7 +58,7 @@ class Memory(NamedTuple):
 
     Attributes:
         residuals: (B, H, W, C), by how much values were above the expectation, in 2**-PIXEL_BITS, where coded.
-        products: (B, n, n), lower triangle: weighted sums of products of what the filters see and find.
+        products: (B, N, N), upper triangle: weighted sums of products of what the filters see and find.
         filters: (B, C, n).
         fresh: (B,), pixels taken in since the filters were found.
         gains, stretches, counts: (B, C, A), by activity: of the filters' moves; logarithms; values seen.
@@ -76,20 +77,18 @@ class Step(NamedTuple):
     """What is known of the pixels that are coded together, at most S.
 
     Attributes:
-        seen: (S, n), what the filters see: of each neighbour the values, relative to the base, and the residuals; 1;
-            then of each channel its expectation, relative to the base, and its residual. In grey levels.
+        samples: of n things, what the filters see: of each neighbour the values, relative to the base, and the
+            residuals; 1; then of each channel its expectation, relative to the base, and its residual. In grey levels.
         moves: (S,), by how much the filter of the channel at hand moves means, before the gain.
         variances: (S,), the channels' squared scales, added up.
-        weights: (S,), what pixels count.
         stretches: (S,), of the channel at hand, in steps of the table of scales.
         state: (S, STATE, M), the mixtures of the channel at hand, see `mixture.advance`.
         channels: that are coded.
     """
 
-    seen: Float64
+    samples: Samples
     moves: Float64
     variances: Float64
-    weights: Float64
     stretches: Int64
     state: Int64
     channels: int
@@ -100,7 +99,7 @@ def blank(planes: int, channels: int, height: int, width: int) -> Memory:
     n, by_activity = 2 * channels * len(SEEN) + 1 + 2 * channels, (planes, channels, _HIGHEST - _LOWEST + 1)
     return Memory(
         np.zeros((planes, height, width, channels), dtype=np.int16),
-        np.zeros((planes, n, n)),
+        np.zeros((planes, filled_up(n), filled_up(n))),
         np.zeros((planes, channels, n)),
         np.zeros(planes, dtype=np.int64),
         np.full(by_activity, FIRST_GAIN),
@@ -112,8 +111,7 @@ def blank(planes: int, channels: int, height: int, width: int) -> Memory:
 def room(memory: Memory, pixels: int, mixtures: int) -> Step:
     """Room for steps of at most so many pixels."""
     return Step(
-        np.zeros((pixels, memory.products.shape[1])),
-        np.zeros(pixels),
+        room_for_samples(pixels, memory.filters.shape[2]),
         np.zeros(pixels),
         np.zeros(pixels),
         np.zeros(pixels, dtype=np.int64),
@@ -132,7 +130,7 @@ def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, step: Step) 
             np.int64(places[i, 0]),
             np.int64(places[i, 1]),
             np.int64(places[i, 2]),
-            step.seen[i],
+            step.samples.seen[i],
             0,
         )
         step.variances[i] = 0.0
@@ -161,21 +159,21 @@ def stretch(channel: int, places: Int32, activity: Int64, memory: Memory, step: 
 def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step) -> None:
     """Moves the means of a channel's mixtures, `step.state`."""
     channels = memory.filters.shape[1]
-    given = step.seen.shape[1] - 2 * (channels - channel)
+    given = memory.filters.shape[2] - 2 * (channels - channel)
     for i in range(len(places)):
         b = np.int64(places[i, 0])
-        w, means, inverses = step.state[i, 0], step.state[i, 1], step.state[i, 2]
+        seen, w, means, inverses = step.samples.seen[i], step.state[i, 0], step.state[i, 1], step.state[i, 2]
         total, mean, inverse = 0, 0, 0
         for m in range(len(w)):
             total += w[m]
             mean += w[m] * means[m]
             inverse += w[m] * inverses[m]
         expected = min(max(mean // total, 0), 255 * _EDGE)
-        step.seen[i, given] = (expected - _EDGE * bases[i, channel]) / _EDGE
+        seen[given] = (expected - _EDGE * bases[i, channel]) / _EDGE
         scale = float(total) / float(inverse) * _SCALE
         step.variances[i] += scale * scale
         most = scale + MOST_MOVE
-        step.moves[i] = min(max(dot(memory.filters[b, channel], step.seen[i], given + 1), -most), most)
+        step.moves[i] = min(max(dot(memory.filters[b, channel], seen, given + 1), -most), most)
         gain = memory.gains[b, channel, activity[i] - _LOWEST]
         own = math.floor(step.moves[i] * gain * _EDGE + 0.5)
         for m in range(len(w)):
@@ -188,12 +186,13 @@ def observe(
 ) -> None:
     """Learns gains and stretches from a channel's values (n, C), and notes the residuals."""
     channels = memory.filters.shape[1]
-    given = step.seen.shape[1] - 2 * (channels - channel)
+    given = memory.filters.shape[2] - 2 * (channels - channel)
     for i in range(len(places)):
         b, value, a = np.int64(places[i, 0]), values[i, channel], activity[i] - _LOWEST
         w, means, inverses, at_low, at_high = step.state[i]
-        residual = float(value - bases[i, channel]) - step.seen[i, given]
-        step.seen[i, given + 1] = residual
+        seen = step.samples.seen[i]
+        residual = float(value - bases[i, channel]) - seen[given]
+        seen[given + 1] = residual
         memory.residuals[b, np.int64(places[i, 1]), np.int64(places[i, 2]), channel] = int(residual * _EDGE)
         mass, of_move, of_stretch = 0.0, 0.0, 0.0
         for m in range(len(w)):
@@ -219,24 +218,25 @@ def observe(
 @compiled
 def conclude(places: Int32, memory: Memory, step: Step) -> None:
     """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
+    n, channels = memory.filters.shape[2], step.channels
     for i in range(len(places)):
-        step.weights[i] = _weight(step, i)
-    take_in(places, step.seen, step.weights, memory.products, memory.fresh)
+        step.samples.weights[i] = _weight(step.samples.seen[i, :n], step.variances[i], channels)
+    take_in(places, step.samples, memory.products, memory.fresh)
     for plane in range(len(memory.fresh)):
         if memory.fresh[plane] >= SOLVED_AFTER:
             memory.fresh[plane] = 0
-            factors, channels = factored(memory.products[plane]), step.channels
+            factors = factored(memory.products[plane], n)
             for channel in range(channels):
-                of_residual = len(factors) - 1 - 2 * (channels - 1 - channel)
+                of_residual = n - 1 - 2 * (channels - 1 - channel)
                 regress(factors, of_residual, of_residual, memory.filters[plane, channel])
             memory.products[plane] *= KEPT
 
 
 @compiled
-def _weight(step: Step, i: int) -> float:
-    """What a pixel counts."""
-    squares, seen, channels = 0.0, step.seen[i], step.channels
+def _weight(seen: Float64, variance: float, channels: int) -> float:
+    """What a pixel counts, of what was seen of it (n,) and its channels' squared scales added up."""
+    squares = 0.0
     for channel in range(channels):
         residual = seen[len(seen) - 1 - 2 * channel]
         squares += residual * residual
-    return 1.0 / (VARIANCE * (step.variances[i] / channels) + SQUARE * (squares / channels) + NOISE)
+    return 1.0 / (VARIANCE * (variance / channels) + SQUARE * (squares / channels) + NOISE)

@@ -49,6 +49,11 @@ _CDF_MASK = (1 << INTERPOLATION_BITS) - 1
 _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
 _EDGE = 1 << PIXEL_BITS
+_LOGIT_DROP = PRECISION - 8
+_PROBABILITIES = (np.arange(1 << 8) + 0.5) / (1 << 8)
+_LOGITS = np.log(_PROBABILITIES / (1 - _PROBABILITIES)) * (1 << (INVERSE_BITS + PIXEL_BITS))
+"""By the first digits of a quantile, where the logistic has it, in the unit of `cdf`. Values are looked for from there,
+and found whatever it is."""
 STATE = 5
 """So many numbers tell of a component, see `advance`."""
 _WEIGHTS, _MEANS, _INVERSES, _BELOW, _ABOVE = range(STATE)
@@ -126,7 +131,10 @@ def _components(
 @compiled
 def _unit(weights: Int64) -> float:
     """Units of 2**-24 for one of the weighted CDF, besides the one that each of 256 values has."""
-    return _FREE / float(weights.sum() << CDF_BITS)
+    total = 0
+    for weight in weights:
+        total += weight
+    return _FREE / float(total << CDF_BITS)
 
 
 @compiled
@@ -153,7 +161,7 @@ def _start(table: Int64, state: Int64, unit: float, value: int, at: Int64) -> in
 def _find(table: Int64, state: Int64, quantile: np.int64, at: Int64) -> tuple[int, int, int]:
     """The value that has a quantile in its interval, where that starts and ends; sets the CDFs at its edges in `state`.
 
-    It is looked for from the mean of the heaviest component on, in steps that double, then by halves.
+    It is looked for from where the heaviest component has the quantile, in steps that double, then by halves.
 
     Args:
         at: (M,), scratch.
@@ -164,15 +172,21 @@ def _find(table: Int64, state: Int64, quantile: np.int64, at: Int64) -> tuple[in
         if weights[m] > weights[heaviest]:
             heaviest = m
     low, high, start, end, step = 0, 256, 0, 1 << PRECISION, 1
-    below[:], above[:] = 0, 1 << CDF_BITS
-    middle = min(max((state[_MEANS, heaviest] + _EDGE // 2) >> PIXEL_BITS, 1), 255)
+    for m in range(len(at)):
+        below[m], above[m] = 0, 1 << CDF_BITS
+    away = int(_LOGITS[quantile >> _LOGIT_DROP] / float(state[_INVERSES, heaviest]))
+    middle = min(max((state[_MEANS, heaviest] + away + _EDGE // 2) >> PIXEL_BITS, 1), 255)
     while high - low > 1:
         found = _start(table, state, unit, middle, at)
         if found <= quantile:
-            low, start, below[:] = middle, found, at
+            low, start = middle, found
+            for m in range(len(at)):
+                below[m] = at[m]
             middle = low + step
         else:
-            high, end, above[:] = middle, found, at
+            high, end = middle, found
+            for m in range(len(at)):
+                above[m] = at[m]
             middle = high - step
         if (low > 0 and high < 256) or middle <= low or middle >= high:
             middle = (low + high) >> 1
@@ -268,5 +282,8 @@ def expected(
                 values[i, channel] = values[i, 0]
                 continue
             _components(params[i], terms, channel, bases[i], activity[i], values[i], 0, means, inverses)
-            mean = (w * means).sum() // w.sum()
-            values[i, channel] = min(max((mean + _EDGE // 2) // _EDGE, 0), 255)
+            total, weighted = 0, 0
+            for m in range(mixtures):
+                total += w[m]
+                weighted += w[m] * means[m]
+            values[i, channel] = min(max((weighted // total + _EDGE // 2) // _EDGE, 0), 255)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from selfcodec.arrays import Float32, Int32, Int64, UInt32
+from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt32
 from selfcodec.coding.ans import Streams
 from selfcodec.compiled import compiled
 from selfcodec.likelihoods.context.adapting import Memory, Step, conclude, look, move, observe, stretch
@@ -34,7 +34,7 @@ class Found(NamedTuple):
     bases: Int64
     activity: Int64
     values: Int64
-    slots: Float32
+    slots: Int16
 
 
 class Pass(NamedTuple):

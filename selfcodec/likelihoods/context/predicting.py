@@ -16,7 +16,7 @@ import numpy as np
 from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64
 from selfcodec.compiled import compiled
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
-from selfcodec.likelihoods.context.least_squares import dot, factored, regress, take_in
+from selfcodec.likelihoods.context.least_squares import Samples, dot, factored, filled_up, regress, room, take_in
 from selfcodec.likelihoods.context.neighbours import UNITS, Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_NEIGHBOURS, BASE_NEIGHBOURS, NEIGHBOURS, PIXEL_BITS
 
@@ -44,14 +44,14 @@ class Predictor(NamedTuple):
 
     Attributes:
         residuals: (B, H, W, C), by how much values were above the prediction, in 2**-PIXEL_BITS, where coded.
-        products: (B, n, n), lower triangle: weighted sums of products of what is seen and of values.
+        products: (B, N, N), upper triangle: weighted sums of products of what is seen and of values.
         filters: (B, C, n).
         slopes: (B, C, C), lower triangle: by how much a channel's residual follows that of an earlier one, beyond what
             the channels before that one tell.
         fresh: (B,), pixels learned from since the filters were found.
-        seen: (S, n), of each neighbour the values relative to the base; 1; then the pixel's values relative to it.
+        samples: of n things: of each neighbour the values relative to the base; 1; then the pixel's values relative to
+            it. Their weights are first the mean squares of the nearest residuals.
         predictions: (S, C), relative to the base, in grey levels.
-        weights: (S,), first the mean squares of the nearest residuals.
     """
 
     residuals: Int16
@@ -59,9 +59,8 @@ class Predictor(NamedTuple):
     filters: Float64
     slopes: Float64
     fresh: Int64
-    seen: Float64
+    samples: Samples
     predictions: Float64
-    weights: Float64
 
 
 def blank(planes: int, channels: int, height: int, width: int, pixels: int) -> Predictor:
@@ -69,13 +68,12 @@ def blank(planes: int, channels: int, height: int, width: int, pixels: int) -> P
     n = channels * len(SEEN) + 1 + channels
     return Predictor(
         np.zeros((planes, height, width, channels), dtype=np.int16),
-        np.zeros((planes, n, n)),
+        np.zeros((planes, filled_up(n), filled_up(n))),
         np.zeros((planes, channels, n)),
         np.zeros((planes, channels, channels)),
         np.zeros(planes, dtype=np.int64),
-        np.zeros((pixels, n)),
+        room(pixels, n),
         np.zeros((pixels, channels)),
-        np.zeros(pixels),
     )
 
 
@@ -121,19 +119,19 @@ def predict(scene: Scene, places: Int32, bases: Int64, activity: Int64, p: Predi
         inputs: (n, prediction_inputs(C)), set to integers in the units of a head's inputs: predictions, residuals of
             the nearest neighbours, both relative as distances are, and slopes.
     """
-    channels = p.filters.shape[1]
-    given = p.seen.shape[1] - channels
+    _, channels, n = p.filters.shape
+    given, seen, weights = n - channels, p.samples.seen, p.samples.weights
     for i in range(len(places)):
         b, row, column = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2])
         out, unit, at = inputs[i], float(UNITS[activity[i]]), channels
-        p.weights[i] = _look(scene, int(row), int(column), b, bases[i], p.residuals, p.seen[i])
+        weights[i] = _look(scene, int(row), int(column), b, bases[i], p.residuals, seen[i])
         for channel in range(channels):
-            found = dot(p.filters[b, channel], p.seen[i], given)
+            found = dot(p.filters[b, channel], seen[i], given)
             p.predictions[i, channel] = min(max(found, -_MOST_VALUE), _MOST_VALUE)
             out[channel] = _as_input(p.predictions[i, channel] * unit)
-        for n in _NEAREST:
-            known = is_known(int(row), int(column), n, scene.block, scene.widths[b])
-            r, c = row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]
+        for near in _NEAREST:
+            known = is_known(int(row), int(column), near, scene.block, scene.widths[b])
+            r, c = row + _NEIGHBOURS[near, 0], column + _NEIGHBOURS[near, 1]
             for channel in range(channels):
                 out[at + channel] = _as_input(p.residuals[b, r, c, channel] / _EDGE * unit) if known else 0.0
             at += channels
@@ -146,22 +144,22 @@ def predict(scene: Scene, places: Int32, bases: Int64, activity: Int64, p: Predi
 @compiled
 def learn(places: Int32, bases: Int64, values: Int64, p: Predictor) -> None:
     """Learns from the values (n, C) of the pixels that were predicted last, at places (n, 3) with bases (n, C)."""
-    channels = p.filters.shape[1]
-    given = p.seen.shape[1] - channels
+    _, channels, n = p.filters.shape
+    given, seen, weights = n - channels, p.samples.seen, p.samples.weights
     for i in range(len(places)):
         b, row, column, square = np.int64(places[i, 0]), np.int64(places[i, 1]), np.int64(places[i, 2]), 0.0
         for channel in range(channels):
             value = float(values[i, channel] - bases[i, channel])
             residual = value - p.predictions[i, channel]
             square += residual * residual
-            p.seen[i, given + channel] = value
+            seen[i, given + channel] = value
             p.residuals[b, row, column, channel] = int(residual * _EDGE)
-        p.weights[i] = 1.0 / (VARIANCE * p.weights[i] + SQUARE * (square / channels) + NOISE)
-    take_in(places, p.seen, p.weights, p.products, p.fresh)
+        weights[i] = 1.0 / (VARIANCE * weights[i] + SQUARE * (square / channels) + NOISE)
+    take_in(places, p.samples, p.products, p.fresh)
     for plane in range(len(p.fresh)):
         if p.fresh[plane] >= SOLVED_AFTER:
             p.fresh[plane] = 0
-            factors = factored(p.products[plane])
+            factors = factored(p.products[plane], n)
             for channel in range(channels):
                 regress(factors, given + channel, given, p.filters[plane, channel])
                 p.slopes[plane, channel, :channel] = factors[given + channel, given : given + channel]
