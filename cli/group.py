@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shlex
 import sys
@@ -74,9 +75,31 @@ class Group(click.Group):
             _flush()
 
 
+class _Notes(logging.Handler):
+    """Tells who looks on what the library logs, which is why something takes long."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None and sys.stderr.isatty():
+            complain(record.getMessage(), "note")
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Within the block what the library warns of is told as commands tell it."""
+    """Within the block what the library logs or warns of is told as commands tell it."""
+    logger, notes = logging.getLogger("selfcodec"), _Notes(logging.INFO)
+    level = logger.level
+    logger.addHandler(notes)
+    logger.setLevel(logging.INFO)
+    try:
+        with _warnings_told():
+            yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(notes)
+
+
+@contextlib.contextmanager
+def _warnings_told() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("always", SelfcodecWarning)
         usual = warnings.showwarning

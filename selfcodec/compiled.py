@@ -7,6 +7,7 @@ is in integers, or in float64 without leave to reorder or to fuse operations.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -22,6 +23,12 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _SOURCES = ("*.py", "coding/*.py", "likelihoods/**/*.py", "networks/*.py")
 """Code and constants that loops are made of lie in these files."""
+
+
+@cache
+def _tell() -> None:
+    """Tells once in a process why it takes so long."""
+    logging.getLogger(__package__).info("compiling loops for this processor, which takes half a minute the first time")
 
 
 @cache
@@ -49,13 +56,17 @@ class _Cache(FunctionCache):
 
         Numba itself would first load all that it compiles with, for 0.2 s. To run what is kept its memory manager does.
         """
-        with suppress(Exception):
+        found = None
+        try:
             rtsys.initialize(target_context)
             with self._guard_against_spurious_io_errors():
-                return self._load_overload(sig, target_context)
-        with suppress(Exception):
-            self.flush()  # so that what is damaged is replaced
-        return None
+                found = self._load_overload(sig, target_context)
+        except Exception:  # whatever it is
+            with suppress(Exception):
+                self.flush()  # so that what is damaged is replaced
+        if found is None:
+            _tell()
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keeps it if that can be."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numba
 import pytest
 from click.testing import CliRunner
 from command_line import run
@@ -15,6 +16,7 @@ from command_line import run
 from selfcodec import decoding
 from selfcodec.cli.group import Group
 from selfcodec.cli.main import main
+from selfcodec.compiled import _tell, compiled
 from selfcodec.errors import warn_of
 from selfcodec.signals import Ended
 
@@ -56,6 +58,36 @@ def test_what_the_library_warns_of_is_a_line() -> None:
 
     result = CliRunner().invoke(group, ["warned"])
     assert result.stderr == 2 * "selfcodec: warning: a.png: its text is left out\n"
+
+
+def _twice(value: float) -> float:
+    return 2 * value
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_who_looks_on_is_told_that_loops_are_compiled(
+    looked_at: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, however many there are; a script's log has no use for it."""
+
+    @click.group(cls=Group)
+    def group() -> None:
+        pass
+
+    @group.command()
+    def coded() -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: looked_at, raising=False)
+        for value in (1, 2.0):
+            assert twice(value) == 2 * value
+
+    with monkeypatch.context() as patch:
+        patch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+        twice = compiled(_twice)
+    _tell.cache_clear()
+    result = CliRunner().invoke(group, ["coded"])
+    told = "selfcodec: note: compiling loops for this processor, which takes half a minute the first time\n"
+    assert result.stderr == (told if looked_at else "")
+    assert CliRunner().invoke(group, ["coded"]).stderr == ""
 
 
 def test_a_reader_that_goes_away_is_no_error(tiny_model_dir: Path) -> None:
