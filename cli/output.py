@@ -40,7 +40,7 @@ def describe(error: Exception, path: str = "") -> str:
 
 def complain(message: str, kind: str = "error") -> None:
     """Prints a line `selfcodec: error: ...` on standard error."""
-    click.echo(f"selfcodec: {kind}: {shown(message)}", err=True)
+    click.echo(f"selfcodec: {kind}: {shown(message)}", sys.stderr, err=True)  # above a bar, which has taken its place
 
 
 def tell_skipped(skipped: Sequence[tuple[str, tuple[str, str]]], *, verbose: bool = False) -> None:
