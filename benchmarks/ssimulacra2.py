@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.ndimage import correlate1d
 
 from selfcodec.arrays import Float64, UInt8
+from selfcodec.errors import InputError
 
 SCALES = 6
 SIDE = 113
@@ -108,6 +108,10 @@ LIGHT, KERNEL = _linear_light(), _kernel()
 
 def _blurred(x: Float64) -> Float64:
     """Return channels (C, H, W) blurred; beyond their borders all is 0."""
+    try:
+        from scipy.ndimage import correlate1d
+    except ImportError as error:
+        raise InputError("SSIMULACRA 2 needs the package scipy: pip install 'selfcodec[bench]'") from error
     rows: Float64 = correlate1d(x, KERNEL, 1, mode="constant")
     both: Float64 = correlate1d(rows, KERNEL, 2, mode="constant")
     return both
@@ -144,6 +148,9 @@ def ssimulacra2(image: UInt8, other: UInt8) -> float | None:
 
     100 is for equal ones; 90 is hard to tell from the original when they are flickered, 70 is high, 50 medium and 30
     low quality; below 0 a picture is badly distorted. The first one is the original: the score is not symmetrical.
+
+    Raises:
+        InputError: the package scipy is missing.
     """
     if image.shape != other.shape or image.dtype != np.uint8 or other.dtype != np.uint8:
         raise ValueError(f"SSIMULACRA 2 of {image.shape} {image.dtype} and {other.shape} {other.dtype}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import PEERS, picture_of
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.ssimulacra2 import KERNEL, RADIUS, SIDE, SIGMA, ssimulacra2
+from selfcodec.errors import InputError
 
 
 def noisy(x: UInt8, reach: int) -> UInt8:
@@ -95,3 +97,11 @@ def test_measuring_scores_what_came_back() -> None:
     assert sorted(scores) == scores  # type: ignore[type-var]
     assert measure(picture, PEERS["png"]).ssimulacra2 == 100
     assert measure(picture_of(data.chelsea()[:60]), PEERS["jpeg"], "q=65").ssimulacra2 is None
+
+
+def test_without_scipy_its_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+    cat = data.chelsea()
+    assert ssimulacra2(cat, cat) == 100
+    with pytest.raises(InputError, match=r"SSIMULACRA 2 needs the package scipy: pip install 'selfcodec\[bench\]'"):
+        ssimulacra2(cat, noisy(cat, 8))
