@@ -47,7 +47,7 @@ FEW = [(2, 64, 512, 512), (1, 64, 30, 16), (1, 7, 512, 512)]
 ENVIRONMENTS = {
     "as it is": {},
     "no vector units": {"NUMBA_CPU_NAME": "generic", "OPENBLAS_CORETYPE": "Prescott"},
-    "AVX": {"NUMBA_CPU_NAME": "sandybridge", "OPENBLAS_CORETYPE": "Sandybridge"},
+    "AVX": {"OPENBLAS_CORETYPE": "Sandybridge"},
     "AVX2": {"NUMBA_CPU_NAME": "haswell", "OPENBLAS_CORETYPE": "Haswell"},
     "threads of their own": {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"},
 }
