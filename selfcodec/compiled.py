@@ -28,7 +28,7 @@ _SOURCES = ("*.py", "coding/*.py", "likelihoods/**/*.py", "networks/*.py")
 @cache
 def _tell() -> None:
     """Tells once in a process why it takes so long."""
-    logging.getLogger(__package__).info("compiling loops for this processor, which takes half a minute the first time")
+    logging.getLogger(__package__).info("compiling loops for this processor, which takes up to a minute the first time")
 
 
 @cache
