@@ -1,6 +1,7 @@
 """Fixed-point conventions, and arithmetic that gives the same bits on every machine.
 
-A real number r is carried as the integer round(r * 2**fraction), and that integer as a float32. Sums of products of
+A real number r is carried as the integer round(r * 2**fraction), and that integer as a float32, or in heads as an
+int16 with sums in int32 (`selfcodec.networks.microkernel`). Sums of products of
 such integers are exact in *any* order of summation while every partial sum stays below 2**24, so matrix products may
 use whatever blocking, vector width or thread count the machine likes. Everything else here is one correctly rounded
 IEEE operation an element, or int64.
@@ -27,6 +28,9 @@ PARAM_MAX = (1 << 14) - 1
 """Pixel inputs, hidden activations and network outputs have at most these magnitudes."""
 WEIGHT_MAX = 2047
 """A convolution's integer weight has at most this magnitude."""
+
+FRACTION_MAX = 24
+"""A node's values have at most so many fraction bits, and at most as many fewer than none."""
 
 SHIFT_MAX = 64
 """A convolution's shift has at most this magnitude, well inside the exponents of float32."""

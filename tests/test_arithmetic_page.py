@@ -88,6 +88,7 @@ PHRASES = (
     f"| plane: a network's input that is one number an image and channel | 2{INPUT} | ±{ACTIVATION_MAX} |",
     f"| hidden activation | 2⁻ᶠ, f by node | ±{ACTIVATION_MAX} |",
     f"| network output | 2{up(-PARAM_FRACTION)} | ±{fixed_point.PARAM_MAX} |",
+    f"fraction bits, from −{fixed_point.FRACTION_MAX} to {fixed_point.FRACTION_MAX}.",
     f"| weight of a convolution | 2⁻ᵉ, e by output channel | ±{fixed_point.WEIGHT_MAX} |",
     f"| latent u, v, z and width of a grid | 2{up(-LATENT_FRACTION)} |",
     f"| pixel mean and edge | 2{up(-layout.PIXEL_BITS)} grey levels |",

@@ -31,6 +31,10 @@ INPUTS = ("pixels", "latent", "plane")
 ACTIVATIONS = ("none", "relu", "leaky")
 CONVOLUTIONS = ("conv", "deconv")
 TABLED = ("elu", "sigmoid")
+TWO = ("add", "scale")
+"""These have two inputs, `concat` any number, all others but inputs one."""
+KEEPING = ("add", "scale", "elu", "sigmoid", "mean")
+"""These have as many channels as each of their inputs."""
 PASS_THROUGH = ("concat", "fold", "unfold")
 """These nodes only move values: they share the fixed-point format of their inputs.
 
@@ -65,15 +69,18 @@ class Graph:
                 raise ModelError(f"network node {node.name!r}: unknown operation {node.op!r} or {node.activation!r}")
             if node.name in seen or not seen.issuperset(node.inputs):
                 raise ModelError(f"network node {node.name!r}: name repeated, or an input that is not before it")
+            count = 0 if node.op in INPUTS else 2 if node.op in TWO else 1
+            if len(node.inputs) != count and not (node.op == "concat" and node.inputs):
+                raise ModelError(f"network node {node.name!r}: {node.op} has {len(node.inputs)} inputs")
             if node.channels < 1 or node.kernel not in (1, 3, 4, 5, 7) or node.stride not in (1, 2):
                 raise ModelError(f"network node {node.name!r}: channels, kernel or stride out of range")
             seen.add(node.name)
         if not self.nodes:
             raise ModelError("a network has no nodes")
-        self._check_moves()
+        self._check_channels()
 
-    def _check_moves(self) -> None:
-        """ModelError where a plane is read by more than `concat`, or folding does not conserve the values' number."""
+    def _check_channels(self) -> None:
+        """ModelError where a plane is read by more than `concat`, or channels are not what comes of a node's inputs."""
         channels = {node.name: node.channels for node in self.nodes}
         planes = {node.name for node in self.nodes if node.op == "plane"}
         for node in self.nodes:
@@ -81,8 +88,11 @@ class Graph:
             if spread and (node.op != "concat" or planes.issuperset(node.inputs)):
                 raise ModelError(f"network node {node.name!r}: a plane may only be joined by concat with other nodes")
             given = sum(channels[name] for name in node.inputs)
-            if node.channels != {"fold": 4 * given, "unfold": given / 4}.get(node.op, node.channels):
+            made = {"fold": 4 * given, "unfold": given / 4, "concat": given}.get(node.op, node.channels)
+            if node.channels != made:
                 raise ModelError(f"network node {node.name!r}: {given} channels do not {node.op} to {node.channels}")
+            if node.op in KEEPING and any(channels[name] != node.channels for name in node.inputs):
+                raise ModelError(f"network node {node.name!r}: {node.op} of other channels than its {node.channels}")
         if self.output.op == "plane":
             raise ModelError("a network's output is a plane")
 

@@ -78,6 +78,8 @@ class IntegerGraph:
         self._spent = {node.name: [n for n, at in last.items() if at == node.name] for node in graph.nodes}
         if set(self._formats) != set(self._limits):
             raise ModelError("a network's formats do not match its nodes")
+        if any(type(bits) is not int or abs(bits) > exact.FRACTION_MAX for bits in self._formats.values()):
+            raise ModelError(f"a network's formats are not whole numbers of at most {exact.FRACTION_MAX} bits")
         for node in graph.nodes:
             try:
                 self._prepare(node, tensors)

@@ -12,7 +12,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import get_or_insert_function
 
 from selfcodec.networks.nodes import TILE_COLUMNS, TILE_ROWS
 from selfcodec.vectors import F32, I16, I32, Value, intrinsic, load, looped, moved, spread, store, undefined, vector
@@ -42,10 +41,11 @@ def multiply_tile(
 ) -> Any:
     """Sets a tile of the result to x @ weight + bias, then scaled, activated, rounded half up and clamped.
 
-    What follows the sum are float32 operations, one by one. Compiled loops leave out the first argument.
+    What follows the sum are float32 operations, one by one. Rows that only fill the tile may hold anything: their sums
+    may wrap. Compiled loops leave out the first argument.
 
     Args:
-        x: address of the first of TILE_ROWS rows of int16.
+        x: address of the first of TILE_ROWS rows of int16, so small that no sum of the others reaches 2**24.
         stride, out_stride: numbers from a row of x, and of the result, to the next.
         weight: address of int16 (pairs, TILE_COLUMNS, 2), rows 2 i and 2 i + 1 of the matrix side by side.
         pairs: half as many as x has columns, at least 1.
@@ -109,4 +109,4 @@ def _chosen(builder: Any, sign: str, a: Value, b: Value) -> Value:
 
 def _floor(builder: Any, value: Value) -> Value:
     kind = ir.FunctionType(_REALS, [_REALS])
-    return builder.call(get_or_insert_function(builder.module, kind, f"llvm.floor.v{_LANES}f32"), [value])
+    return builder.call(builder.module.declare_intrinsic(f"llvm.floor.v{_LANES}f32", (), kind), [value])

@@ -12,14 +12,20 @@ TILE_ROWS, TILE_COLUMNS = 6, 16
 """Products are computed in tiles of so many rows and columns, see `microkernel`."""
 
 
+def filled_up(count: int, tile: int) -> int:
+    """So many rows or columns, and those that fill the last tile."""
+    return -(-count // tile) * tile
+
+
 class Nodes(NamedTuple):
     """A network of 1x1 convolutions and sums for compiled loops, see `pointwise_loops.run`.
 
     Channels of nodes are filled up with zeros to a multiple of the tiles' columns.
 
     Attributes:
-        plan: (nodes, 7), of each node: its channels; its slot; of two sources slot and channels, the first slot -1 for
-            an input and the second for a product; of a product the places where its weights and its columns begin.
+        plan: (nodes, 7), of each node: its channels; its slot; slot and channels of what it is made of, -1 for an
+            input; of a sum the slot of the other summand; of a product the places where its weights and its columns
+            begin; -1 for others.
         settings: (nodes, 4), of each node: what values below zero are multiplied by, the limit, and of a sum what each
             source is multiplied by.
         weights: of each product (C' / TILE_COLUMNS, C / 2, TILE_COLUMNS, 2), one after another.
@@ -38,5 +44,5 @@ class Nodes(NamedTuple):
 
     def room(self, rows: int) -> Int16:
         """Slots for the values of nodes of so many rows."""
-        slots, whole = int(self.plan[:, 1].max()) + 1, -(-rows // TILE_ROWS) * TILE_ROWS
-        return np.zeros((slots, whole * self.width), dtype=np.int16)
+        slots = int(self.plan[:, 1].max()) + 1
+        return np.zeros((slots, filled_up(rows, TILE_ROWS) * self.width), dtype=np.int16)

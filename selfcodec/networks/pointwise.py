@@ -17,7 +17,7 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import LEAKY_SLOPE
 from selfcodec.networks.graph import Node
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.networks.nodes import TILE_COLUMNS, Nodes
+from selfcodec.networks.nodes import TILE_COLUMNS, Nodes, filled_up
 
 _SLOPES = {"none": 1.0, "relu": 0.0, "leaky": LEAKY_SLOPE}
 """What values below zero are multiplied by."""
@@ -31,20 +31,20 @@ class PointwiseNetwork:
         inputs, outputs: channels, of all input nodes together and of the last node.
 
     Raises:
-        ModelError: the network has other nodes.
+        ModelError: the network has other nodes, or no convolution.
     """
 
     def __init__(self, net: IntegerGraph) -> None:
         nodes = [*net.graph.inputs, *(node for node in net.graph.nodes if node.inputs)]
-        slots, channels = _slots(nodes), {node.name: _filled_up(node.channels) for node in nodes}
+        slots, channels = _slots(nodes), {node.name: filled_up(node.channels, TILE_COLUMNS) for node in nodes}
         plans = np.full((len(nodes), 7), -1, dtype=np.int64)
         every = np.zeros((len(nodes), 4), dtype=np.float32)
         weights, biases, scales = list[Float32](), list[Float32](), list[Float32]()
         for node, plan, settings in zip(nodes, plans, every, strict=True):
             settings[:2] = _SLOPES[node.activation], net.limits[node.name]
             plan[:2] = channels[node.name], slots[node.name]
-            for i, source in enumerate(node.inputs):
-                plan[2 + 2 * i : 4 + 2 * i] = slots[source], channels[source]
+            if node.inputs:
+                plan[2:4] = slots[node.inputs[0]], channels[node.inputs[0]]
             if node.op == "conv" and node.kernel == node.stride == 1:
                 plan[5:] = sum(map(len, weights)), sum(map(len, biases))
                 weight, *of_columns = net.constants(node.name)
@@ -53,10 +53,13 @@ class PointwiseNetwork:
                 biases.append(bias)
                 scales.append(scale)
             elif node.op == "add":
+                plan[4] = slots[node.inputs[1]]
                 settings[2:] = [2.0 ** (net.formats[node.name] - net.formats[source]) for source in node.inputs]
             elif node.inputs:
                 raise ModelError(f"network node {node.name!r}: {node.op} looks beyond its own position")
-        inputs = np.array([node.channels for node in net.graph.inputs])
+        if not weights:
+            raise ModelError("a network on rows has no convolution")
+        inputs = np.array([node.channels for node in net.graph.inputs], dtype=np.int64)
         self.nodes = Nodes(
             plans,
             every,
@@ -67,10 +70,6 @@ class PointwiseNetwork:
             max(channels.values()),
         )
         self.inputs, self.outputs = int(inputs.sum()), nodes[-1].channels
-
-
-def _filled_up(channels: int) -> int:
-    return -(-channels // TILE_COLUMNS) * TILE_COLUMNS
 
 
 def _with_zeros(array: Float32, *shape: int) -> Float32:

@@ -74,7 +74,7 @@ def run(nodes: Nodes, slots: Int16, inputs: Float32, outputs: Float32) -> None:
         inputs: (N, C), of all inputs side by side.
         outputs: (N, C'), set to the last node's values.
     """
-    count, first, out = len(inputs), 0, slots[0, :0].reshape(0, 1)
+    count, first = len(inputs), 0
     for node in range(len(nodes.plan)):
         channels, slot, a, of_a, b, weight, column = nodes.plan[node]
         out = slots[slot, : count * channels].reshape(count, channels)
@@ -84,7 +84,7 @@ def run(nodes: Nodes, slots: Int16, inputs: Float32, outputs: Float32) -> None:
             first = end
             continue
         x = slots[a, : count * of_a].reshape(count, of_a)
-        if b < 0:
+        if weight >= 0:
             own = nodes.weights[weight : weight + of_a * channels]
             bias, scale = nodes.biases[column : column + channels], nodes.scales[column : column + channels]
             _product(x, own, bias, scale, nodes.settings[node], out)

@@ -117,11 +117,12 @@ def test_no_product_and_sum_are_fused(model: Model) -> None:
 @pytest.mark.parametrize("things", [1, 7, 8, 13])
 def test_samples_are_added_one_after_another_to_their_planes(things: int) -> None:
     random, planes = np.random.default_rng(things), np.array([0, 0, 0, 1, 3, 3], np.int32)
-    samples = least_squares.room(len(planes), things)
+    samples = least_squares.blank_samples(len(planes), things)
     samples.seen[:, :things] = random.normal(0, 9, (len(planes), things))
     samples.weights[:] = random.uniform(0, 1, len(planes))
     size = least_squares.filled_up(things)
-    products, fresh = random.normal(0, 1, (4, size, size)), np.array([5, 6, 7, 8])
+    around, fresh = random.normal(0, 1, (6, size, size)), np.array([5, 6, 7, 8])
+    before, products = around.copy(), around[1:-1]
     expected = products.copy()
     for b, seen, weight in zip(planes, samples.seen, samples.weights, strict=True):
         for i, j in zip(*np.triu_indices(size), strict=True):
@@ -129,6 +130,7 @@ def test_samples_are_added_one_after_another_to_their_planes(things: int) -> Non
     least_squares.take_in(np.stack([planes, planes, planes], 1), samples, products, fresh)
     assert (np.triu(products) == np.triu(expected)).all()
     assert fresh.tolist() == [8, 7, 7, 10]
+    assert (around[[0, 3, -1]] == before[[0, 3, -1]]).all()
 
 
 @pytest.mark.parametrize("n", [1, 3, 4, 5, 8, 11, 67])

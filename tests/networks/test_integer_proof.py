@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,7 +169,38 @@ def test_a_plane_is_no_output() -> None:
         builder.build()
 
 
-@pytest.mark.parametrize(("op", "channels"), [("fold", 4), ("fold", 5), ("unfold", 2), ("unfold", 1)])
+@pytest.mark.parametrize(
+    ("op", "inputs"), [("conv", 0), ("conv", 2), ("add", 1), ("add", 3), ("scale", 1), ("elu", 2), ("concat", 0)]
+)
+def test_a_node_has_as_many_inputs_as_its_operation_takes(op: str, inputs: int) -> None:
+    source = Node("0.latent", "latent", (), 6)
+    with pytest.raises(ModelError, match=f"{op} has {inputs} inputs"):
+        Graph((source, Node("1", op, (source.name,) * inputs, 6)))
+    with pytest.raises(ModelError, match="latent has 1 inputs"):
+        Graph((source, Node("1", "latent", (source.name,), 6)))
+
+
+@pytest.mark.parametrize("op", ["add", "scale", "elu", "sigmoid", "mean"])
+@pytest.mark.parametrize("channels", [5, 7])
+def test_a_node_keeps_its_inputs_channels(op: str, channels: int) -> None:
+    source = Node("0.latent", "latent", (), 6)
+    count = 2 if op in ("add", "scale") else 1
+    with pytest.raises(ModelError, match=f"{op} of other channels than its {channels}"):
+        Graph((source, Node("1", op, (source.name,) * count, channels)))
+
+
+@pytest.mark.parametrize("bits", [25, -25, 300, 6.0, True])
+def test_fraction_bits_are_few_whole_numbers(bits: Any) -> None:
+    builder = GraphBuilder()
+    source = builder.latent(1)
+    total = builder.add(source, source)
+    with pytest.raises(ModelError, match="not whole numbers of at most 24 bits"):
+        IntegerGraph(builder.build(), {source: bits, total: 10}, {})
+
+
+@pytest.mark.parametrize(
+    ("op", "channels"), [("concat", 5), ("concat", 7), ("fold", 4), ("fold", 5), ("unfold", 2), ("unfold", 1)]
+)
 def test_folding_conserves_the_number_of_values(op: str, channels: int) -> None:
     source = Node("0.latent", "latent", (), 6)
     with pytest.raises(ModelError, match=f"6 channels do not {op} to {channels}"):

@@ -13,16 +13,26 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT
 from selfcodec.networks.graph import ACTIVATIONS, Graph, GraphBuilder
 from selfcodec.networks.integer import IntegerGraph
-from selfcodec.networks.nodes import TILE_COLUMNS, TILE_ROWS
+from selfcodec.networks.nodes import TILE_COLUMNS, TILE_ROWS, filled_up
 from selfcodec.networks.pointwise import PointwiseNetwork
 from selfcodec.networks.pointwise_loops import run
 
 CHANNELS = st.integers(1, 2 * TILE_COLUMNS + 1)
+GUARD = 4096
+"""So many numbers before and after what loops may write are looked at."""
 
 
-def ran(head: PointwiseNetwork, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def ran(head: PointwiseNetwork, rows: npt.NDArray[np.float32], more: int = 0) -> npt.NDArray[np.float32]:
+    """What comes of rows in room for `more` others, which holds large numbers, as does what lies around it."""
     outputs = np.empty((len(rows), head.outputs), dtype=np.float32)
-    run(head.nodes, head.nodes.room(len(rows)), rows, outputs)
+    shape = head.nodes.room(len(rows) + more).shape
+    around = np.where(np.arange(np.prod(shape) + 2 * GUARD) % 2, 32767, -32767).astype(np.int16)
+    before, slots = around.copy(), around[GUARD:-GUARD].reshape(shape)
+    run(head.nodes, slots, rows, outputs)
+    written = np.zeros(shape, dtype=np.bool_)
+    written[:, : filled_up(len(rows), TILE_ROWS) * head.nodes.width] = True
+    kept = ~np.pad(written.ravel(), GUARD)
+    assert (around[kept] == before[kept]).all()
     return outputs
 
 
@@ -51,14 +61,14 @@ def integers_of(graph: Graph, rng: np.random.Generator) -> tuple[dict[str, int],
     return {node.name: int(rng.integers(2, 9)) for node in graph.nodes}, tensors
 
 
-@given(heads(), st.integers(0, 3 * TILE_ROWS), st.integers(0, 2**32 - 1))
+@given(heads(), st.integers(0, 3 * TILE_ROWS), st.integers(0, 2 * TILE_ROWS), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_rows_give_what_images_give(graph: Graph, count: int, seed: int) -> None:
+def test_rows_give_what_images_give(graph: Graph, count: int, more: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     net = IntegerGraph(graph, *integers_of(graph, rng))
     head = PointwiseNetwork(net)
     rows = [rng.integers(-1500, 1501, (count, node.channels)).astype(np.float32) for node in graph.inputs]  # and beyond
-    found = ran(head, np.concatenate(rows, 1))
+    found = ran(head, np.concatenate(rows, 1), more)
     assert found.shape == (count, head.outputs)
     if count:
         assert (found == net(*(x.T[None, :, :, None] for x in rows))[0, :, :, 0].T).all()
@@ -92,3 +102,11 @@ def test_a_network_that_looks_around_runs_on_no_rows() -> None:
     net = IntegerGraph(graph := b.build(), *integers_of(graph, np.random.default_rng(0)))
     with pytest.raises(ModelError, match="looks beyond its own position"):
         PointwiseNetwork(net)
+
+
+def test_a_network_without_convolutions_runs_on_no_rows() -> None:
+    b = GraphBuilder()
+    source = b.latent(2)
+    total = b.add(source, source)
+    with pytest.raises(ModelError, match="has no convolution"):
+        PointwiseNetwork(IntegerGraph(b.build(), {source: 6, total: 10}, {}))
