@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import variants
 from exactness_worker import digest_of_file
+from llvmlite.binding import get_host_cpu_features
 from PIL import Image
 
 from selfcodec.arrays import UInt8
@@ -44,11 +46,15 @@ SETTINGS = [
 """Threads, batch, positions in a block, window; all of them in an ordinary process, a few under every environment."""
 FEW = [(2, 64, 512, 512), (1, 64, 30, 16), (1, 7, 512, 512)]
 
+FEATURES = ("sse4.2", "ssse3", "avx", "avx2", "fma")
+HAS_AVX2 = all(get_host_cpu_features().get(name) for name in FEATURES)
+AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ",".join(f"+{name}" for name in FEATURES)}
+"""With the name alone Numba would use what else this processor can."""
 ENVIRONMENTS = {
     "as it is": {},
-    "no vector units": {"NUMBA_CPU_NAME": "generic", "OPENBLAS_CORETYPE": "Prescott"},
+    "the least of vector units": {"NUMBA_CPU_NAME": "generic", "OPENBLAS_CORETYPE": "Prescott"},
     "AVX": {"OPENBLAS_CORETYPE": "Sandybridge"},
-    "AVX2": {"NUMBA_CPU_NAME": "haswell", "OPENBLAS_CORETYPE": "Haswell"},
+    "AVX2": {"OPENBLAS_CORETYPE": "Haswell", **(AVX2 if HAS_AVX2 else {})},
     "threads of their own": {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"},
 }
 """OpenBLAS multiplies matrices in another order for every kind of processor, and Numba with other instructions."""
@@ -125,6 +131,30 @@ def test_decoding_gives_the_same_bits(files: Decoded, environment: str) -> None:
     found = digests(paths, settings, ENVIRONMENTS[environment])
     for setting, result in zip(settings, found, strict=True):
         assert result == reference, setting
+
+
+@pytest.mark.skipif(not HAS_AVX2, reason="this processor has no AVX2")
+@pytest.mark.parametrize(
+    ("environment", "taken", "others"),
+    [("the least of vector units", "pmaddwd", r"vpmaddwd|[yz]mm"), ("AVX2", "vpmaddwd", "vpdpwssd|zmm")],
+)
+def test_environments_have_their_instructions(environment: str, taken: str, others: str) -> None:
+    program = """
+from numba import njit
+from selfcodec.networks import pointwise_loops
+types = "void(i2[:, ::1], i2[::1], i4[::1], f4[::1], f4[::1], i2[:, ::1])"
+print(*njit(types)(pointwise_loops._product.py_func).inspect_asm().values())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **ENVIRONMENTS[environment]},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert re.search(rf"\b{taken}\b", done.stdout)
+    assert not re.search(rf"\b({others})", done.stdout)
 
 
 def test_a_network_in_real_numbers_does_not(files: Decoded) -> None:
