@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +103,8 @@ def encode(
     """
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose exclude each other")
+    if quiet:
+        logging.getLogger("selfcodec").setLevel(logging.WARNING)
     if force and skip_existing:
         raise click.UsageError("--force and --skip-existing exclude each other")
     if mode == str(Mode.LOSSLESS) and seed is not None:

@@ -18,7 +18,7 @@ import click
 from selfcodec import signals
 from selfcodec.cli.interrupts import INTERRUPTED, REASON, raised
 from selfcodec.cli.names import shown
-from selfcodec.cli.output import complain, describe
+from selfcodec.cli.output import complain, describe, looked_at
 from selfcodec.errors import SelfcodecWarning
 
 FAILED = 1
@@ -79,8 +79,9 @@ class _Notes(logging.Handler):
     """Tells who looks on what the library logs, which is why something takes long."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if sys.stderr is not None and sys.stderr.isatty():
-            complain(record.getMessage(), "note")
+        with contextlib.suppress(OSError, ValueError):  # standard error is gone, which is no reason to stop
+            if looked_at():
+                complain(record.getMessage(), "note")
 
 
 @contextlib.contextmanager

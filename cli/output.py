@@ -40,7 +40,13 @@ def describe(error: Exception, path: str = "") -> str:
 
 def complain(message: str, kind: str = "error") -> None:
     """Prints a line `selfcodec: error: ...` on standard error."""
-    click.echo(f"selfcodec: {kind}: {shown(message)}", sys.stderr, err=True)  # above a bar, which has taken its place
+    # A progress bar replaces sys.stderr, which click would not notice, by one that prints above it.
+    click.echo(f"selfcodec: {kind}: {shown(message)}", sys.stderr, err=True)
+
+
+def looked_at() -> bool:
+    """Whether standard error is a terminal."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def tell_skipped(skipped: Sequence[tuple[str, tuple[str, str]]], *, verbose: bool = False) -> None:
@@ -135,7 +141,7 @@ def progress(total: int, label: str, *, quiet: bool = False, parts: bool = False
 
     For a single file there is one only where parts of it are reported.
     """
-    if quiet or (total < 2 and not parts) or sys.stderr is None or not sys.stderr.isatty():
+    if quiet or (total < 2 and not parts) or not looked_at():
         yield Bar(lambda done: None)
         return
     from rich.console import Console

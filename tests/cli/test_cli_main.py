@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import numba
 import pytest
 from click.testing import CliRunner
 from command_line import run
+from PIL import Image
 
-from selfcodec import decoding
+from selfcodec import decoding, rate_control
 from selfcodec.cli.group import Group
 from selfcodec.cli.main import main
 from selfcodec.compiled import _tell, compiled
@@ -88,6 +90,41 @@ def test_who_looks_on_is_told_that_loops_are_compiled(
     told = "selfcodec: note: compiling loops for this processor, which takes up to a minute the first time\n"
     assert result.stderr == (told if looked_at else "")
     assert CliRunner().invoke(group, ["coded"]).stderr == ""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_quiet_commands_leave_notes_out(quiet: bool, sv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose_settings = rate_control.choose_settings
+
+    def telling(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        logging.getLogger("selfcodec").info("this takes long")
+        return choose_settings(*arguments, **options)
+
+    monkeypatch.setattr(rate_control, "choose_settings", telling)
+    png = sv.with_suffix(".png")
+    Image.new("RGB", (8, 8)).save(png)
+    result = run("encode", png, "-m", "rs1", "-o", sv, "--force", *["--quiet"][: int(quiet)])
+    assert ("selfcodec: note: this takes long\n" in result.stderr) is not quiet
+    assert not logging.getLogger("selfcodec").level
+
+
+def test_a_note_that_nobody_can_read_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.group(cls=Group)
+    def group() -> None:
+        pass
+
+    @group.command()
+    def told() -> None:
+        def closed() -> bool:
+            raise ValueError("I/O operation on closed file")
+
+        monkeypatch.setattr(sys.stderr, "isatty", closed, raising=False)
+        logging.getLogger("selfcodec").info("this takes long")
+        click.echo("done")
+
+    result = CliRunner().invoke(group, ["told"])
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "done\n", "")
 
 
 def test_a_reader_that_goes_away_is_no_error(tiny_model_dir: Path) -> None:
