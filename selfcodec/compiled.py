@@ -2,7 +2,7 @@
 
 The result is kept beside the module, or in the user's cache where that is not writable, as long as no file of the codec
 changes; where it cannot be kept or read, say for lack of space, it is compiled anew in every process. What they compute
-is in integers, or in float64 without leave to reorder or to fuse operations.
+is in integers, or in floating point without leave to reorder or to fuse operations.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Vectors for compiled loops, which Numba has not: instructions of LLVM, which compiles them for any processor.
 
-`builder` is an `llvmlite.ir.IRBuilder`, which writes an instruction and stands behind it then.
+`builder` is an `llvmlite.ir.IRBuilder`, which writes instructions one after another.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba.extending import intrinsic as _intrinsic
 
 Value = Any
-"""A value, an instruction's result."""
+"""LLVM's: what an instruction gives, in the machine code and not yet here."""
 Kind = Any
-"""A type of values."""
+"""A type of such values."""
 Step = Callable[[Value, list[Value]], list[Value]]
 """Writes what comes of a step's number and of the values of the step before."""
 I16, I32, I64, F32, F64 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
@@ -24,10 +24,12 @@ intrinsic: Callable[[Callable[..., Any]], Any] = _intrinsic
 
 
 def vector(kind: Kind, lanes: int) -> Kind:
+    """So many numbers of a kind in a register."""
     return ir.VectorType(kind, lanes)
 
 
 def undefined(kind: Kind) -> Value:
+    """Any value, where it does not matter."""
     return kind(ir.Undefined)
 
 
@@ -36,7 +38,7 @@ def _pointer(builder: Any, kind: Kind, address: Value, offset: int) -> Value:
 
 
 def load(builder: Any, kind: Kind, address: Value, offset: int = 0) -> Value:
-    """What lies so many bytes behind an address, of numbers that need not be aligned more than to 2 bytes."""
+    """What lies so many bytes after an address, of numbers that need not be aligned more than to 2 bytes."""
     return builder.load(_pointer(builder, kind, address, offset), align=2)
 
 

@@ -20,8 +20,15 @@ import numpy as np
 from selfcodec.arrays import Float64, Int16, Int32, Int64
 from selfcodec.coding.tables import CDF_BITS, CDF_RANGE, INVERSE_BITS
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.least_squares import Samples, dot, factored, filled_up, regress, take_in
-from selfcodec.likelihoods.context.least_squares import room as room_for_samples
+from selfcodec.likelihoods.context.least_squares import (
+    Samples,
+    blank_samples,
+    dot,
+    factored,
+    filled_up,
+    regress,
+    take_in,
+)
 from selfcodec.likelihoods.context.mixture import STATE
 from selfcodec.likelihoods.context.neighbours import Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_RANGE, NEIGHBOURS, PIXEL_BITS
@@ -111,7 +118,7 @@ def blank(planes: int, channels: int, height: int, width: int) -> Memory:
 def room(memory: Memory, pixels: int, mixtures: int) -> Step:
     """Room for steps of at most so many pixels."""
     return Step(
-        room_for_samples(pixels, memory.filters.shape[2]),
+        blank_samples(pixels, memory.filters.shape[2]),
         np.zeros(pixels),
         np.zeros(pixels),
         np.zeros(pixels, dtype=np.int64),

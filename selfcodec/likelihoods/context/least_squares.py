@@ -26,7 +26,7 @@ class Samples(NamedTuple):
     Attributes:
         seen: (S, N), N as of `filled_up`; the numbers of a sample, then zeros.
         weights: (S,), what they count.
-        weighted: (S, N), scratch.
+        weighted: (S, N), their numbers times what they count.
     """
 
     seen: Float64
@@ -34,8 +34,8 @@ class Samples(NamedTuple):
     weighted: Float64
 
 
-def room(pixels: int, things: int) -> Samples:
-    """Room for the samples of so many pixels, each of so many things."""
+def blank_samples(pixels: int, things: int) -> Samples:
+    """Samples of so many pixels, each of so many things: zeros."""
     size = filled_up(things)
     return Samples(np.zeros((pixels, size)), np.zeros(pixels), np.zeros((pixels, size)))
 
@@ -55,7 +55,7 @@ def dot(a: Float64, b: Float64, n: int) -> float:
 
 
 def filled_up(things: int) -> int:
-    """Room for the numbers of a sample."""
+    """So many numbers, and those that fill the last tile."""
     return -(-things // TILE_COLUMNS) * TILE_COLUMNS
 
 
@@ -106,8 +106,9 @@ def take_in(places: Int32, samples: Samples, products: Float64, fresh: Int64) ->
 def factored(products: Float64, n: int) -> Float64:
     """The lower triangle (n, n) that makes the products, with a diagonal between it and its transpose.
 
-    Its own diagonal, of ones, is left out. A row of the upper triangle is taken from all that are below it, once it is
-    known.
+    Its own diagonal, of ones, is left out. A row of the upper triangle is taken from all rows below it, once it is
+    known: from those of its own TILE_ROWS at once, from the others by `_add` with these together. What `columns` has of
+    rows before these reaches nothing but what is below the diagonal.
     """
     upper, factors, columns = products.copy(), np.zeros((n, n)), np.zeros((TILE_ROWS, len(products)))
     for i in range(n):

@@ -50,10 +50,10 @@ _WEIGHT_DROP = PARAM_FRACTION - WEIGHT_STEP_BITS
 _WEIGHT_LAST = WEIGHT_RANGE << WEIGHT_STEP_BITS
 _EDGE = 1 << PIXEL_BITS
 _LOGIT_DROP = PRECISION - 8
-_PROBABILITIES = (np.arange(1 << 8) + 0.5) / (1 << 8)
-_LOGITS = np.log(_PROBABILITIES / (1 - _PROBABILITIES)) * (1 << (INVERSE_BITS + PIXEL_BITS))
-"""By the first digits of a quantile, where the logistic has it, in the unit of `cdf`. Values are looked for from there,
-and found whatever it is."""
+_ODD = np.arange(1, 1 << 9, 2)
+_LOGITS = np.log(_ODD / _ODD[::-1]) * (1 << (INVERSE_BITS + PIXEL_BITS))
+"""By the first digits of a quantile, where the logistic has it, in the unit of `cdf`. Logarithms may differ by machine:
+the search for a value begins there, and ends at the same value wherever it began."""
 STATE = 5
 """So many numbers tell of a component, see `advance`."""
 _WEIGHTS, _MEANS, _INVERSES, _BELOW, _ABOVE = range(STATE)

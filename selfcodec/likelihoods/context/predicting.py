@@ -16,7 +16,15 @@ import numpy as np
 from selfcodec.arrays import Float32, Float64, Int16, Int32, Int64
 from selfcodec.compiled import compiled
 from selfcodec.fixed_point import ACTIVATION_MAX, INPUT_FRACTION
-from selfcodec.likelihoods.context.least_squares import Samples, dot, factored, filled_up, regress, room, take_in
+from selfcodec.likelihoods.context.least_squares import (
+    Samples,
+    blank_samples,
+    dot,
+    factored,
+    filled_up,
+    regress,
+    take_in,
+)
 from selfcodec.likelihoods.context.neighbours import UNITS, Scene, all_known, is_known
 from selfcodec.likelihoods.layout import ACTIVITY_NEIGHBOURS, BASE_NEIGHBOURS, NEIGHBOURS, PIXEL_BITS
 
@@ -72,7 +80,7 @@ def blank(planes: int, channels: int, height: int, width: int, pixels: int) -> P
         np.zeros((planes, channels, n)),
         np.zeros((planes, channels, channels)),
         np.zeros(planes, dtype=np.int64),
-        room(pixels, n),
+        blank_samples(pixels, n),
         np.zeros((pixels, channels)),
     )
 
