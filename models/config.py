@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 from selfcodec.errors import InputError
 from selfcodec.models.parsing import Count, Range, Size
-from selfcodec.models.training_config import RateDistortionObjectiveConfig, TrainConfig
+from selfcodec.models.training_config import LikelihoodObjectiveConfig, RateDistortionObjectiveConfig, TrainConfig
 from selfcodec.modes import MAX_TRANSFORMS
 from selfcodec.transforms import get_transform
 
@@ -349,3 +349,9 @@ class Recipe:
                 f"train.objective of kind {objective.kind!r} does not go with a network of kind"
                 f" {self.model.network.kind!r}"
             )
+        rounds, kind = (
+            isinstance(objective, LikelihoodObjectiveConfig) and objective.rounded_share,
+            self.model.posterior.kind,
+        )
+        if rounds and kind != "uniform":
+            raise InputError(f"train.objective.rounded_share needs posteriors of kind 'uniform', not {kind!r}")

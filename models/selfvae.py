@@ -142,7 +142,7 @@ class SelfVAE(nn.Module):
         rates: dict[str, Tensor] = {}
         for step in self.steps:
             if step.inferred_from is not None:
-                values[step.name], rates[step.name] = self._latent(step, values)
+                values[step.name], rates[step.name] = self._latent(step, values, withheld)
                 continue
             target, generate = values[f"true {step.name}"], step.name != "x"  # nothing depends on x
             log_prob, generated = self.pixels[step.name].log_prob(values, target, withheld, generate=generate)
@@ -175,10 +175,10 @@ class SelfVAE(nn.Module):
     def _true(ys: list[Tensor]) -> Values:
         return {f"true {name}": y for name, y in by_name(ys).items()}
 
-    def _latent(self, step: Step, values: Values) -> tuple[Tensor, Tensor]:
+    def _latent(self, step: Step, values: Values, withheld: Withheld) -> tuple[Tensor, Tensor]:
         """A posterior sample (B, C, h, w) of a latent and its rate log q - log p, (B,) nats."""
         posterior, source = self.posteriors[step.name], values[f"true {step.inferred_from}"]
-        return posterior.sample(source, self.latents[step.name], values)
+        return posterior.sample(source, self.latents[step.name], values, withheld.noise)
 
     # Without training.
 

@@ -75,6 +75,8 @@ class LikelihoodObjectiveConfig:
         latent_weight: weight of the latents' rates in the loss: below 1 they carry more, for the lossy modes' sake.
         latent_warmup: share of the time in which that weight grows geometrically from a hundredth of itself, so that
             decoders learn to read latents before latents are made to be cheap.
+        rounded_share: share of images whose latents are rounded to their grids, as files have them, instead of drawn;
+            the grids of uniform posteriors.
     """
 
     kind: Literal["likelihood"] = field(default="likelihood", init=False)
@@ -83,6 +85,7 @@ class LikelihoodObjectiveConfig:
     generated_share: Share
     latent_weight: Weight
     latent_warmup: Share
+    rounded_share: Share = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from selfcodec.decoding import decode_file, open_file
 from selfcodec.format.container import header_bytes, section_bytes
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import with_transformations
+from selfcodec.models.likelihoods.likelihood import Withheld
 from selfcodec.modes import Mode
 from selfcodec.zoo import Model, find_model
 
@@ -53,7 +54,9 @@ def test_bits_by_variable_are_those_of_the_sections(models: dict[str, Model], pa
 @pytest.mark.usefixtures("always_the_model")
 @pytest.mark.parametrize("name", ["tiny", "vae", "deep", "bicubic"])
 def test_the_objective_in_training_is_the_size_of_files(tiny_recipe: Recipe, patches: UInt8, name: str) -> None:
-    """Rates of the rounding float network, averaged over the uniform posteriors' noise, against coded bits."""
+    """Rates of the rounding float network against coded bits: over the uniform posteriors' noise on average, and
+    without it image by image.
+    """
     network, model, _ = variants.build(tiny_recipe, name, patches)
     spread = patches[::26]
     arrays = with_transformations(spread, model.spec.transformation, model.levels)
@@ -61,11 +64,14 @@ def test_the_objective_in_training_is_the_size_of_files(tiny_recipe: Recipe, pat
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         rates = [network(ys) for _ in range(4)]
+        rounded = network(ys, Withheld.draw(len(spread), torch.device("cpu"), 0.0, 0.0, 1.0))
     coded = [variants.encode(Image.fromarray(patch), model).model_bits for patch in spread]
     for variable in coded[0]:
         expected = float(sum(rate[variable].mean() for rate in rates)) / 4 / np.log(2)
         found = sum(bits[variable] for bits in coded) / len(coded)
         assert found == pytest.approx(expected, rel=0.02 if variable[0] in "xy" else 0.1, abs=10)
+        each = [bits[variable] for bits in coded]
+        assert (rounded[variable] / np.log(2)).tolist() == pytest.approx(each, rel=0.03, abs=3)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (31, 33), (33, 31), (1, 9), (9, 1)])

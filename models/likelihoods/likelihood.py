@@ -51,24 +51,31 @@ class Withheld:
     Attributes:
         context: the pixels already decoded are hidden from the likelihood networks.
         truth: generated y take the place of true ones (a subset of `context`).
+        noise: latents are the points of their grids that files have, instead of draws.
     """
 
     context: Tensor
     truth: Tensor
+    noise: Tensor
 
     @staticmethod
     def nothing(batch: int, device: torch.device) -> Withheld:
         """Of `batch` images none."""
         none = torch.zeros(batch, dtype=torch.bool, device=device)
-        return Withheld(none, none)
+        return Withheld(none, none, none)
 
     @staticmethod
-    def draw(batch: int, device: torch.device, free_share: float, generated_share: float) -> Withheld:
-        """Of `batch` images at random a share 0..1 without context, and a share of those without true y as well."""
-        context, generated = (
-            draws.rows(torch.rand(draws.whole(batch), device=device)) < share for share in (free_share, generated_share)
+    def draw(
+        batch: int, device: torch.device, free_share: float, generated_share: float, rounded_share: float
+    ) -> Withheld:
+        """Of `batch` images at random a share 0..1 without context, a share of those without true y as well, and
+        whatever they are a share without noise.
+        """
+        context, generated, rounded = (
+            draws.rows(torch.rand(draws.whole(batch), device=device)) < share
+            for share in (free_share, generated_share, rounded_share)
         )
-        return Withheld(context, context & generated)
+        return Withheld(context, context & generated, rounded)
 
     def replaced(self, target: Tensor, generated: Tensor | None) -> Tensor:
         """The target (B, C, h, w), with what was generated, if anything, where the truth is withheld."""

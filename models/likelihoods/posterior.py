@@ -71,13 +71,16 @@ class Posterior(ABC):
         return net(pixel_input(source), *quality_planes(net, values)).float().chunk(self.outputs, 1)
 
     @abstractmethod
-    def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
+    def sample(
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, rounded: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """A draw and what it costs.
 
         Args:
             source: what the latent is inferred from, (B, C, H, W), grey levels.
             likelihood: p(latent | parents).
             values: of the parents.
+            rounded: (B,) bool, images that have the nearest point of the grid instead of a draw, where there is one.
 
         Returns:
             the draw (B, C, h, w) and its rate log q - log p (paper eq. 11), (B,), nats.
@@ -129,10 +132,14 @@ class Uniform(Posterior):
         """By channel, (C,), at most MOST_WIDTH."""
         return self._log_widths[self.step.name].exp().clamp_max(MOST_WIDTH)
 
-    def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
+    def sample(
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, rounded: Tensor
+    ) -> tuple[Tensor, Tensor]:
         mean, width = self.mean(source, values), self.width[:, None, None]
-        noise = width * (uniform_like(mean) - 0.5)
-        v = likelihood.to_grid(mean) + noise
+        middle = likelihood.to_grid(mean)
+        beside = (middle / width).round() - middle / width
+        noise = torch.where(rounded[:, None, None, None], beside.detach(), uniform_like(mean) - 0.5)
+        v = middle + width * noise
         return likelihood.from_grid(v), -likelihood.log_mass(v, width, values)
 
     def grid_widths(self, likelihood: LatentLikelihood, source: Tensor | None, planes: tuple[int, ...]) -> Tensor:
@@ -150,7 +157,9 @@ class Gaussian(Posterior):
         mean, raw = self._outputs(source, {})
         return mean, latent_log_scale(raw)
 
-    def sample(self, source: Tensor, likelihood: LatentLikelihood, values: Values) -> tuple[Tensor, Tensor]:
+    def sample(
+        self, source: Tensor, likelihood: LatentLikelihood, values: Values, rounded: Tensor
+    ) -> tuple[Tensor, Tensor]:
         mean, log_scale = self.parameters(source)
         z = mean + log_scale.exp() * normal_like(mean)
         log_q = gaussian_log_prob(z, mean, log_scale).sum((1, 2, 3))

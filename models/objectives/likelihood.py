@@ -69,9 +69,9 @@ class LikelihoodObjective:
         return torch.stack([term.mean() for term in terms]).sum()
 
     def loss(self, model: SelfVAE, ys: list[Tensor], fraction: float) -> tuple[Tensor, Terms]:
-        """See `Objective`; draws the images from which contexts are withheld."""
+        """See `Objective`; draws the images from which something is withheld."""
         c = self.config
-        withheld = Withheld.draw(len(ys[0]), ys[0].device, c.free_share, c.generated_share)
+        withheld = Withheld.draw(len(ys[0]), ys[0].device, c.free_share, c.generated_share, c.rounded_share)
         rates: dict[str, Tensor] = model(ys, withheld)
         return self.weighted(model, rates, withheld, fraction) / (ys[0][0].numel() * math.log(2)), rates
 
@@ -100,7 +100,7 @@ class LikelihoodObjective:
 
     @torch.no_grad()
     def exercise(self, model: SelfVAE, ys: list[Tensor]) -> None:
-        model(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5))
+        model(ys, Withheld.draw(len(ys[0]), ys[0].device, 0.5, 0.5, 0.0))
 
     def errors(self, model: SelfVAE, images: Images | None, batch: int) -> dict[str, Tensor]:
         """None, since every variable has a likelihood."""

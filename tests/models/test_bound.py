@@ -92,8 +92,30 @@ def test_a_uniform_posterior_s_noise_stays_inside_what_networks_take() -> None:
     with torch.no_grad():
         for width, most in ((1.0, 0.5), (1e6, MOST_WIDTH / 2)):
             model.log_widths["z1"].fill_(math.log(width))
-            noise = (posterior.sample(ys[0], likelihood, values)[0] - mean).abs()
+            noise = (posterior.sample(ys[0], likelihood, values, torch.zeros(32, dtype=torch.bool))[0] - mean).abs()
             assert 0.9 * most < float(noise.max()) <= most * (1 + 1e-6)
+
+
+def test_without_noise_latents_are_the_nearest_points_of_their_grids() -> None:
+    """What they are made of learns as if it were not rounded."""
+    model = build(posterior="uniform")
+    ys = images(model, 4)
+    values = {"u": torch.zeros(4, 2, 2, 2), "y1": ys[1]}
+    posterior, likelihood = model.posteriors["z1"], model.latents["z1"]
+    width, rounded = torch.tensor([0.3, 0.7])[:, None, None], torch.tensor([True, False, True, False])
+    model.log_widths["z1"].data = width[:, 0, 0].log()
+    values_of = posterior.sample(ys[0], likelihood, values, rounded)[0]
+    points, drawn = values_of[rounded] / width, values_of[~rounded] / width
+    assert torch.allclose(points, points.round(), atol=1e-4)
+    assert not torch.allclose(drawn, drawn.round(), atol=0.1)
+    steps = (values_of - posterior.mean(ys[0], {})) / width
+    assert float(steps.detach().abs().max()) <= 0.5 + 1e-4
+    own = list(model.nets["q_z1"].parameters())
+    of_points, of_draws = (
+        torch.autograd.grad(posterior.sample(ys[0], likelihood, values, torch.full((4,), on))[0].sum(), own)
+        for on in (True, False)
+    )
+    assert all(torch.equal(a, b) for a, b in zip(of_points, of_draws, strict=True))
 
 
 @pytest.mark.parametrize("levels", [0, 1, 2])
@@ -118,7 +140,7 @@ def test_likelihoods_sum_to_one_over_the_last_two_phases(withhold: bool) -> None
     y[:, 0, 0, 1], y[:, 0, 1, 0] = torch.cartesian_prod(torch.arange(256.0), torch.arange(256.0)).unbind(1)
     hidden = torch.full((n,), withhold)
     with torch.no_grad():
-        rate = rate_of(model, "y1", {"u": u}, y, Withheld(hidden, torch.zeros_like(hidden)))
+        rate = rate_of(model, "y1", {"u": u}, y, Withheld(hidden, *[torch.zeros_like(hidden)] * 2))
         features = phases.features({"u": u[:1]})
         first = torch.zeros(())
         for i, value in enumerate((30.0, 200.0)):

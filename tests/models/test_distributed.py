@@ -116,7 +116,7 @@ LOSSY = RateDistortionObjective(load_recipe("photo-lossy").train.objective)  # t
 DRAWS: dict[str, Callable[[int], Tensor]] = {
     "uniform": lambda batch: draws.uniform_like(torch.empty(batch, 3, 2)),
     "normal": lambda batch: draws.normal_like(torch.empty(batch, 3, 2)),
-    "withheld": lambda batch: Withheld.draw(batch, CPU, 0.5, 0.5).truth,
+    "withheld": lambda batch: Withheld.draw(batch, CPU, 0.5, 0.5, 0.5).truth,
     "lambdas": lambda batch: LOSSY.log_lambdas(batch, CPU),
     "crops": _crops,
 }

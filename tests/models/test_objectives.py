@@ -32,7 +32,7 @@ def test_latents_and_withheld_images_are_weighted() -> None:
     pairs = {"u": (1.0, 2.0), "y1": (10.0, 20.0), "z1": (4.0, 8.0), "x": (100.0, 200.0)}
     rates = {name: torch.tensor(pair) for name, pair in pairs.items()}
     context = torch.tensor([False, True])
-    found = LikelihoodObjective(CONFIG).weighted(build(), rates, Withheld(context, context), 0.0)
+    found = LikelihoodObjective(CONFIG).weighted(build(), rates, Withheld(context, context, context), 0.0)
     assert found == pytest.approx(0.5 * 1.5 + (10 + 3 * 20) / 2 + 0.5 * 6 + (100 + 3 * 200) / 2)
 
 
@@ -49,16 +49,16 @@ def test_without_weights_the_loss_is_the_sum_of_the_rates_in_bits_per_dimension(
     assert all(p.grad is not None for p in model.parameters())
 
 
-def test_contexts_are_withheld_from_their_share_of_images() -> None:
-    """The rates are the model's own, with every image's context shown or with none."""
+def test_contexts_and_noise_are_withheld_from_their_share_of_images() -> None:
+    """The rates are the model's own, with every image's context shown and its latents drawn, or none and rounded."""
     model = build(posterior="uniform")
     ys = images(model, count=16)
     for share in (0.0, 1.0):
-        config = replace(CONFIG, free_share=share, generated_share=0.0)
+        config = replace(CONFIG, free_share=share, generated_share=0.0, rounded_share=share)
         hidden, none = torch.full((16,), share == 1.0), torch.zeros(16, dtype=torch.bool)
         torch.manual_seed(0)
         rates = build_objective(config).loss(model, ys, 0.0)[1]
         torch.manual_seed(0)
-        Withheld.draw(16, torch.device("cpu"), share, 0.0)
-        expected = model(ys, Withheld(hidden, none))
+        Withheld.draw(16, torch.device("cpu"), share, 0.0, share)
+        expected = model(ys, Withheld(hidden, none, hidden))
         assert all(torch.equal(rates[name], expected[name]) for name in expected)

@@ -127,6 +127,12 @@ def with_value(recipe: Recipe, path: tuple[str, ...], key: str, value: object) -
     return merged(asdict(recipe), changes)
 
 
+def test_only_uniform_posteriors_have_grids_to_round_to() -> None:
+    rounded = merged(asdict(load_recipe("cifar10-vae-paper")), {"train": {"objective": {"rounded_share": 0.5}}})
+    with pytest.raises(InputError, match="rounded_share needs posteriors of kind 'uniform', not 'gaussian'"):
+        parse_recipe(to_toml(rounded), "here")
+
+
 @pytest.mark.parametrize(("name", "path", "key"), KEYS)
 def test_a_missing_key_of_a_recipe_is_named(name: str, path: tuple[str, ...], key: str) -> None:
     values = asdict(load_recipe(name))

@@ -48,7 +48,7 @@ def dependencies(model: SelfVAE, name: str, withheld: Tensor) -> tuple[np.ndarra
     values[name] = target
     phases = phases_of(model, name)
     with recorded(phases) as seen:
-        phases.log_prob(values, target, Withheld(withheld, torch.zeros_like(withheld)), generate=True)
+        phases.log_prob(values, target, Withheld(withheld, *[torch.zeros_like(withheld)] * 2), generate=True)
     tables = []
     for outputs in seen.values():
         table = np.zeros((len(withheld), 4, 4), bool)
@@ -93,7 +93,7 @@ def test_one_image_s_flag_does_not_touch_another() -> None:
     rates = {}
     for flags in ((False, False), (False, True), (True, True)):
         hidden = torch.tensor(flags)
-        rates[flags] = rate_of(model, "x", values, ys[0], Withheld(hidden, torch.zeros_like(hidden))).detach()
+        rates[flags] = rate_of(model, "x", values, ys[0], Withheld(hidden, *[torch.zeros_like(hidden)] * 2)).detach()
     assert rates[False, False][0] == pytest.approx(rates[False, True][0].item(), rel=1e-6)
     assert rates[True, True][1] == pytest.approx(rates[False, True][1].item(), rel=1e-6)
     assert rates[False, False][1] != pytest.approx(rates[False, True][1].item(), rel=1e-6)
@@ -155,7 +155,7 @@ def test_generated_y_take_the_place_of_true_ones_only_where_asked() -> None:
     model = build(8, levels=1)
     ys = images(model, count=3)
     likelihood, values = model.pixels["y1"], model.infer(ys)
-    withheld = Withheld(torch.tensor([False, True, True]), torch.tensor([False, False, True]))
+    withheld = Withheld(*torch.tensor([[False, True, True], [False, False, True], [False, False, False]]))
     result = withheld.replaced(ys[1], likelihood.log_prob(values, ys[1], withheld, generate=True)[1])
     assert torch.equal(result[:2], ys[1][:2])
     alone = model.generate((8, 8), {"u": values["u"]}, draw=False, batch=3)["y1"]
@@ -181,9 +181,11 @@ def test_without_context_generation_takes_every_phase_s_mean_at_once() -> None:
 
 def test_draw_of_withheld_images() -> None:
     torch.manual_seed(0)
-    drawn = Withheld.draw(20000, torch.device("cpu"), 0.3, 0.4)
+    drawn = Withheld.draw(20000, torch.device("cpu"), 0.3, 0.4, 0.2)
     assert float(drawn.context.float().mean()) == pytest.approx(0.3, abs=0.02)
     assert float(drawn.truth.float().mean()) == pytest.approx(0.12, abs=0.02)
     assert not (drawn.truth & ~drawn.context).any()
+    assert float(drawn.noise.float().mean()) == pytest.approx(0.2, abs=0.02)
+    assert float((drawn.noise & drawn.context).float().mean()) == pytest.approx(0.06, abs=0.01)
     nothing = Withheld.nothing(4, torch.device("cpu"))
-    assert not (nothing.context | nothing.truth).any()
+    assert not (nothing.context | nothing.truth | nothing.noise).any()

@@ -31,7 +31,7 @@ def test_every_variant_trains(levels: int, transformation: str, network: str) ->
         variant = {"prior": prior, "posterior": posterior, "phases": (1, 4)[i % 2]}
         model = build(levels=levels, transformation=transformation, network=network, **variant)
         before = [parameter.detach().clone() for parameter in model.parameters()]
-        withheld = Withheld(torch.tensor([False, True]), torch.tensor([False, True]))
+        withheld = Withheld(*[torch.tensor([False, True])] * 3)
         rates = model(images(model), withheld)
         assert tuple(rates) == schedule_order(levels), variant
         assert all(rate.shape == (2,) for rate in rates.values()), variant
