@@ -113,7 +113,8 @@ def encode_tiles(
     # Images are refined one by one, with all threads for each.
     workers, most = (1, 1) if plan.refines else (min(MOST_SHARES, threads()), plan.runtime.batch)
     shared = shares([box for own in boxes for box in own], most, workers)
-    for found in mapped([partial(_encode_share, plan, share, most, pictures, expected, inferred) for share in shared]):
+    coders = [partial(_encode_share, plan, share, most, pictures, expected, inferred) for share in shared]
+    for found in mapped(coders, workers):
         for box, stream in found:
             ends = [0, *stream.ends[:-1], len(stream.words)]
             streams[box.picture][box.index] = [stream.words[a:b] for a, b in pairwise(ends)]

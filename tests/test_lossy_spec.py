@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import tiny_lossy
-from test_spec import LEFT_OUT, WRONG, changed, places, spec_of, with_contents
+from model_changes import LEFT_OUT, changed_at, with_contents
+from test_spec import WRONG, places, spec_of
 
 from selfcodec.errors import ModelError
 from selfcodec.modes import MAX_QUALITY, Mode, sent_variables
@@ -85,7 +86,7 @@ def test_any_wrong_setting_of_the_families_is_a_model_error() -> None:
         for wrong in (LEFT_OUT, None, 1.5, 10**30, "three", [], {}):
             if wrong in ([], {}) and path[-2:] == ("y1", "log_scales"):  # a picture that is not sent has none
                 continue
-            damaged = with_contents(data, {**contents, "spec": changed(contents["spec"], path, wrong)})
+            damaged = with_contents(data, {**contents, "spec": changed_at(contents["spec"], path, wrong)})
             with pytest.raises(ModelError, match=r"^somewhere: ") as caught:
                 Model(damaged, "somewhere")
             assert "\n" not in str(caught.value)

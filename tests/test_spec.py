@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load, save
+from model_changes import LEFT_OUT, at, changed_at, with_contents
 
 from selfcodec.errors import ModelError
 from selfcodec.spec import SPEC_VERSION, Spec
-from selfcodec.zoo import METADATA_KEY, Model, find_model, read_contents
+from selfcodec.zoo import Model, find_model, read_contents
 
-LEFT_OUT = object()
 WRONG: list[Any] = [LEFT_OUT, None, -1, 0, SPEC_VERSION, 1.5, 10**30, "three", [], {}, [None], {"kind": "phases"}, True]
 
 
@@ -22,11 +20,6 @@ def spec_of(model: Model) -> dict[str, Any]:
     """A specification of the present version, as JSON has it."""
     values: dict[str, Any] = json.loads(json.dumps({**vars(model.spec), "shape": vars(model.spec.shape)}))
     return values
-
-
-def with_contents(data: bytes, contents: Any) -> bytes:
-    """A weights file that says something else of itself."""
-    return bytes(save(load(data), {METADATA_KEY: json.dumps(contents)}))
 
 
 def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -38,24 +31,6 @@ def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     elif isinstance(values, list) and values:
         found += places(values[0], (*path, 0))
     return found
-
-
-def at(values: Any, path: tuple[Any, ...]) -> Any:
-    """What stands at a path."""
-    for key in path:
-        values = values[key]
-    return values
-
-
-def changed(values: Any, path: tuple[Any, ...], wrong: Any) -> Any:
-    """A copy with another value at a path, or none."""
-    whole = copy.deepcopy(values)
-    inner = at(whole, path[:-1])
-    if wrong is LEFT_OUT:
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = wrong
-    return whole
 
 
 def test_version_1_is_lifted_to_what_the_present_one_says() -> None:
@@ -92,7 +67,7 @@ def test_any_wrong_value_of_a_specification_is_a_model_error_or_no_matter(tiny_m
         for wrong in WRONG:
             if type(wrong) is int and wrong == at(contents["spec"], path):
                 continue
-            damaged = with_contents(data, {**contents, "spec": changed(contents["spec"], path, wrong)})
+            damaged = with_contents(data, {**contents, "spec": changed_at(contents["spec"], path, wrong)})
             try:
                 Model(damaged, "somewhere")
             except ModelError as error:

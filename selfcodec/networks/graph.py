@@ -56,6 +56,10 @@ class Node:
     activation: str = "none"
 
 
+_KINDS = {"str": str, "int": int, "tuple[str, ...]": list}
+"""A node's types and those of JSON."""
+
+
 @dataclass(frozen=True)
 class Graph:
     """Nodes in order of execution; the last one is the output."""
@@ -93,8 +97,8 @@ class Graph:
                 raise ModelError(f"network node {node.name!r}: {given} channels do not {node.op} to {node.channels}")
             if node.op in KEEPING and any(channels[name] != node.channels for name in node.inputs):
                 raise ModelError(f"network node {node.name!r}: {node.op} of other channels than its {node.channels}")
-        if self.output.op == "plane":
-            raise ModelError("a network's output is a plane")
+        if self.output.op in INPUTS:
+            raise ModelError(f"a network's output is an input, {self.output.op}")
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -134,14 +138,18 @@ class Graph:
 
     @staticmethod
     def from_json(nodes: Sequence[Mapping[str, object]]) -> Graph:
-        """The inverse of `to_json`; ModelError where a key is unknown or missing."""
-        known = {field.name for field in fields(Node)}
+        """The inverse of `to_json`; ModelError where a key is unknown or missing, or a value of the wrong type."""
+        known = {field.name: _KINDS[str(field.type)] for field in fields(Node)}
         built = []
         for node in nodes:
             values = dict(node)
-            if set(values) != known or not isinstance(values["inputs"], list):
+            if set(values) != set(known):
                 raise ModelError(f"network node with keys {sorted(values)}, expected {sorted(known)}")
-            values["inputs"] = tuple(values["inputs"])
+            wrong = [name for name, kind in known.items() if type(values[name]) is not kind]
+            if wrong or not all(isinstance(source, str) for source in values["inputs"]):  # type: ignore[attr-defined]
+                wrong = wrong or ["inputs"]
+                raise ModelError(f"network node {values['name']!r:.40}: {' '.join(wrong)} of the wrong type")
+            values["inputs"] = tuple(values["inputs"])  # type: ignore[arg-type]
             built.append(Node(**values))  # type: ignore[arg-type]
         return Graph(tuple(built))
 

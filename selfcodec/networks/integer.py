@@ -129,6 +129,11 @@ class IntegerGraph:
                 raise ModelError(f"network node {node.name!r}: sums can reach {bounds[node.name]}, 2**24 is too much")
         return bounds
 
+    def check_inputs(self, channels: list[int]) -> None:
+        """ModelError where arrays of so many channels each are not what the input nodes take."""
+        if channels != (wanted := [node.channels for node in self.graph.inputs]):
+            raise ModelError(f"a network takes inputs of {wanted} channels, not of {channels}")
+
     @property
     def formats(self) -> dict[str, int]:
         """Fraction bits of every node's values."""
@@ -189,6 +194,7 @@ class IntegerGraph:
         """
         check_wanted()
         prove_exact()
+        self.check_inputs([x.shape[1] for x in inputs])
         values: dict[str, Float32] = {}
         for node, x in zip(self.graph.inputs, inputs, strict=True):
             limit, channels_last = self._limits[node.name], x.transpose(0, 2, 3, 1)

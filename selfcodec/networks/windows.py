@@ -228,6 +228,7 @@ class Windowed:
 
     def _extents(self, inputs: tuple[Input, ...]) -> tuple[int, int]:
         """The image's height and width at the finest resolution."""
+        self.net.check_inputs([x.shape[1] for x in inputs])
         sizes = {
             (x.shape[2] << self.level(node), x.shape[3] << self.level(node))
             for node, x in zip(self.net.graph.inputs, inputs, strict=True)

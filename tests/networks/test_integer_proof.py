@@ -15,6 +15,7 @@ from selfcodec.errors import ModelError
 from selfcodec.fixed_point import EXACT_LIMIT, PARAM_MAX
 from selfcodec.networks.graph import Graph, GraphBuilder, Node
 from selfcodec.networks.integer import IntegerGraph
+from selfcodec.networks.windows import Windowed
 
 # The proof.
 
@@ -161,12 +162,25 @@ def test_only_concat_reads_planes_and_not_planes_alone(reader: str) -> None:
         builder.build()
 
 
-def test_a_plane_is_no_output() -> None:
+@pytest.mark.parametrize("kind", ["plane", "latent", "pixels"])
+def test_an_input_is_no_output(kind: str) -> None:
     builder = GraphBuilder()
-    builder.latent(1)
-    builder.plane(1)
-    with pytest.raises(ModelError, match="output is a plane"):
+    builder.conv(builder.latent(1), 1)
+    getattr(builder, kind)(1)
+    with pytest.raises(ModelError, match=f"output is an input, {kind}"):
         builder.build()
+
+
+@pytest.mark.parametrize(("channels", "count"), [(3, 1), (2, 2), (2, 0)])
+def test_inputs_are_those_that_a_network_takes(channels: int, count: int) -> None:
+    builder = GraphBuilder()
+    builder.conv(builder.latent(2), 1)
+    graph = builder.build()
+    net = IntegerGraph(graph, *exported(trained(graph, 0)))
+    given = [np.zeros((1, channels, 4, 4), dtype=np.float32)] * count
+    for executor in (net, Windowed(net, 4)):
+        with pytest.raises(ModelError, match=r"takes inputs of \[2\] channels, not of"):
+            executor(*given)
 
 
 @pytest.mark.parametrize(

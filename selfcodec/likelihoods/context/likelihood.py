@@ -77,11 +77,15 @@ class Context(Likelihood):
         # Here, since its compiled loops take long to load, and a model may code other variables or tell about itself.
         from selfcodec.likelihoods.context.coder import ContextCoder, unfolded
 
+        features = unfolded(as_input(self._trunk.floats(*at.inputs, runtime=at.runtime)))
+        if features.shape[1] < at.size[0] or features.shape[2] < at.size[1]:  # compiled loops would read beyond them
+            height, width = features.shape[1:3]
+            raise ModelError(f"the network of {at.step.name} gives {height}x{width} features for {at.size} pixels")
         return ContextCoder(
             self._head,
             self._layout,
             (at.size,) * at.count,
-            unfolded(as_input(self._trunk.floats(*at.inputs, runtime=at.runtime))),
+            features,
             np.ascontiguousarray(pixel_base(at, at.size, 1).transpose(0, 2, 3, 1), dtype=np.uint8),
             self._block,
             at.grey,
