@@ -26,7 +26,7 @@ def _results(
     together: Callable[[Sequence[T]], Sequence[R | None]],
     alone: Callable[[T], R],
 ) -> list[R]:
-    """What becomes of every item, by a function of several, if that does not fail, else by one of one."""
+    """What becomes of every item: of several by `together`, or one by one by `alone` where that fails."""
     results = []
     for item, name, done in zip(items, names, done_ahead(items, together), strict=True):
         with naming(name):

@@ -37,7 +37,7 @@ even, since u has half as many."""
 
 @dataclass(frozen=True)
 class Work:
-    """How hard an encoder works, and what for; of models that leave it no choice nothing.
+    """How hard an encoder works, and what for. Where a model leaves it no choice, it changes nothing.
 
     Attributes:
         effort: 0..9.

@@ -109,7 +109,7 @@ def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64
 
 @compiled
 def renewed(streams: Streams, image: int, count: int) -> None:
-    """Before so many symbols of an image are decoded: random words that might not do give way to others."""
+    """Before so many symbols of an image are decoded: replaces random words that might not suffice by new ones."""
     registers, pool, first = streams.registers[image], streams.pool[image], streams.taken[image]
     state, left = registers[_STATE], np.int64(registers[_COUNT])
     left += np.int64(state > 0) + np.int64(state > _WORD_MASK)

@@ -53,7 +53,8 @@ PRECISION = 24
 STATE_WORDS = 2
 """An ANS coder's state has so many 32-bit words."""
 RENEWED = 1 << 12
-"""So many random words, and one for each symbol that is decoded next, take the place of those that might not do."""
+"""Where random words might not suffice for the symbols that come next, so many new ones, and one for each symbol, take
+their place."""
 
 SHA256 = "0ae3b1a61d1b25289bd4485d3e368327427a0f7af069c9ebcd9d7990303d1ed5"
 

@@ -38,7 +38,7 @@ SEEN = tuple(n for n, (row, column) in enumerate(NEIGHBOURS) if row * row + colu
 SOLVED_AFTER = 128
 """A plane's filters are found anew once so many of its pixels were taken in."""
 KEPT = 0.975
-"""Of what was learned before so much counts from then on."""
+"""The forgetting factor: each time that filters are found, what was gathered before is multiplied by it."""
 VARIANCE, SQUARE, NOISE = 1.0, 0.1, 2.0
 """A pixel's weight is one by the sum of so much of its squared scale and of its squared residual, and of this."""
 MOST_MOVE = 0.25

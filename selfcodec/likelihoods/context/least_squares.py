@@ -104,9 +104,9 @@ def take_in(places: Int32, samples: Samples, products: Float64, fresh: Int64) ->
 
 @compiled
 def factored(products: Float64, n: int) -> Float64:
-    """The lower triangle (n, n) that makes the products, with a diagonal between it and its transpose.
+    """L (n, n) of the factorisation L D L^T of the products with a ridge on their diagonal; its diagonal of ones is 0.
 
-    Its own diagonal, of ones, is left out. A row of the upper triangle is taken from all rows below it, once it is
+    A row of the upper triangle, of D L^T, is taken from all rows below it, once it is
     known: from those of its own TILE_ROWS at once, from the others by `_add` with these together. What `columns` has of
     rows before these reaches nothing but what is below the diagonal.
     """
@@ -132,9 +132,10 @@ def factored(products: Float64, n: int) -> Float64:
 
 @compiled
 def regress(factors: Float64, target: int, given: int, filter_: Float64) -> None:
-    """Sets the filter's first numbers to those that make the target of the first `given` things in a sample.
+    """Sets the filter's first numbers to the regression of thing `target` of a sample on its first `given` ones.
 
-    In the triangle the row of the target is what the transposed triangle of what is given makes of the filter.
+    With l the target's row of L and L' the triangle of what is given, it is the solution w of L'^T w = l, found by
+    back substitution.
     """
     for k in range(given):
         filter_[k] = factors[target, k]

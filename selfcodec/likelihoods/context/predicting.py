@@ -33,7 +33,7 @@ SEEN = tuple(n for n, (row, column) in enumerate(NEIGHBOURS) if row * row + colu
 SOLVED_AFTER = 128
 """A plane's predictions are found anew once so many of its pixels were learned from."""
 KEPT = 0.9
-"""Of what was learned before so much counts from then on."""
+"""The forgetting factor: each time that filters are found, what was gathered before is multiplied by it."""
 VARIANCE, SQUARE, NOISE = 0.1, 0.1, 0.5
 """A pixel's weight is one by the sum of so much of the mean square of the nearest pixels' residuals and of its own
 squared residual, and of this, in squared grey levels."""
