@@ -21,7 +21,7 @@ from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.html import write_html
 from selfcodec.benchmarks.reports.summary import write_summary
 from selfcodec.benchmarks.results import RESULTS, Record, Run
-from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.benchmarks.sources import dataset_name, load_pictures
 from selfcodec.errors import InputError
 from selfcodec.modes import Mode
 from selfcodec.zoo import DEFAULT_MODELS, available_models, find_model
@@ -117,7 +117,7 @@ def run_plan(
     coders = choose_coders(plan)
     pictures = choose_pictures(plan.dataset, plan.limit, plan.seed)
     about = environment() | {"models": models_of(coders)}
-    dataset = Path(plan.dataset).name or plan.dataset
+    dataset = dataset_name(plan.dataset)
     what = {"dataset": dataset, "models": about["models"], "versions": about["versions"]}
     journal = Journal(output, what, Record, force=force)
     with progress(len(pictures)) as advance:

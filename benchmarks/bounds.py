@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -17,11 +18,11 @@ from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import picture_of
 from selfcodec.benchmarks.fid import STATE, Distance, Progress
 from selfcodec.benchmarks.files import write_report
-from selfcodec.benchmarks.journal import Journal
+from selfcodec.benchmarks.journal import Journal, digest_of
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.own import Own, own_coder
 from selfcodec.benchmarks.provenance import environment
-from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.benchmarks.sources import dataset_name, load_pictures
 from selfcodec.errors import InputError
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained
 from selfcodec.models.config import Recipe
@@ -53,6 +54,7 @@ class Bounded:
         weighted: the importance weighted bound, nats.
         bytes: of the lossless file; None where none was made.
         failure: what is wrong with the file, "" if nothing is.
+        digest: of the image, as of `digest_of`; "" in records from before it was kept.
     """
 
     image: str
@@ -63,11 +65,12 @@ class Bounded:
     weighted: float
     bytes: int | None
     failure: str
+    digest: str = ""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str, str]:
         """Return what no two records share."""
-        return self.model, self.image
+        return self.model, self.image, self.digest
 
     def bpd(self, nats: float) -> float:
         """Return bits per dimension."""
@@ -149,7 +152,17 @@ class Subject:
         if files and self.coder is not None:
             measured = measure(picture_of(image), self.coder)
             size, failure = measured.size, measured.failure
-        return Bounded(name, image.shape[1], image.shape[0], self.name, rates, weighted, size, failure)
+        height, width = image.shape[:2]
+        return Bounded(name, width, height, self.name, rates, weighted, size, failure, digest_of(image))
+
+
+def results_name(model: str, dataset: str) -> str:
+    """Return what results are called after: a model's folder, or a training run's, and a data set."""
+    path = Path(os.path.abspath(model))  # `.` has a name, too
+    name = path.name
+    if path.suffix == Path(CHECKPOINT).suffix:  # runs call them alike
+        name = path.parent.name if name == CHECKPOINT else f"{path.parent.name}-{path.stem}"
+    return f"{name}-{dataset_name(dataset)}"
 
 
 def _mean(values: list[float]) -> float:
@@ -228,18 +241,19 @@ def evaluate_data_set(
     if distance is not None:
         distance.check(find_model(model), everything)
     about = environment() | {"models": {subject.name: subject.digest}}
-    name = Path(dataset).name or dataset
+    name = dataset_name(dataset)
     run = {"dataset": name, "samples": samples, "models": about["models"], "versions": about["versions"]}
     journal = Journal(output, run, Bounded, force=force)
     if force:
         (output / STATE).unlink(missing_ok=True)
+    keys = {picture: (subject.name, picture, digest_of(image)) for picture, image in pictures.items()}
     with progress(len(pictures)) as advance:
-        for picture, image in pictures.items():
-            known = journal.records.get((subject.name, picture))
+        for picture, key in keys.items():
+            known = journal.records.get(key)
             if known is None or (files and known.bytes is None):
-                journal.add([subject.evaluate(picture, image, samples, files=files)])
+                journal.add([subject.evaluate(picture, pictures[picture], samples, files=files)])
             advance()
-    records = [journal.records[subject.name, picture] for picture in pictures]
+    records = [journal.records[key] for key in keys.values()]
     report = {"command": command, **about, "dataset": name, **summary(records, samples, files=files)}
     if distance is not None:
         found = distance.measure(find_model(model), everything, output / STATE, run, device, progress)

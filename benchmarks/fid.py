@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from selfcodec.arrays import UInt8
+from selfcodec.benchmarks.journal import digest_of
 from selfcodec.errors import InputError
 from selfcodec.generation import Size, sample_images
 from selfcodec.models.checkpoint import write_checkpoint
@@ -127,7 +128,8 @@ class Distance:
             InputError: the file of the sums is damaged.
         """
         metric, total = self.metric.to(device), len(images) + self.samples
-        about = {**about, "weights": self.weights, "images": len(images), "samples": self.samples}
+        contents = hashlib.sha256("".join(map(digest_of, images.values())).encode()).hexdigest()
+        about = {**about, "weights": self.weights, "images": contents, "samples": self.samples}
         metric.reset()
         _go_on(metric, state, about)
         seen = int(metric.real_features_num_samples + metric.fake_features_num_samples)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,10 +13,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically
 
 RECORDS = "records.jsonl"
+DIGEST = 16
+"""Contents are told apart by so many hexadecimal digits."""
+
+
+def digest_of(image: UInt8) -> str:
+    """Return the beginning of the SHA-256 of an image's size and samples (H, W, 3), which is part of its record's key.
+
+    Two folders may have images of one name, and an image may be replaced by another.
+    """
+    return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()[:DIGEST]
 
 
 class Kept(Protocol):

@@ -49,6 +49,7 @@ class Record:
         encode_seconds, decode_seconds: of this file alone.
         peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
         failure: what went wrong, "" if nothing did.
+        digest: of the image, as of `digest_of`; "" in records from before it was kept.
     """
 
     image: str
@@ -66,11 +67,12 @@ class Record:
     decode_seconds: float
     peak_mib: float | None
     failure: str
+    digest: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """Return what no two records of a run share."""
-        return self.image, self.coder, self.setting
+        return self.image, self.digest, self.coder, self.setting
 
     @property
     def model(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coder, picture_of
-from selfcodec.benchmarks.journal import Journal
+from selfcodec.benchmarks.journal import Journal, digest_of
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.results import Record
 from selfcodec.images import Picture
@@ -23,8 +23,8 @@ Wanted = list[tuple[str, str]]
 T = TypeVar("T")
 
 
-def record(name: str, picture: Picture, key: str, coder: Coder, setting: str) -> Record:
-    """Return what comes of one picture, coder and setting."""
+def record(name: str, digest: str, picture: Picture, key: str, coder: Coder, setting: str) -> Record:
+    """Return what comes of one picture, whose image has that digest, coder and setting."""
     found = measure(picture, coder, setting)
     height, width = picture.planes.shape[:2]
     return Record(
@@ -43,13 +43,14 @@ def record(name: str, picture: Picture, key: str, coder: Coder, setting: str) ->
         round(found.decode_seconds, 6),
         found.peak_mib,
         found.failure,
+        digest,
     )
 
 
 def measure_image(name: str, image: UInt8, coders: Coders, wanted: Wanted) -> list[Record]:
     """Return the records of one image (H, W, 3) with several coders and settings."""
-    picture = picture_of(image)
-    return [record(name, picture, key, coders[key], setting) for key, setting in wanted]
+    picture, digest = picture_of(image), digest_of(image)
+    return [record(name, digest, picture, key, coders[key], setting) for key, setting in wanted]
 
 
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
@@ -82,9 +83,10 @@ def run(
         the records in order of images, then coders.
     """
     points = [(key, setting) for key, coder in coders.items() for setting in coder.settings]
+    digests = {name: digest_of(image) for name, image in images.items()}
     tasks: list[tuple[Any, ...]] = []
     for name, image in images.items():
-        wanted = [point for point in points if (name, *point) not in journal.records]
+        wanted = [point for point in points if (name, digests[name], *point) not in journal.records]
         if wanted:
             tasks.append((name, image, coders, wanted))
         else:
@@ -92,4 +94,4 @@ def run(
     for records in side_by_side(measure_image, tasks, jobs):
         journal.add(records)
         progress()
-    return [journal.records[name, key, setting] for name in images for key, setting in points]
+    return [journal.records[(*named, *point)] for named in digests.items() for point in points]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
@@ -80,6 +81,11 @@ def _files(folder: Path) -> dict[str, Path]:
     paths = [path.relative_to(folder) for path in images_below(folder)]
     count = Counter(path.with_suffix("") for path in paths)
     return {str(p if count[p.with_suffix("")] > 1 else p.with_suffix("")): folder / p for p in paths}
+
+
+def dataset_name(dataset: str) -> str:
+    """Return what results and their folders are called after a data set, or after a folder's last part: `.` has one."""
+    return Path(os.path.abspath(dataset)).name  # not resolved: what a link leads to may have any name
 
 
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:

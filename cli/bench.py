@@ -129,8 +129,9 @@ def bench(
         raise click.UsageError("Missing option '--dataset' or '--compare'.")
     from selfcodec.benchmarks.bench import Plan, run_plan
     from selfcodec.benchmarks.reports.summary import SUMMARY, summary
+    from selfcodec.benchmarks.sources import dataset_name
 
-    output = output or Path(f"bench-{Path(dataset).name}")
+    output = output or Path(f"bench-{dataset_name(dataset)}")
     plan = Plan(dataset, models, modes, qualities, efforts, peers, limit, seed, jobs)
     run = run_plan(plan, output, command_line(), force=force, progress=lambda total: progress(total, "images"))
     click.echo(summary(run))

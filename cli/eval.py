@@ -65,13 +65,13 @@ def evaluate(
     Example:
       selfcodec eval celeba-vae --dataset celeba --iw 512 --files
     """
-    from selfcodec.benchmarks.bounds import REPORT, evaluate_data_set
+    from selfcodec.benchmarks.bounds import REPORT, evaluate_data_set, results_name
     from selfcodec.benchmarks.fid import Distance
 
     if fid_weights is not None and fid is None:
         raise click.UsageError("--fid-weights is for --fid")
     distance = None if fid is None else Distance.load(fid, None if fid_weights is None else Path(fid_weights))
-    output = output or Path(f"eval-{Path(model).name}-{Path(dataset).name}")
+    output = output or Path(f"eval-{results_name(model, dataset)}")
     report = evaluate_data_set(
         model,
         dataset,

@@ -61,7 +61,9 @@ def compare(before: Run, after: Run) -> list[Change]:
         InputError: the runs are of different images, or have no coder and setting in common.
     """
     images = [{(r.image, r.width, r.height) for r in run.records} for run in (before, after)]
-    if images[0] != images[1]:
+    digests = [{r.image: r.digest for r in run.records if r.digest} for run in (before, after)]
+    replaced = any(digests[0].get(image, digest) != digest for image, digest in digests[1].items())
+    if images[0] != images[1] or replaced:
         raise InputError("the two results are of different images, so that they cannot be compared")
     old = {(point.coder, point.setting): point for point in before.points()}
     pairs = [(old[key], point) for point in after.points() if (key := (point.coder, point.setting)) in old]

@@ -91,6 +91,71 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert measured == ["a", "b", "c", "a", "b", "c"]
 
 
+def two_folders(folder: Path) -> tuple[Path, Path]:
+    """Two folders of one name, whose images have one name and size, and differ."""
+    paths = folder / "1" / "photos", folder / "2" / "photos"
+    for path, colour in zip(paths, ("red", "blue"), strict=True):
+        path.mkdir(parents=True)
+        Image.new("RGB", (16, 16), colour).save(path / "a.png")
+        Image.effect_noise((16, 16), len(colour)).convert("RGB").save(path / "b.png")
+    return paths
+
+
+def test_images_of_one_name_have_records_of_their_own(
+    tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of one name share the default folder of results, and an image may be replaced by another."""
+    first, second = two_folders(tmp_path)
+    alone = tmp_path / "alone"
+    options = ("--models", "tiny", "--modes", "lossless", "--peers", "png")
+    run("--dataset", second, *options, "-o", alone)
+    monkeypatch.chdir(tmp_path)
+    measured, real = list[str](), runner.measure_image
+
+    def noted(name: str, *rest: Any) -> list[Record]:
+        measured.append(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(runner, "measure_image", noted)
+    run("--dataset", first, *options)
+    run("--dataset", second, *options)
+    expected = [lasting(record) for record in results(alone).records]
+    assert [lasting(record) for record in results(tmp_path / "bench-photos").records] == expected
+    assert measured == ["a", "b"] * 2
+    run("--dataset", first, *options, "--limit", 1)
+    (second / "a.png").replace(first / "b.png")
+    run("--dataset", first, *options)
+    assert measured == [*["a", "b"] * 2, "b"]
+
+
+def test_records_from_before_digests_are_measured_again(folder: Path, tmp_path: Path) -> None:
+    options = (
+        "--dataset",
+        folder,
+        "--models",
+        "tiny",
+        "--modes",
+        "lossless",
+        "--peers",
+        "none",
+        "-o",
+        tmp_path / "out",
+    )
+    run(*options)
+    before, journal = results(tmp_path / "out"), tmp_path / "out" / "records.jsonl"
+    header, *lines = journal.read_text(encoding="utf-8").splitlines()
+    old = [json.dumps({k: v for k, v in json.loads(line).items() if k != "digest"} | {"bytes": 1}) for line in lines]
+    journal.write_text("\n".join([header, *old, ""]), encoding="utf-8")
+    run(*options)
+    assert [r.bytes for r in results(tmp_path / "out").records] == [r.bytes for r in before.records]
+
+
+def test_the_current_folder_has_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run("--dataset", ".", "--models", "tiny", "--modes", "lossless", "--peers", "none", "--limit", 1)
+    assert results(folder / "bench-pictures").dataset == "pictures"
+
+
 def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, WHAT, Record)
     assert Journal(tmp_path, WHAT, Record).records == {}

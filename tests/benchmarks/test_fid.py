@@ -88,7 +88,13 @@ def test_a_distance_that_was_stopped_goes_on(pictures: UInt8, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "change", [{"about": "other"}, {"measuring": distance(11)}, {"measuring": distance(12, "other")}]
+    "change",
+    [
+        {"images": np.zeros((8, 2, 2, 3), np.uint8)},
+        {"about": "other"},
+        {"measuring": distance(11)},
+        {"measuring": distance(12, "other")},
+    ],
 )
 def test_sums_of_something_else_are_not_taken(change: dict[str, Any], pictures: UInt8, tmp_path: Path) -> None:
     run = {"measuring": distance(12), "images": pictures[:8], "samples": pictures[8:], "state": tmp_path / "state"}

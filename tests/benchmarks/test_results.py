@@ -160,7 +160,10 @@ def test_results_of_other_images_are_not_compared(tmp_path: Path) -> None:
     a = saved_run(tmp_path / "a", record("b", "q=1", 1000))
     b = saved_run(tmp_path / "b", replace(record("b", "q=1", 1000), image="j"))
     c = saved_run(tmp_path / "c", record("b", "q=2", 1000))
-    assert "different images" in run("--compare", a, b, code=1).stderr
+    d, e = (saved_run(tmp_path / name, record("b", "q=1", 1000, digest=name)) for name in "de")
+    for first, second in ((a, b), (d, e)):
+        assert "different images" in run("--compare", first, second, code=1).stderr
+    assert "no changes" in run("--compare", a, d).stdout  # results from before digests have none
     assert "in common" in run("--compare", a, c, code=1).stderr
     assert "--dataset" in run(code=2).stderr
 

@@ -14,7 +14,7 @@ from recipe_changes import changed
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import bounds
-from selfcodec.benchmarks.bounds import Bounded, Subject
+from selfcodec.benchmarks.bounds import Bounded, Subject, results_name
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
@@ -125,6 +125,29 @@ def test_records_of_two_models_do_not_mix(folder: Path, trained: Path, tmp_path:
         found.append(report["elbo"])
     assert found[0] == found[2] != found[1]
     assert len(lines(tmp_path / "out")) == 1 + 2 * 3
+
+
+def test_images_and_runs_of_one_name_do_not_mix(
+    folder: Path, trained: Path, patches: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of one name share the default folder of results; checkpoints have one of their run each."""
+    other = tmp_path / "elsewhere" / "pictures"
+    other.mkdir(parents=True)
+    Image.fromarray(patches[5]).save(other / "a.png")
+    found = {}
+    monkeypatch.chdir(tmp_path)
+    for key, dataset in (("a", folder), ("other", other), ("again", folder)):
+        report = json.loads(run("eval", "tiny", "--dataset", dataset, "--limit", 1, "--json").stdout)
+        found[key] = report["elbo"]
+    assert found["a"] == found["again"] != found["other"]
+    assert len(lines(tmp_path / "eval-tiny-pictures")) == 1 + 2
+    Image.fromarray(patches[5]).save(folder / "a.png")
+    report = json.loads(run("eval", "tiny", "--dataset", folder, "--limit", 1, "--json").stdout)
+    assert report["elbo"] == found["other"]
+    (trained / CHECKPOINT).rename(trained / "best.pt")
+    assert results_name("runs/a/checkpoint.pt", "x") == results_name("runs/a", "b/x/") == "a-x"
+    run("eval", trained / "best.pt", "--dataset", folder, "--limit", 1)
+    assert (tmp_path / "eval-run-best-pictures" / "bounds.json").is_file()
 
 
 def test_mistakes_are_one_line(folder: Path, patches: UInt8, tmp_path: Path) -> None:
