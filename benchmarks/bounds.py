@@ -7,7 +7,7 @@ import math
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from selfcodec.benchmarks.fid import STATE, Distance, Progress
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.journal import Journal, digest_of
 from selfcodec.benchmarks.measure import measure
-from selfcodec.benchmarks.own import Own, own_coder
+from selfcodec.benchmarks.own import Own, own_coder, with_model_bits
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.sources import dataset_name, load_pictures
 from selfcodec.errors import InputError
@@ -55,6 +55,8 @@ class Bounded:
         bytes: of the lossless file; None where none was made.
         failure: what is wrong with the file, "" if nothing is.
         digest: of the image, as of `digest_of`; "" in records from before it was kept.
+        stored: the file holds a WebP or PNG, which was smaller; None where none was made, or it was not kept.
+        sent: sum of -log p of what the model itself sends, whatever the file holds, nats; None where it sent nothing.
     """
 
     image: str
@@ -66,6 +68,8 @@ class Bounded:
     bytes: int | None
     failure: str
     digest: str = ""
+    stored: bool | None = None
+    sent: float | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -105,6 +109,11 @@ class Subject:
         """Return the largest tile's side in pixels."""
         return min(pixels.tile for pixels in self.net.pixels.values())
 
+    @property
+    def adapts(self) -> bool:
+        """Whether files are coded with what is learned of their images on the way, which the bounds know nothing of."""
+        return self.coder is not None and find_model(self.coder.model).adapts(Mode.LOSSLESS)
+
     @staticmethod
     def load(model: str) -> Subject:
         """Return a model by name or folder, or a training run by its folder or checkpoint.
@@ -143,17 +152,19 @@ class Subject:
                         f"{name}: {image.shape[1]}×{image.shape[0]} pixels: likelihoods of this model are evaluated on"
                         f" sides that are multiples of {multiple}"
                     )
-                found = bounds(
+                part = bounds(
                     self.net, as_batch(box.of(image)[None], config.transformation, config.levels, device), samples
                 )
-                rates = {variable: rate + found.rates[variable] for variable, rate in rates.items()}
-                weighted += found.weighted
-        size, failure = None, ""
-        if files and self.coder is not None:
-            measured = measure(picture_of(image), self.coder)
-            size, failure = measured.size, measured.failure
+                rates = {variable: rate + part.rates[variable] for variable, rate in rates.items()}
+                weighted += part.weighted
         height, width = image.shape[:2]
-        return Bounded(name, width, height, self.name, rates, weighted, size, failure, digest_of(image))
+        found = Bounded(name, width, height, self.name, rates, weighted, None, "", digest_of(image))
+        if not files or self.coder is None:
+            return found
+        picture = picture_of(image)
+        file = with_model_bits(measure(picture, self.coder), picture, self.coder)
+        sent = math.fsum(file.model_bits.values()) * math.log(2) if file.model_bits else None
+        return replace(found, bytes=file.size, failure=file.failure, stored=file.stored, sent=sent)
 
 
 def results_name(model: str, dataset: str) -> str:
@@ -165,18 +176,20 @@ def results_name(model: str, dataset: str) -> str:
     return f"{name}-{dataset_name(dataset)}"
 
 
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+def _mean(values: list[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
 
 
 def each_image(records: list[Bounded], samples: int) -> list[dict[str, Any]]:
-    """Return every image's name, bounds and file, in bits per dimension; None for what was not asked for."""
+    """Return every image's bounds, what the model sends, and its file, in bits per dimension; None if not asked for."""
     return [
         {
             "image": r.image,
             "elbo": round(r.bpd(math.fsum(r.rates.values())), DIGITS),
             "importance_weighted": round(r.bpd(r.weighted), DIGITS) if samples > 1 else None,
+            "sent": None if r.sent is None else round(r.bpd(r.sent), DIGITS),
             "files": None if r.file is None else round(r.file, DIGITS),
+            "stored": r.stored,
         }
         for r in records
     ]
@@ -192,9 +205,11 @@ def summary(records: list[Bounded], samples: int, *, files: bool) -> dict[str, A
         "importance_weighted": _mean([r.bpd(r.weighted) for r in records]) if samples > 1 else None,
     }
     if files:
-        sizes = [r.file for r in records if r.file is not None]
-        found["files"] = _mean(sizes) if sizes else None
-        found["failures"] = len(records) - len(sizes)
+        good = [r for r in records if r.file is not None]
+        found["sent"] = _mean([r.bpd(r.sent) for r in good if r.sent is not None])
+        found["files"] = _mean([r.file for r in good if r.file is not None])
+        found["files_stored"] = sum(bool(r.stored) for r in good)
+        found["failures"] = len(records) - len(good)
     return found
 
 
@@ -250,11 +265,13 @@ def evaluate_data_set(
     with progress(len(pictures)) as advance:
         for picture, key in keys.items():
             known = journal.records.get(key)
-            if known is None or (files and known.bytes is None):
+            if known is None or (files and known.stored is None):
                 journal.add([subject.evaluate(picture, pictures[picture], samples, files=files)])
             advance()
     records = [journal.records[key] for key in keys.values()]
     report = {"command": command, **about, "dataset": name, **summary(records, samples, files=files)}
+    if files:
+        report["files_adapt"] = subject.adapts
     if distance is not None:
         found = distance.measure(find_model(model), everything, output / STATE, run, device, progress)
         report["fid"] = asdict(found)

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options
+from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.decoding import decode_file, open_file
 from selfcodec.encoding import encode_picture
@@ -57,6 +58,14 @@ class Own(Coder):
         """Return whether the image came back in its own mode, with all its samples, and its palette if it has one."""
         same = picture.mode == decoded.mode and super().restores(picture, decoded)
         return same and (picture.source is None or picture.exact.tobytes() == decoded.exact.tobytes())
+
+
+def with_model_bits(found: Measured, picture: Picture, own: Own) -> Measured:
+    """Return what was measured with usual settings; with the model's bits also where the file stores the picture."""
+    if not found.stored:
+        return found
+    coded = replace(own, fallback=False).encode(picture, own.settings[""])
+    return replace(found, model_bits=coded.model_bits)
 
 
 _USUAL = {mode: {"effort": effort} if (effort := usual_effort(mode)) else {} for mode in Mode}

@@ -17,12 +17,22 @@ DIGITS = 4
 """Bits per dimension are shown with so many."""
 
 
-def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What is printed: terms, bounds and files in bits per dimension."""
+ADAPTING = "The model learns of each picture while it codes it, which bounds do not count: files may lie below them."
+
+
+def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What is printed: terms, bounds, what the model sends, and files, in bits per dimension, with remarks."""
     figures = {**report["terms"], "ELBO": report["elbo"]}
     figures[f"importance weighted, {report['samples']} samples"] = report["importance_weighted"]
+    figures["model, sum of -log2 p"] = report.get("sent")
     figures["files"] = report.get("files")
-    return [(name, f"{figure:.{DIGITS}f}") for name, figure in figures.items() if figure is not None]
+    remarks = {}
+    if "files" in report:
+        made = report["images"] - report["failures"]
+        remarks["files"] = f"({report['files_stored']} of {made} stored as WebP or PNG)"
+    return [
+        (name, f"{figure:.{DIGITS}f}", remarks.get(name, "")) for name, figure in figures.items() if figure is not None
+    ]
 
 
 @click.command("eval")
@@ -55,8 +65,9 @@ def evaluate(
     """Bound a model's likelihoods on a data set, in bits per dimension.
 
     MODEL is an exported one, by name or folder, or a training run, by its folder or checkpoint. Prints the terms of
-    the evidence lower bound, with more samples than one also the importance weighted bound; --json adds the bounds of
-    every image. Goes on where it was stopped. Ends with exit status 1 if a file did not decode to its image.
+    the evidence lower bound, with more samples than one also the importance weighted bound; with --files what the model
+    sends for its files, and the files themselves, which hold a WebP or PNG where that is smaller. --json adds the
+    figures of every image. Goes on where it was stopped. Ends with exit status 1 if a file did not decode to its image.
 
     --fid measures the Fréchet Inception Distance between so many samples and all images, whatever --limit says; 50,000
     are usual, and fewer make it larger. It needs pip install 'selfcodec[fid]'.
@@ -88,7 +99,9 @@ def evaluate(
     if as_json:
         click.echo((output / REPORT).read_text(encoding="utf-8"), nl=False)
     else:
-        click.echo(table([("bits per dimension", f"{report['images']} images"), *_rows(report)], right=(1,)))
+        click.echo(table([("bits per dimension", f"{report['images']} images", ""), *_rows(report)], right=(1,)))
+        if report.get("files_adapt"):
+            click.echo(ADAPTING)
         if "fid" in report:
             found = report["fid"]
             of = f"{found['samples']} samples from {found['images']} images"

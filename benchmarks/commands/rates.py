@@ -6,7 +6,6 @@ A rate is the mean of the images' own rates, whatever their sizes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,9 +14,9 @@ from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import LOSSLESS_PEERS, Coder, choose_peers, picture_of
 from selfcodec.benchmarks.commands.options import dataset_option, model_option, report_option
 from selfcodec.benchmarks.files import write_report
-from selfcodec.benchmarks.measure import measure
+from selfcodec.benchmarks.measure import Measured, measure
 from selfcodec.benchmarks.objective import objective
-from selfcodec.benchmarks.own import Own, own_coder
+from selfcodec.benchmarks.own import Own, own_coder, with_model_bits
 from selfcodec.benchmarks.provenance import provenance
 from selfcodec.benchmarks.reports.rates import FILE, Outcome, each_image, image_table, rates_table, remarks, summary
 from selfcodec.benchmarks.reports.tables import show
@@ -32,14 +31,12 @@ from selfcodec.zoo import find_model
 
 def code_image(name: str, image: UInt8, own: Own, peers: Mapping[str, Coder]) -> Outcome:
     """Code one image (H, W, 3) as single lossless files; raise SelfcodecError where there is none to compare."""
-    picture, files = picture_of(image), {}
+    picture, files = picture_of(image), dict[str, Measured]()
     for key, coder in {FILE: own, **peers}.items():
         files[key] = measure(picture, coder).figures()
         if not files[key].size:
             raise SelfcodecError(f"{name}: {coder.info.title}: {files[key].failure}")
-    if files[FILE].stored:
-        coded = replace(own, fallback=False).encode(picture, {})
-        files[FILE] = replace(files[FILE], model_bits=coded.model_bits)
+    files[FILE] = with_model_bits(files[FILE], picture, own)
     return Outcome(name, image.shape, files)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
 from pathlib import Path
@@ -19,6 +19,8 @@ from selfcodec.zoo import available_models, read_manifest
 
 BOUNDS = {"elbo": "ELBO", "importance_weighted": "importance weighted", "files": "files"}
 """Reports have these figures of every image, and tables call them so."""
+SENT = {"sent": "model, sum of -log2 p"}
+"""Reports from before it was measured have it not."""
 DIGITS = 3
 SAMPLES = 512
 CERTAIN = 2.0
@@ -57,7 +59,7 @@ class Evaluated:
         digest: SHA-256 of its file.
         dataset: on which.
         samples: of the importance weighted bound.
-        each: figures by image, and by their names as in BOUNDS; None for what was not measured.
+        each: figures by image, and by their names as in BOUNDS and SENT; None for what was not measured.
         fid: of the model's samples; None where it was not measured.
     """
 
@@ -74,7 +76,10 @@ class Evaluated:
         report = read_report(path)
         try:
             (name, digest), *others = report["models"].items()
-            each = {row["image"]: {bound: row[bound] for bound in BOUNDS} for row in report[EACH]}
+            each = {
+                row["image"]: {bound: row[bound] for bound in BOUNDS} | {key: row.get(key) for key in SENT}
+                for row in report[EACH]
+            }
             if others or not each:
                 raise ValueError
             fid = Fid(**report["fid"]) if "fid" in report else None
@@ -132,10 +137,15 @@ def _distances(model: PublishedModel, found: Evaluated | None) -> list[str]:
     return [number(model.fid, 2), f"{number(ours.value, 2)} of {ours.samples:,}" if ours else MISSING]
 
 
-def _row(model: PublishedModel, found: Evaluated | None, distances: Sequence[str]) -> list[str]:
+def _columns(reports: Mapping[str, Evaluated]) -> dict[str, str]:
+    """Return the names of figures with what the models' table calls them: what models send where any report has it."""
+    return BOUNDS | SENT if any(report.mean(key) for report in reports.values() for key in SENT) else BOUNDS
+
+
+def _row(model: PublishedModel, found: Evaluated | None, columns: Iterable[str], distances: Sequence[str]) -> list[str]:
     folder = available_models().get(model.name)
     manifest = {} if folder is None else read_manifest(folder)
-    means = [found and found.mean(bound) for bound in BOUNDS]
+    means = [found and found.mean(figure) for figure in columns]
     parameters = manifest.get("parameters")
     return [
         model.dataset,
@@ -157,9 +167,10 @@ def models_table(reports: Mapping[str, Evaluated]) -> str:
     """Return the paper's models in its order: its bits per dimension and ours, and FIDs where there are any of ours."""
     shown = _has_distances(reports)
     distances = ["FID, paper", "FID"] if shown else []
-    header = ["data set", "model", "paper", *BOUNDS.values(), "images", *distances, "parameters, M", "training"]
+    columns = _columns(reports)
+    header = ["data set", "model", "paper", *columns.values(), "images", *distances, "parameters, M", "training"]
     found = [(model, reports.get(model.name)) for model in table_1()]
-    return markdown_table(header, [_row(*pair, _distances(*pair) if shown else []) for pair in found])
+    return markdown_table(header, [_row(*pair, columns, _distances(*pair) if shown else []) for pair in found])
 
 
 def _verdict(paper: float, ours: Mean | None) -> str:

@@ -32,7 +32,8 @@ from selfcodec.models.data import ImageSet
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.train import Trainer
 from selfcodec.modes import Mode
-from selfcodec.zoo import Model
+from selfcodec.settings import Settings, usual_effort
+from selfcodec.zoo import Model, find_model
 
 pytest_plugins = ("benchmark_fixtures",)
 
@@ -83,10 +84,13 @@ def test_rates_add_up(images: UInt8, tiny_model: Model, nothing_stored: None, tm
         assert name in result.stdout
 
 
-def test_model_bits_of_a_stored_image_are_those_of_coding_it(tiny_model: Model, tiny_model_dir: Path) -> None:
-    flat = np.full((32, 32, 3), 77, np.uint8)
-    outcome = code_image("flat", flat, own_coder("tiny", Mode.LOSSLESS), {})
-    coded = encode_picture(from_image(Image.fromarray(flat)), model=tiny_model, fallback=False)
+@pytest.mark.parametrize("name", ["tiny", "photo-fast"])
+def test_model_bits_of_a_stored_image_are_those_of_coding_it(name: str, tiny_model: Model) -> None:
+    """With the usual effort, so that a context model learns of it as of those that are not stored."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    image, usual = np.tile(noise, (8, 8, 1)), Settings(effort=usual_effort(Mode.LOSSLESS))
+    outcome = code_image("repeated", image, own_coder(name, Mode.LOSSLESS), {})
+    coded = encode_picture(from_image(Image.fromarray(image)), usual, find_model(name), fallback=False)
     assert outcome.file.stored
     assert outcome.file.size < len(coded.data)
     assert outcome.file.model_bits == coded.model_bits

@@ -72,6 +72,17 @@ def test_models_beside_the_paper_s(write: Write) -> None:
     assert "; ours are by 512. " in text
 
 
+def test_what_models_send_is_shown_where_a_report_has_it(write: Write) -> None:
+    write("celeba-vae", VAE)
+    each = [{"image": "0", "elbo": 3.0, "importance_weighted": 2.0, "sent": 2.5, "files": 1.5, "stored": True}]
+    text = table1(load_reports(write("celeba-sketch", (), each=each)))
+    assert cells(text, "model")[4:9] == ["ELBO", "importance weighted", "files", "model, sum of -log2 p", "images"]
+    assert cells(text, "`celeba-sketch`")[4:9] == ["3.000 ± –", "2.000 ± –", "1.500 ± –", "2.500 ± –", "1"]
+    assert cells(text, "`celeba-vae`")[4:9] == ["1.400 ± 0.058", "0.400 ± 0.058", "2.400 ± 0.058", "–", "3"]
+    each[0]["sent"] = None
+    assert "sum of" not in table1(load_reports(write("celeba-sketch", (), each=each)))
+
+
 def test_two_models_on_the_same_images(write: Write) -> None:
     """Differences have smaller errors than the means they are of, and images of one model alone do not count."""
     write("celeba-vae", VAE)

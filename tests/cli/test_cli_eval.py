@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from selfcodec.arrays import UInt8
 from selfcodec.benchmarks import bounds
 from selfcodec.benchmarks.bounds import Bounded, Subject, results_name
 from selfcodec.benchmarks.measure import Measured
+from selfcodec.encoding import encode_picture
+from selfcodec.images import load_picture
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
@@ -23,6 +26,8 @@ from selfcodec.models.evaluation import evaluate
 from selfcodec.models.export import export_model, write_model
 from selfcodec.models.exported import load_exported
 from selfcodec.models.train import Trainer
+from selfcodec.modes import Mode
+from selfcodec.settings import Settings, usual_effort
 from selfcodec.zoo import Model, find_model
 
 CPU = torch.device("cpu")
@@ -59,7 +64,7 @@ def test_bounds_and_files_of_an_exported_model(folder: Path, tmp_path: Path, alw
     assert list(report["terms"]) == ["u", "y1", "z1", "x"]
     assert report["elbo"] == pytest.approx(sum(report["terms"].values()))
     assert [row["image"] for row in report["each"]] == ["a", "b", "c"]
-    for figure in ("elbo", "importance_weighted", "files"):
+    for figure in ("elbo", "importance_weighted", "sent", "files"):
         assert report[figure] == pytest.approx(np.mean([row[figure] for row in report["each"]]), abs=1e-5)
     assert report["importance_weighted"] < report["elbo"]
     records = [Bounded(**json.loads(line)) for line in lines(out)[1:]]
@@ -72,10 +77,45 @@ def test_bounds_and_files_of_an_exported_model(folder: Path, tmp_path: Path, alw
     assert {r.image: r.bytes for r in records} == real
     # Headers aside, a file costs what one posterior sample costs.
     assert report["elbo"] - 0.3 < report["files"] < report["elbo"] + 0.5
+    # Beside what the model promises, a file has a header.
+    assert report["sent"] < report["files"] < report["sent"] + 0.3
+    assert (report["files_stored"], report["files_adapt"]) == (0, False)
     printed = run(*arguments).stdout
     assert "ELBO" in printed
+    assert "stored as WebP or PNG" in printed
+    assert "learns" not in printed
     assert "importance weighted, 8 samples" in printed
     assert f"{report['files']:.4f}" in printed
+
+
+def test_why_files_lie_below_the_bounds(folder: Path, tmp_path: Path) -> None:
+    """One is stored, which the model itself would send in more; a context model learns of pictures while it codes."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    Image.fromarray(np.tile(noise, (8, 8, 1))).save(folder / "a.png")  # which no model knows to repeat itself
+    for model, adapts in (("tiny", False), ("photo-fast", True)):
+        arguments = ("eval", model, "--dataset", folder, "--files", "--limit", 2, "-o", tmp_path / model)
+        report = json.loads(run(*arguments, "--json").stdout)
+        printed = run(*arguments).stdout
+        repeated, photograph = report["each"]
+        assert repeated["stored"]
+        stored = 1 + photograph["stored"]
+        assert report["files_stored"] == stored
+        assert re.search(rf"^files +\d\.\d+  \({stored} of 2 stored as WebP or PNG\)$", printed, re.M)
+        assert (report["files_adapt"], "learns of each picture" in printed) == (adapts, adapts)
+        picture, usual = load_picture(folder / "a.png"), Settings(effort=usual_effort(Mode.LOSSLESS))
+        coded = encode_picture(picture, usual, find_model(model), fallback=False)
+        assert repeated["sent"] == pytest.approx(sum(coded.model_bits.values()) / (3 * 64 * 64), abs=1e-6)
+        assert repeated["files"] < repeated["sent"]
+
+
+def test_records_from_before_what_models_send_are_measured_again(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("eval", "tiny", "--dataset", folder, "--limit", 1, "--files", "-o", out)
+    before = json.loads(run(*arguments, "--json").stdout)
+    header, line = lines(out)
+    old = {key: value for key, value in json.loads(line).items() if key not in ("stored", "sent")}
+    (out / "records.jsonl").write_text(f"{header}\n{json.dumps(old)}\n", encoding="utf-8")
+    assert json.loads(run(*arguments, "--json").stdout)["sent"] == before["sent"]
 
 
 def _encoded(folder: Path) -> list[str]:
