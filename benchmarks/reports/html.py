@@ -15,7 +15,7 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import OWN
 from selfcodec.benchmarks.published import published_beside
-from selfcodec.benchmarks.reports.summary import EXPLANATION
+from selfcodec.benchmarks.reports.summary import EXPLANATION, MAX_ERROR, MAX_ERROR_EXPLANATION
 from selfcodec.benchmarks.reports.tables import number
 from selfcodec.benchmarks.results import Point, Run
 from selfcodec.files import write_atomically
@@ -31,7 +31,7 @@ HEADINGS = (
     "PSNR (dB)",
     "MS-SSIM",
     "SSIMULACRA 2",
-    "worst error",
+    MAX_ERROR,
     "encode MP/s",
     "decode MP/s",
     "MiB",
@@ -109,7 +109,7 @@ def html(run: Run, plots: Sequence[Path], crops: Sequence[Crop]) -> str:
     return environment.get_template("report.html.j2").render(
         run=run,
         images=len({record.image for record in run.records}),
-        explanation=EXPLANATION,
+        explanation=f"{EXPLANATION} {MAX_ERROR_EXPLANATION}",
         plots=[(path.stem, base64.b64encode(path.read_bytes()).decode()) for path in plots],
         published=published_beside(run),
         headings=HEADINGS,

@@ -17,6 +17,7 @@ ANCHORS = ("jpeg", "webp", "avif")
 EACH = 50
 """So many images at most are listed one by one."""
 _SPEED, _PERCEPTUAL = ("encode MP/s", "decode MP/s"), ("MS-SSIM", "SSIMULACRA 2")
+MAX_ERROR = "max error (0-255)"
 LOSSLESS_HEADER = ("lossless coder", "bits/dim", "bytes", "without header", "of PNG", *_SPEED, "MiB", "failures")
 LOSSY_HEADER = (
     "lossy coder",
@@ -25,7 +26,7 @@ LOSSY_HEADER = (
     "bytes",
     "PSNR (dB)",
     *_PERCEPTUAL,
-    "worst",
+    MAX_ERROR,
     *_SPEED,
     "failures",
 )
@@ -34,6 +35,8 @@ SSIMULACRA 2 are means of the images' own; the PSNR leaves out images that came 
 the original, 90 hardly differs from it, 70 is high, 50 medium and 30 low quality. Speeds are of one process among those
 that ran side by side; MiB is the most that coding one image took beyond what was resident before. Where a WebP or PNG
 is smaller than what a model makes of an image, its lossless file holds that, which then decodes at once."""
+MAX_ERROR_EXPLANATION = "The max error is by how much a sample, 0 to 255, came back off at most, over all images."
+"""Reports that show it say so besides."""
 
 
 def _speed(point: Point) -> list[str]:
@@ -151,7 +154,7 @@ def summary(run: Run) -> str:
         f"# {run.dataset}: {len(images)} images, {shape}\n",
         f"`{about['command']}`, {about['date']}, {about['machine']['cpu']} ({about['machine']['cores']} cores).\n",
         f"Models: {models}. Versions: {versions}.\n",
-        f"{EXPLANATION}\n",
+        f"{EXPLANATION} {MAX_ERROR_EXPLANATION}\n",
         lossless_table(run),
         image_table(run),
         bd_table(run),

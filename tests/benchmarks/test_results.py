@@ -92,6 +92,19 @@ def test_scores_are_shown_and_drawn() -> None:
     assert not has_plot(run, "ms-ssim")
 
 
+def test_the_largest_error_is_called_and_explained() -> None:
+    """It stands beside scores, of which larger ones are better."""
+    about = {"command": "c", "date": "d", "machine": {"cpu": "x", "cores": 2}, "versions": {}, "models": {}}
+    run = Run(about, "here", {"b": CoderInfo("B", "peer", False)}, [record("b", "q=1", 100, max_error=137)])
+    text = summary(run)
+    heading, row = (line.split(" | ") for line in text.splitlines() if line.startswith(("| lossy", "| B | q=1")))
+    assert row[heading.index("max error (0-255)")] == "137"
+    for report in (text, html(run, [], [])):
+        assert "max error (0-255)" in report
+        assert "The max error is by how much a sample" in report
+        assert "worst" not in report
+
+
 def test_few_images_are_listed_one_by_one() -> None:
     infos = {
         "a": CoderInfo("A", "selfcodec", True),
