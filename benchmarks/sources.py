@@ -14,12 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError, warn_of
 from selfcodec.images import Picture, from_image, load_picture
-from selfcodec.models.datasets import data_root, images_below, load_named, not_there, read_image
+from selfcodec.models.datasets import PAPER, PUBLISHED, data_root, images_below, load_named, not_there, read_image
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 """These colour pictures are in scikit-image; those that it would have to download are left out."""
 FACES = {"collins": (137, 45, 307, 215), "hopper": (125, 70, 395, 340)}
 """Left, top, right and bottom of faces: Eileen Collins' in scikit-image's portrait, Grace Hopper's in Matplotlib's."""
+LISTED = ("cifar10", "celeba", "imagenette64", "kodak")
+"""These data sets are named where one is asked for that is not known, beside those that are made here."""
 SIDE = 512
 """Drawings have so many pixels a side."""
 NOISY_LINES = 256
@@ -88,6 +90,20 @@ def dataset_name(dataset: str) -> str:
     return Path(os.path.abspath(dataset)).name  # not resolved: what a link leads to may have any name
 
 
+MADE = {"scikit-image": _photographs, "portraits": _portraits, "synthetic": _drawings}
+
+
+def _unknown(dataset: str, root: Path) -> InputError:
+    """Return what is wrong with the name of a data set of which nothing is there, and the remedy, in one line."""
+    if dataset.removesuffix(PAPER) in (*PUBLISHED, *LISTED) or (root / dataset).is_dir():
+        return not_there(dataset, "test", root)
+    names = ", ".join((*LISTED, *MADE))
+    if Path(dataset).exists():
+        what = "no images in this folder" if Path(dataset).is_dir() else "is no folder"
+        return InputError(f"{dataset}: {what}; give a folder of images, or a data set: {names}")
+    return InputError(f"no data set {dataset!r}; there are: {names}, and folders in {root}; or give a folder of images")
+
+
 def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     """Return the first `limit` images of a data set by name, all for None; each uint8 (H, W, 3).
 
@@ -102,9 +118,8 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     Raises:
         InputError: there are no such images.
     """
-    made = {"scikit-image": _photographs, "portraits": _portraits, "synthetic": _drawings}
-    if dataset in made:
-        found = dict(islice(made[dataset](), limit))
+    if dataset in MADE:
+        found = dict(islice(MADE[dataset](), limit))
     elif (named := load_named(dataset, "test", data_root(), limit)) is not None:
         found = named
     elif files := _files(data_root() / dataset) or _files(Path(dataset)):
@@ -113,7 +128,7 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
         for line, count in Counter(lines).items():
             warn_of([line], f"{dataset}, {count} of {len(found)} images")
     else:
-        raise not_there(dataset, "test", data_root())
+        raise _unknown(dataset, data_root())
     if not found:
         raise InputError(f"data set {dataset!r}: no test images")
     return found

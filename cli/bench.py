@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import MODES, folder_option, force_option
+from selfcodec.cli.options import DATASET_HELP, MODES, folder_option, force_option
 from selfcodec.cli.output import complain, finish, progress
 from selfcodec.errors import InputError
 from selfcodec.modes import MAX_EFFORT, MAX_QUALITY, MIN_QUALITY, Mode
@@ -67,7 +67,7 @@ def compare_results(before: Path, after: Path) -> None:
 
 
 @click.command()
-@click.option("--dataset", metavar="NAME|DIR", help="cifar10, celeba, imagenette64, kodak, or a folder.")
+@click.option("--dataset", metavar="NAME|DIR", help=DATASET_HELP)
 @click.option(
     "--models", metavar="NAME,...", default="", callback=parse_names, help="Ours, or all.  [default: what suits]"
 )

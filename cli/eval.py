@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import PATH, folder_option, force_option, json_option
+from selfcodec.cli.options import DATASET_HELP, PATH, folder_option, force_option, json_option
 from selfcodec.cli.output import complain, finish, progress, table
 from selfcodec.cli.train import choose_device
 
@@ -37,7 +37,7 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @click.command("eval")
 @click.argument("model", metavar="MODEL|RUN")
-@click.option("--dataset", metavar="NAME|DIR", required=True, help="cifar10, celeba, imagenette64, or a folder.")
+@click.option("--dataset", metavar="NAME|DIR", required=True, help=DATASET_HELP)
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="First images only; all if not given.")
 @click.option(
     "--iw", "samples", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="Samples an image."

@@ -17,6 +17,11 @@ LARGEST_SIDE = 4096
 PATH = click.Path(readable=False)
 """A file that cannot be read is no wrong use of the command: of several it alone fails, when its turn comes."""
 
+DATASET_HELP = (
+    "cifar10, celeba, imagenette64, kodak, scikit-image, portraits, synthetic, a folder in ~/.cache/selfcodec/data or"
+    " $SELFCODEC_DATA, where the first four are looked for, or any folder of images."
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.cli.options import MODES, folder_option
+from selfcodec.cli.options import DATASET_HELP, MODES, folder_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,8 +36,7 @@ def mode_option(command: F) -> F:
 
 def dataset_option_with(default: str) -> Callable[[F], F]:
     """Return an option that takes --dataset NAME."""
-    text = "Data set, folder, scikit-image or synthetic."
-    return click.option("--dataset", metavar="NAME|DIR", default=default, show_default=True, help=text)
+    return click.option("--dataset", metavar="NAME|DIR", default=default, show_default=True, help=DATASET_HELP)
 
 
 def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:

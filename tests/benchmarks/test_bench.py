@@ -199,7 +199,7 @@ def plan_of(*models: str) -> bench.Plan:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (("--dataset", "nowhere"), "'nowhere' is not there"),
+        (("--dataset", "nowhere"), "no data set 'nowhere'; there are: cifar10, "),
         (("--dataset", "FOLDER", "--models", "none-such"), "no model 'none-such'"),
         (("--dataset", "FOLDER", "--models", "tiny", "--modes", "cg", "--peers", "none", "--limit", "0"), None),
         (("--dataset", "FOLDER", "--modes", "best"), None),

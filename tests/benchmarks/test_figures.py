@@ -81,7 +81,7 @@ def test_what_is_asked_for_and_cannot_be_drawn_is_an_error(data: UInt8, tmp_path
         (("drawn-again", "--model", "vae"), "figure drawn-again needs a transformation, which model vae has not"),
         (("samples", "--model", "none"), "no model 'none'"),
         (("figure1",), "no figure 'figure1'; there are transformations, samples,"),
-        (("interpolations", "--model", "tiny", "--dataset", "none"), "data set 'none' is not there"),
+        (("interpolations", "--model", "tiny", "--dataset", "none"), "no data set 'none'; there are: "),
         (("samples", "--page", tmp_path / "none.md", "--model", "tiny"), "none.md: cannot be read"),
     ):
         assert words in run("figures", *arguments, "-o", out, code=1).stderr
@@ -105,7 +105,7 @@ def test_without_data_the_others_are_drawn(data: UInt8, tmp_path: Path, monkeypa
     out = tmp_path / "out"
     result = run("figures", "--model", "vae", "-o", out)
     assert {path.stem for path in out.iterdir()} == {"transformations", "samples-vae"}
-    assert result.stderr.count("skipped: reconstructions-vae: data set 'tiny' is not there") == 1
+    assert result.stderr.count("skipped: reconstructions-vae: no data set 'tiny'; there are: ") == 1
 
 
 def test_sizes_are_those_of_files(data: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from benchmark_commands import COUNT
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.benchmarks.sources import LISTED, MADE, load_pictures
+from selfcodec.cli.options import DATASET_HELP
 from selfcodec.errors import InputError, SelfcodecWarning
 
 pytest_plugins = ("benchmark_fixtures",)
@@ -42,8 +43,33 @@ def test_folders_are_sources(images: UInt8, tmp_path: Path, monkeypatch: pytest.
         assert list(found) == ["a", "b"]
         assert (found["b"] == images[0]).all()
         assert found["a"].shape == (*images.shape[1:3], 3)
-    with pytest.raises(InputError, match="'nothing'"):
-        load_pictures("nothing")
+
+
+def test_what_is_no_data_set_is_told_which_there_are(
+    images: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where to put what is missing is told of data sets that are known, and of folders that are there."""
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "own").mkdir()
+    (tmp_path / "empty").mkdir()
+    Image.fromarray(images[0]).save("a.png")
+    names = ", ".join((*LISTED, *MADE))
+    for dataset, text in (
+        (
+            "nope",
+            f"no data set 'nope'; there are: {names}, and folders in {tmp_path / 'data'}; or give a folder of images",
+        ),
+        ("empty", f"empty: no images in this folder; give a folder of images, or a data set: {names}"),
+        ("a.png", f"a.png: is no folder; give a folder of images, or a data set: {names}"),
+        ("own", "data set 'own' is not there: give a folder of images, or put test.npy"),
+        ("kodak", "data set 'kodak' is not there: put the PNG files from https://r0k.us"),
+        ("celeba-paper", "data set 'celeba' is not there: get https://"),
+    ):
+        with pytest.raises(InputError) as error:
+            load_pictures(dataset)
+        assert str(error.value).startswith(text)
+    assert all(name in DATASET_HELP for name in (*LISTED, *MADE, "~/.cache/selfcodec/data", "$SELFCODEC_DATA"))
 
 
 def test_every_image_below_a_folder_has_a_name_of_its_own(images: UInt8, tmp_path: Path) -> None:
