@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options
+import numpy as np
+
+from selfcodec.benchmarks.coders import OWN, Coded, Coder, Options, picture_of
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.results import CoderInfo
 from selfcodec.decoding import decode_file, open_file
@@ -22,6 +24,8 @@ from selfcodec.zoo import Model, default_model, find_model
 
 QUALITIES = (25, 50, 75)
 """Lossy modes are measured at these qualities where none are asked for."""
+WARM_UP = 64
+"""A picture of so many pixels a side is coded before anything is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,10 @@ class Own(Coder):
     mode: Mode
     fallback: bool = True
     runtime: Runtime = DEFAULT_RUNTIME
+
+    def prepare(self, options: Options) -> None:
+        """Code a small picture, once in a process: what coding loads and compiles is no part of a picture's time."""
+        _warm_up(self.model, self.mode, options.get("effort", 0), self.runtime)
 
     def encode(self, picture: Picture, options: Options) -> Coded:
         """Return the picture's file."""
@@ -58,6 +66,14 @@ class Own(Coder):
         """Return whether the image came back in its own mode, with all its samples, and its palette if it has one."""
         same = picture.mode == decoded.mode and super().restores(picture, decoded)
         return same and (picture.source is None or picture.exact.tobytes() == decoded.exact.tobytes())
+
+
+@cache
+def _warm_up(model: str, mode: Mode, effort: int, runtime: Runtime) -> None:
+    """Code and decode a picture of noise with a model, which does not store it."""
+    noise = np.random.default_rng(0).integers(0, 256, (WARM_UP, WARM_UP, 3), dtype=np.uint8)
+    coder = replace(own_coder(model, mode), runtime=runtime, fallback=False)
+    coder.decode(coder.encode(picture_of(noise), {"effort": effort}).data)
 
 
 def with_model_bits(found: Measured, picture: Picture, own: Own) -> Measured:

@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from PIL import Image
 from skimage import data
 
 from selfcodec.arrays import UInt8
-from selfcodec.benchmarks import coders
+from selfcodec.benchmarks import coders, own
 from selfcodec.benchmarks.coders import LOSSLESS_PEERS, PEERS, Coder, Peer, picture_of
 from selfcodec.benchmarks.measure import PeakMemory, measure
 from selfcodec.benchmarks.own import own_coder, own_coders, own_settings
 from selfcodec.benchmarks.results import CoderInfo
+from selfcodec.encoding import Encoded
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.images import Picture, from_image
 from selfcodec.modes import Mode
@@ -122,6 +124,26 @@ def test_measuring_twice_finds_out_as_much_as_once(photo: UInt8, tiny_model: Mod
     picture = picture_of(photo)
     measure(picture, own_coder("tiny", Mode.LOSSLESS))
     assert "stored_size" not in vars(picture)
+
+
+def test_a_small_picture_is_coded_before_the_first(
+    photo: UInt8, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first picture's time were that of loading and compiling loops, too."""
+    sizes, encode = list[tuple[int, int]](), own.encode_picture
+
+    def noted(picture: Picture, *rest: Any, **options: Any) -> Encoded:
+        sizes.append(picture.size)
+        return encode(picture, *rest, **options)
+
+    monkeypatch.setattr(own, "encode_picture", noted)
+    own._warm_up.cache_clear()
+    coder, small = own_coder("tiny", Mode.LOSSLESS), (own.WARM_UP, own.WARM_UP)
+    for _ in range(2):
+        assert measure(picture_of(photo), coder).exact
+    assert sizes == [small, *[photo.shape[1::-1]] * 2]
+    measure(picture_of(photo), own_coder("tiny", Mode.RS1))
+    assert sizes[3] == small
 
 
 def test_a_missing_package_is_named_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
