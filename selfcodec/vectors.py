@@ -15,7 +15,7 @@ Value = Any
 """LLVM's: what an instruction gives, in the machine code and not yet here."""
 Kind = Any
 """A type of such values."""
-Step = Callable[[Value, list[Value]], list[Value]]
+Body = Callable[[Value, list[Value]], list[Value]]
 """Writes what comes of a step's number and of the values of the step before."""
 I16, I32, I64, F32, F64 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
 
@@ -58,19 +58,19 @@ def spread(builder: Any, number: Value, lanes: int) -> Value:
     return builder.shuffle_vector(builder.insert_element(unused, number, I32(0)), unused, all_first)
 
 
-def looped(builder: Any, count: Value, first: list[Value], step: Step) -> list[Value]:
+def looped(builder: Any, count: Value, first: list[Value], body: Body) -> list[Value]:
     """A loop whose step makes the next values of those before; what they are in the end.
 
     Args:
         count: steps, at least 1.
         first: the first values.
-        step: writes a step.
+        body: writes a step.
     """
     before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
     builder.branch(loop)
     builder.position_at_end(loop)
     index, values = builder.phi(I64), [builder.phi(value.type) for value in first]
-    made = step(index, values)
+    made = body(index, values)
     following = builder.add(index, I64(1))
     builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
     for phi, begin, result in zip([index, *values], [I64(0), *first], [following, *made], strict=True):

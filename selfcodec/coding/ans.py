@@ -32,7 +32,7 @@ _BOTTOM = np.uint32(1)
 """It is set in the word read first, the top of a stack, which must not be 0."""
 
 
-class Streams(NamedTuple):
+class StackArrays(NamedTuple):
     """Several images' stacks for compiled loops.
 
     Attributes:
@@ -68,7 +68,7 @@ def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
 
 @compiled
 def quantile_of(registers: npt.NDArray[np.uint64]) -> np.int64:
-    """The number below 2**24 that lies in the next symbol's interval; registers (2,), of one image, see `Streams`."""
+    """The number below 2**24 that lies in the next symbol's interval; registers (2,) of one image, see `StackArrays`."""
     return np.int64(registers[_STATE] & _QUANTILE_MASK)
 
 
@@ -108,7 +108,7 @@ def popped(registers: npt.NDArray[np.uint64], stack: Words, frequencies: Float64
 
 
 @compiled
-def renewed(streams: Streams, image: int, count: int) -> None:
+def renewed(streams: StackArrays, image: int, count: int) -> None:
     """Before so many symbols of an image are decoded: replaces random words that might not suffice by new ones."""
     registers, pool, first = streams.registers[image], streams.pool[image], streams.taken[image]
     state, left = registers[_STATE], np.int64(registers[_COUNT])
@@ -233,13 +233,13 @@ class Stacks:
         for own, coder in zip(words, coders, strict=True):
             own[: len(coder._stack)] = coder._stack
         registers = np.array([coder._registers for coder in coders], np.uint64).reshape(batch, 2)
-        self.streams = Streams(registers, words, np.zeros((batch, 0), np.uint32), np.zeros(batch, np.int64))
+        self.streams = StackArrays(registers, words, np.zeros((batch, 0), np.uint32), np.zeros(batch, np.int64))
 
     def supply(self, pool: Words, most: int) -> None:
         """Gives every image random words (B, m), of which `renewed` takes what at most so many symbols want at once."""
         registers, words, _, taken = self.streams
         room = max(0, RENEWED + most - words.shape[1])
-        self.streams = Streams(registers, np.pad(words, ((0, 0), (0, room))), pool, np.zeros_like(taken))
+        self.streams = StackArrays(registers, np.pad(words, ((0, 0), (0, room))), pool, np.zeros_like(taken))
 
     def rest(self, image: int) -> Words:
         """What one image's stack still has."""

@@ -15,10 +15,10 @@ from selfcodec.coding.symbols import ALPHABET, CHUNK, LENGTHS, UNIFORM, frequenc
 from selfcodec.errors import FormatError, TruncatedError
 
 if TYPE_CHECKING:
-    from selfcodec.coding.ans import Streams
+    from selfcodec.coding.ans import StackArrays
 
 
-class Source:
+class SymbolSource:
     """One image's words, in reading order, as symbols."""
 
     def __init__(self, words: Words) -> None:
@@ -35,12 +35,12 @@ class Source:
 class Opened:
     """A decoder's streams as compiled loops read them."""
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[SymbolSource]) -> None:
         from selfcodec.coding.ans import Stacks  # here, since only these loops need numba, which takes long to load
 
         self._sources, self._stacks = sources, Stacks([source.coder.get_compressed() for source in sources])
 
-    def streams(self, groups: Int64) -> Streams:
+    def streams(self, groups: Int64) -> StackArrays:
         """From which the next symbols are read; groups (G, B) say how many of each image at once, one after another."""
         return self._stacks.streams
 
@@ -54,7 +54,7 @@ class Decoder:
     """Reads numbers back from each image's words, in reading order."""
 
     def __init__(self, streams: Sequence[Words]) -> None:
-        self._sources: Sequence[Source] = [Source(words) for words in streams]
+        self._sources: Sequence[SymbolSource] = [SymbolSource(words) for words in streams]
 
     def split(self, counts: Sequence[int]) -> list[Decoder]:
         """Decoders of so many images each, one after another, which read on in the same streams."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selfcodec.arrays import Float64, Int32, Int64, Words
-from selfcodec.coding.decoder import Decoder, Opened, Source
+from selfcodec.coding.decoder import Decoder, Opened, SymbolSource
 from selfcodec.coding.tables import RENEWED, STATE_WORDS
 
 if TYPE_CHECKING:
-    from selfcodec.coding.ans import Streams
+    from selfcodec.coding.ans import StackArrays
 
 
-class _RandomSource(Source):
+class _RandomSource(SymbolSource):
     """Random words without end."""
 
     def __init__(self, seed: int) -> None:
@@ -51,7 +51,7 @@ class _OpenedRandom(Opened):
 
     _sources: Sequence[_RandomSource]
 
-    def streams(self, groups: Int64) -> Streams:
+    def streams(self, groups: Int64) -> StackArrays:
         self._take()
         if len(groups):
             most, symbols = groups.max(0), groups.sum(0)

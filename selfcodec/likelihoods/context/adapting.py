@@ -80,7 +80,7 @@ class Memory(NamedTuple):
     counts: Float64
 
 
-class Step(NamedTuple):
+class Workspace(NamedTuple):
     """What is known of the pixels that are coded together, at most S.
 
     Attributes:
@@ -115,9 +115,9 @@ def blank(planes: int, channels: int, height: int, width: int) -> Memory:
     )
 
 
-def room(memory: Memory, pixels: int, mixtures: int) -> Step:
+def room(memory: Memory, pixels: int, mixtures: int) -> Workspace:
     """Room for steps of at most so many pixels."""
-    return Step(
+    return Workspace(
         blank_samples(pixels, memory.filters.shape[2]),
         np.zeros(pixels),
         np.zeros(pixels),
@@ -128,7 +128,7 @@ def room(memory: Memory, pixels: int, mixtures: int) -> Step:
 
 
 @compiled
-def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, step: Step) -> None:
+def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, work: Workspace) -> None:
     """Begins a step: sets what the filters see of the neighbours of pixels at places (n, 3)."""
     planes, residuals, block = scene.planes, memory.residuals, scene.block
     channels = residuals.shape[3]
@@ -137,10 +137,10 @@ def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, step: Step) 
             np.int64(places[i, 0]),
             np.int64(places[i, 1]),
             np.int64(places[i, 2]),
-            step.samples.seen[i],
+            work.samples.seen[i],
             0,
         )
-        step.variances[i] = 0.0
+        work.variances[i] = 0.0
         whole = all_known(int(row), int(column), block, scene.widths[b])
         for n in _SEEN:
             r, c = row + _NEIGHBOURS[n, 0], column + _NEIGHBOURS[n, 1]
@@ -155,21 +155,21 @@ def look(scene: Scene, places: Int32, bases: Int64, memory: Memory, step: Step) 
 
 
 @compiled
-def stretch(channel: int, places: Int32, activity: Int64, memory: Memory, step: Step) -> None:
+def stretch(channel: int, places: Int32, activity: Int64, memory: Memory, work: Workspace) -> None:
     """Sets by how much the scales of a channel are stretched."""
     for i in range(len(places)):
         learned = memory.stretches[np.int64(places[i, 0]), channel, activity[i] - _LOWEST]
-        step.stretches[i] = math.floor(_STEPS * learned + 0.5)
+        work.stretches[i] = math.floor(_STEPS * learned + 0.5)
 
 
 @compiled
-def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, step: Step) -> None:
-    """Moves the means of a channel's mixtures, `step.state`."""
+def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Memory, work: Workspace) -> None:
+    """Moves the means of a channel's mixtures, `work.state`."""
     channels = memory.filters.shape[1]
     given = memory.filters.shape[2] - 2 * (channels - channel)
     for i in range(len(places)):
         b = np.int64(places[i, 0])
-        seen, w, means, inverses = step.samples.seen[i], step.state[i, 0], step.state[i, 1], step.state[i, 2]
+        seen, w, means, inverses = work.samples.seen[i], work.state[i, 0], work.state[i, 1], work.state[i, 2]
         total, mean, inverse = 0, 0, 0
         for m in range(len(w)):
             total += w[m]
@@ -178,26 +178,26 @@ def move(channel: int, places: Int32, bases: Int64, activity: Int64, memory: Mem
         expected = min(max(mean // total, 0), 255 * _EDGE)
         seen[given] = (expected - _EDGE * bases[i, channel]) / _EDGE
         scale = float(total) / float(inverse) * _SCALE
-        step.variances[i] += scale * scale
+        work.variances[i] += scale * scale
         most = scale + MOST_MOVE
-        step.moves[i] = min(max(dot(memory.filters[b, channel], seen, given + 1), -most), most)
+        work.moves[i] = min(max(dot(memory.filters[b, channel], seen, given + 1), -most), most)
         gain = memory.gains[b, channel, activity[i] - _LOWEST]
-        own = math.floor(step.moves[i] * gain * _EDGE + 0.5)
+        own = math.floor(work.moves[i] * gain * _EDGE + 0.5)
         for m in range(len(w)):
             means[m] += own
 
 
 @compiled
 def observe(
-    channel: int, places: Int32, bases: Int64, activity: Int64, values: Int64, memory: Memory, step: Step
+    channel: int, places: Int32, bases: Int64, activity: Int64, values: Int64, memory: Memory, work: Workspace
 ) -> None:
     """Learns gains and stretches from a channel's values (n, C), and notes the residuals."""
     channels = memory.filters.shape[1]
     given = memory.filters.shape[2] - 2 * (channels - channel)
     for i in range(len(places)):
         b, value, a = np.int64(places[i, 0]), values[i, channel], activity[i] - _LOWEST
-        w, means, inverses, at_low, at_high = step.state[i]
-        seen = step.samples.seen[i]
+        w, means, inverses, at_low, at_high = work.state[i]
+        seen = work.samples.seen[i]
         residual = float(value - bases[i, channel]) - seen[given]
         seen[given + 1] = residual
         memory.residuals[b, np.int64(places[i, 1]), np.int64(places[i, 2]), channel] = int(residual * _EDGE)
@@ -213,7 +213,7 @@ def observe(
             of_move += w[m] * ((rise_below - rise_above) * (inverses[m] / _SCALE))
             of_stretch += w[m] * (rise_below * low_far - rise_above * high_far)
         mass = max(mass, 1.0 / _CERTAIN)
-        gain = memory.gains[b, channel, a] + GAIN_RATE * min(max(of_move / mass * step.moves[i], -1.0), 1.0)
+        gain = memory.gains[b, channel, a] + GAIN_RATE * min(max(of_move / mass * work.moves[i], -1.0), 1.0)
         memory.gains[b, channel, a] = min(max(gain, 0.0), MOST_GAIN)
         memory.counts[b, channel, a] += 1.0
         rate = max(STRETCH_RATE, 1.0 / (memory.counts[b, channel, a] + STRETCH_BEGIN))
@@ -223,12 +223,12 @@ def observe(
 
 
 @compiled
-def conclude(places: Int32, memory: Memory, step: Step) -> None:
+def conclude(places: Int32, memory: Memory, work: Workspace) -> None:
     """Ends a step: adds its pixels' products, and finds the filters of planes of which enough is new."""
-    n, channels = memory.filters.shape[2], step.channels
+    n, channels = memory.filters.shape[2], work.channels
     for i in range(len(places)):
-        step.samples.weights[i] = _weight(step.samples.seen[i, :n], step.variances[i], channels)
-    take_in(places, step.samples, memory.products, memory.fresh)
+        work.samples.weights[i] = _weight(work.samples.seen[i, :n], work.variances[i], channels)
+    take_in(places, work.samples, memory.products, memory.fresh)
     for plane in range(len(memory.fresh)):
         if memory.fresh[plane] >= SOLVED_AFTER:
             memory.fresh[plane] = 0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from selfcodec.arrays import Float32, Int32, Int64, UInt32
-from selfcodec.coding.ans import Streams, pop, quantile_of, renewed
+from selfcodec.coding.ans import StackArrays, pop, quantile_of, renewed
 from selfcodec.coding.mixture import INTERPOLATION_BITS
 from selfcodec.coding.tables import (
     CDF_BITS,
@@ -238,7 +238,7 @@ def advance(
 
 
 @compiled
-def read(places: Int32, channel: int, terms: Terms, state: Int64, streams: Streams, values: Int64) -> None:
+def read(places: Int32, channel: int, terms: Terms, state: Int64, streams: StackArrays, values: Int64) -> None:
     """The decoder's side: sets the values (n, C) of one channel.
 
     Args:

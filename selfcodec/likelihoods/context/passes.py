@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from selfcodec.arrays import Float32, Int16, Int32, Int64, UInt32
-from selfcodec.coding.ans import Streams
+from selfcodec.coding.ans import StackArrays
 from selfcodec.compiled import compiled
-from selfcodec.likelihoods.context.adapting import Memory, Step, conclude, look, move, observe, stretch
+from selfcodec.likelihoods.context.adapting import Memory, Workspace, conclude, look, move, observe, stretch
 from selfcodec.likelihoods.context.mixture import Terms, advance, expected, note, read
 from selfcodec.likelihoods.context.neighbours import Scene, gather, put, take
 from selfcodec.likelihoods.context.predicting import Predictor, foresee, learn
@@ -49,7 +49,7 @@ class Pass(NamedTuple):
         coded: channels that are coded, 1 of a grey image.
         adapting: mixtures are corrected by what is learned on the way.
         memory: what was learned.
-        step, found: room for steps.
+        work, found: room for steps.
         predicted: so many of the heads' inputs, the last, tell of predictions.
         predictor: makes them.
     """
@@ -62,7 +62,7 @@ class Pass(NamedTuple):
     coded: int
     adapting: bool
     memory: Memory
-    step: Step
+    work: Workspace
     found: Found
     predicted: int
     predictor: Predictor
@@ -91,29 +91,31 @@ def _run_heads(p: Pass, count: int) -> None:
 
 
 @compiled
-def _code(p: Pass, step: int, found_from: int, reading: bool, streams: Streams, starts: UInt32, sizes: UInt32) -> None:
+def _code(
+    p: Pass, step: int, found_from: int, reading: bool, streams: StackArrays, starts: UInt32, sizes: UInt32
+) -> None:
     """One step of `coded`, with what was found of its pixels in `p.found`, which begins with pixel `found_from`."""
     first, last = p.starts[step], p.starts[step + 1]
     places, a, b, n = p.places[first:last], first - found_from, last - found_from, last - first
     bases, activity, values = p.found.bases[a:b], p.found.activity[a:b], p.found.values[a:b]
     if p.adapting:
-        look(p.scene, places, bases, p.memory, p.step)
+        look(p.scene, places, bases, p.memory, p.work)
     for channel in range(p.coded):
         if p.adapting:
-            stretch(channel, places, activity, p.memory, p.step)
-        state = p.step.state[:n]
-        advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.step.stretches, state)
+            stretch(channel, places, activity, p.memory, p.work)
+        state = p.work.state[:n]
+        advance(p.found.params[a:b], p.terms, bases, activity, values, channel, p.work.stretches, state)
         if p.adapting:
-            move(channel, places, bases, activity, p.memory, p.step)
+            move(channel, places, bases, activity, p.memory, p.work)
         if reading:
             read(places, channel, p.terms, state, streams, values)
         else:
             to = p.coded * first + channel * n
             note(channel, p.terms, state, values, starts[to : to + n], sizes[to : to + n])
         if p.adapting:
-            observe(channel, places, bases, activity, values, p.memory, p.step)
+            observe(channel, places, bases, activity, values, p.memory, p.work)
     if p.adapting:
-        conclude(places, p.memory, p.step)
+        conclude(places, p.memory, p.work)
     if reading:
         for channel in range(p.coded, values.shape[1]):
             values[:, channel] = values[:, 0]
@@ -123,7 +125,7 @@ def _code(p: Pass, step: int, found_from: int, reading: bool, streams: Streams, 
 
 
 @compiled
-def coded(p: Pass, first: int, last: int, reading: bool, streams: Streams, starts: UInt32, sizes: UInt32) -> None:
+def coded(p: Pass, first: int, last: int, reading: bool, streams: StackArrays, starts: UInt32, sizes: UInt32) -> None:
     """Reads the pixels of the steps first..last - 1, or notes them, which are in the planes then.
 
     Args:
@@ -158,6 +160,6 @@ def expect(p: Pass) -> None:
         count, found = last - first, p.found
         _look_around(p, first, last, False)
         _run_heads(p, count)
-        mixtures = p.step.state.shape[2]
+        mixtures = p.work.state.shape[2]
         expected(found.params[:count], p.terms, found.bases, found.activity, p.coded, mixtures, found.values[:count])
         put(found.values[:count], p.places[first:last], p.scene.planes)
