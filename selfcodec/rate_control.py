@@ -249,6 +249,11 @@ def _rounded_up(rate: float) -> str:
     return f"{math.ceil(rate * scale) / scale:.4g}"
 
 
+def _rounded_down(decibels: float) -> str:
+    """A PSNR in hundredths of a dB, of which none is too much: given as a target it is reached."""
+    return f"{math.floor(decibels * 100) / 100:.2f}"
+
+
 def encode_to_target(
     picture: Picture,
     settings: Settings,
@@ -302,7 +307,9 @@ def encode_to_target(
         elif target.bytes is not None:
             asked = f"{target.bytes} bytes are too few in this mode: {made} takes {size}"
         else:
-            asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {reached.psnr:.2f}"
+            assert reached.psnr is not None
+            best = _rounded_down(reached.psnr)
+            asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {best}"
         raise InputError(f"{asked}; try another mode")
     if verify:
         verify_encoded(reached.encoded, picture, model)

@@ -192,15 +192,24 @@ def test_targets_out_of_reach_name_the_nearest_quality(picture: Picture, tiny_mo
     assert 8 * size / picture.pixels <= float(told[1]) < 8.01 * size / picture.pixels
     nearest = encode_to_target(picture, Settings(Mode.RS2), Target(bpp=float(told[1])), tiny_model, verify=False)
     assert len(nearest.encoded.data) <= size
-    with pytest.raises(
-        InputError, match=r"60 dB are too many in this mode: every quality reaches 24\.\d\d; try another"
-    ):
-        encode_to_target(picture, Settings(Mode.CG), Target(psnr=60), tiny_model)
-    with pytest.raises(
-        InputError, match=r"90 dB are too many in this mode: quality \d+ reaches \d\d\.\d\d; try another"
-    ):
-        encode_to_target(picture, Settings(Mode.CR), Target(psnr=90), tiny_model)
     assert not work.verified
+
+
+@pytest.mark.parametrize(
+    ("mode", "made"), [(Mode.CG, "every quality"), (Mode.CR, r"quality \d+"), (Mode.RS2, r"quality \d+")]
+)
+def test_a_psnr_that_an_error_offers_is_reached(
+    mode: Mode, made: str, picture: Picture, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for best in (23.257, 23.2501, 24.995, 24.99, 30.0):  # those nearer to what is above, and those in between
+        monkeypatch.setattr(rate_control, "psnr", lambda picture, encoded, best=best: best)
+        with pytest.raises(InputError, match="90 dB are too many in this mode") as caught:
+            encode_to_target(picture, Settings(mode), Target(psnr=90), tiny_model, verify=False)
+        told = re.search(rf": {made} reaches (\d\d\.\d\d); try another mode$", str(caught.value))
+        assert told is not None
+        assert best - 0.02 < float(told[1]) <= best
+        reached = encode_to_target(picture, Settings(mode), Target(psnr=float(told[1])), tiny_model, verify=False)
+        assert reached.psnr == best
 
 
 # What is refused.
