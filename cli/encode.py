@@ -97,7 +97,7 @@ def encode(
     \b
     Examples:
       selfcodec encode photo.png -m cr -q 30 -o photo.sv
-      selfcodec encode photo.png -m rs1 --bpp 1.0
+      selfcodec encode photo.png -m rs2 --bpp 0.5
       selfcodec encode photos/ -o coded/ -j 4
       selfcodec encode shard-000.tar -o shard-000.sv.tar
     """
@@ -169,15 +169,20 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> Non
     model = model_for(options.settings, options.model)
     sent, _ = options.settings.resolved(model.levels)
     works = can_refine(model, sent) or model.adapts(options.settings.mode)
-    if effort and not works and not quiet:
-        complain(f"the effort changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
-    if options.settings.quality != DEFAULT_QUALITY and not model.tuned(sent) and not quiet:
-        complain(f"the quality changes nothing in mode {options.settings.mode} of {model.spec.name}", "warning")
+    where, warnings = f"changes nothing in mode {options.settings.mode} of {model.spec.name}", []
+    if effort and not works:
+        warnings.append(f"the effort {where}")
+    if not model.tuned(sent):
+        if options.settings.quality != DEFAULT_QUALITY:
+            warnings.append(f"the quality {where}")
+        if options.target.given:
+            warnings.append(f"the quality {where}: files may keep to the target, but none can come nearer to it")
     try:
         model_by_id(model.id)
     except ModelError:
-        if not quiet:
-            complain("decoding will need this model's folder below one named in $SELFCODEC_MODELS", "warning")
+        warnings.append("decoding will need this model's folder below one named in $SELFCODEC_MODELS")
+    for warning in () if quiet else warnings:
+        complain(warning, "warning")
 
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:

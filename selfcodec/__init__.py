@@ -1,7 +1,7 @@
 """selfcodec: a learned lossless and lossy image codec on self-supervised variational auto-encoders.
 
 data = selfcodec.encode(image, mode="lossless")       # PIL image, array (H, W, C) or path to bytes
-data = selfcodec.encode(image, mode="rs1", bpp=1.0)   # lossy, of at most 1 bit per pixel
+data = selfcodec.encode(image, mode="rs2", bpp=0.5)   # lossy, of at most half a bit per pixel
 image = selfcodec.decode(data)                        # bytes or path to PIL image, or DeepImage
 files = selfcodec.encode_many(images)                 # the same of many, small ones in half the time; decode_many
 """

@@ -52,7 +52,7 @@ def encode(
 
     data = selfcodec.encode("photo.png")                             # lossless
     data = selfcodec.encode("photo.png", mode="rs2", quality=30)
-    data = selfcodec.encode("photo.png", mode="rs1", bpp=1.0)        # at most 1 bit per pixel
+    data = selfcodec.encode("photo.png", mode="rs2", bpp=0.5)        # at most half a bit per pixel
 
     At most one of quality, bpp, bytes and psnr is given. The last three look for the quality, with up to seven
     attempts, and up to ten more for what lies between two qualities where the model leaves encoders a choice; a target

@@ -3,7 +3,7 @@
 Image.open("a.sv")                  # reads header and metadata; the model runs when pixels are asked for
 image.save("a.sv", mode="rs2")      # mode, model, quality, level, seed, effort, strip, first, verify, as for
                                     # `selfcodec.encode`; exif, icc_profile, xmp in place of the image's own; and
-image.save("a.sv", mode="rs1", bpp=1.0)     # bpp in bits per pixel, bytes, or psnr in dB, in place of a quality
+image.save("a.sv", mode="rs2", bpp=0.5)     # bpp in bits per pixel, bytes, or psnr in dB, in place of a quality
 
 Pillow opens a file, and so empties one that is there, before it asks for what to write: where that fails, for a target
 that cannot be reached, say, the file stays empty. `Path("a.sv").write_bytes(selfcodec.encode(image))` keeps it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -15,8 +16,11 @@ import pytest
 from command_line import encode, pixels, run
 from PIL import Image
 
+import selfcodec.pillow
 from selfcodec.arrays import UInt8
-from selfcodec.zoo import Model
+from selfcodec.modes import Mode
+from selfcodec.settings import Settings
+from selfcodec.zoo import Model, model_for
 
 pytest_plugins = ("command_line", "model_fixtures")
 
@@ -70,6 +74,24 @@ def test_a_quality_that_changes_nothing_is_told(png: Path, mode: str) -> None:
     assert ", quality" not in result.stdout
     assert not encode(png, "-m", mode, "--force").stderr
     assert png.with_suffix(".sv").read_bytes() == data
+
+
+@pytest.mark.parametrize(("mode", "target"), [("cg", "--bpp"), ("cg", "--psnr"), ("lossless", "--bytes")])
+def test_a_target_that_changes_nothing_is_told(png: Path, mode: str, target: str) -> None:
+    amount = {"--bpp": 100, "--bytes": 100_000, "--psnr": 20}[target]
+    result = encode(png, "-m", mode, target, amount)
+    assert f"warning: the quality changes nothing in mode {mode} of tiny: files may keep" in result.stderr
+    assert not encode(png, "-m", mode, target, amount, "--quiet", "--force").stderr
+    assert not encode(png, "-m", "rs2", target, {"--psnr": 1}.get(target, amount), "--force").stderr
+
+
+def test_examples_of_targets_are_of_modes_that_have_several_rates() -> None:
+    texts = f"{run('encode', '--help').stdout}{selfcodec.__doc__}{selfcodec.encode.__doc__}{selfcodec.pillow.__doc__}"
+    modes = re.findall(r'(?:-m |mode=")(\w+)(?: --|", )bpp', texts)
+    assert len(modes) == 4
+    for settings in (Settings(Mode.parse(mode)) for mode in modes):
+        model = model_for(settings)
+        assert model.tuned(settings.resolved(model.levels)[0])
 
 
 def test_strip_leaves_metadata_out(png: Path) -> None:
