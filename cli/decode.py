@@ -162,12 +162,13 @@ def decode(
             images = _decoded_together(small, wanted)
 
             def action(job: Job, small: dict[Job, bytes] = small, images: dict[Job, AnyImage | None] = images) -> None:
-                if is_shard(job.source.path):
-                    decode_shard(job, wanted, advance.part)
+                try:
+                    if is_shard(job.source.path):
+                        decode_shard(job, wanted, advance.part)
+                    else:
+                        decode_job(job, wanted, small.get(job), images.get(job))
+                finally:
                     advance()
-                    return
-                advance()
-                decode_job(job, wanted, small.get(job), images.get(job))
 
             failures += each(group, lambda job: job.source.path, action)
     finish(failures)

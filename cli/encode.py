@@ -11,7 +11,7 @@ import click
 from selfcodec.cli.encoding import Options
 from selfcodec.cli.files import coded_suffix, plan, refuse_image_name
 from selfcodec.cli.inputs import IMAGES, is_piped
-from selfcodec.cli.names import STDIO, named, shown
+from selfcodec.cli.names import STDIO, is_shard, named, shown
 from selfcodec.cli.options import (
     MODES,
     QUALITY,
@@ -133,10 +133,11 @@ def encode(
     todo, done = split_done(planned.jobs) if skip_existing else (planned.jobs, ())
     if not quiet:
         tell_skipped(planned.skipped + done, verbose=verbose)
-    _check_settings(options, effort, quiet=quiet)
+    refining = _check_settings(options, effort, quiet=quiet)
 
     reports, failures = [], 0
-    with progress(len(todo), "encoding", quiet=quiet, parts=bool(settings.effort)) as advance:
+    parts = refining or any(is_shard(job.source.path) for job in todo)
+    with progress(len(todo), "encoding", quiet=quiet, parts=parts) as advance:
         if min(jobs, len(todo)) == 1:
             options = replace(options, report=advance.part)
         for outcome in outcomes(todo, options, jobs) if todo else ():
@@ -154,13 +155,19 @@ def encode(
     finish(failures)
 
 
-def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> None:
-    """InputError or ModelError for what is wrong with the model or the settings, whatever the images.
+def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> bool:
+    """Warns of settings that change nothing.
 
     Args:
         options: of the command.
         effort: the one that was asked for, if any.
         quiet: print no warnings.
+
+    Returns:
+        whether latents will be refined, which is what single files report.
+
+    Raises:
+        InputError, ModelError: something is wrong with the model or the settings, whatever the images.
     """
     from selfcodec.modes import DEFAULT_QUALITY
     from selfcodec.refining import can_refine
@@ -168,9 +175,9 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> Non
 
     model = model_for(options.settings, options.model)
     sent, _ = options.settings.resolved(model.levels)
-    works = can_refine(model, sent) or model.adapts(options.settings.mode)
+    refines = can_refine(model, sent)
     where, warnings = f"changes nothing in mode {options.settings.mode} of {model.spec.name}", []
-    if effort and not works:
+    if effort and not (refines or model.adapts(options.settings.mode)):
         warnings.append(f"the effort {where}")
     if not model.tuned(sent):
         if options.settings.quality != DEFAULT_QUALITY:
@@ -183,6 +190,7 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> Non
         warnings.append("decoding will need this model's folder below one named in $SELFCODEC_MODELS")
     for warning in () if quiet else warnings:
         complain(warning, "warning")
+    return refines and bool(options.settings.effort)
 
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import tiny_lossy
 import variants
 from command_line import encode, run
 from PIL import Image
+from shard_files import write_tar
 
 from selfcodec.cli import output
 from selfcodec.cli.output import Bar, progress
@@ -60,6 +63,61 @@ def test_an_effort_that_changes_nothing_is_told(png: Path) -> None:
 
 
 # Progress.
+
+
+@dataclass
+class Seen:
+    """What a command tells its bar.
+
+    Attributes:
+        parts: whether it said that there would be parts.
+        updates: how many files were done, each time that it told.
+    """
+
+    parts: bool = False
+    updates: list[float] = field(default_factory=list)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Stands for the bars of encode and decode."""
+    found = Seen()
+
+    @contextmanager
+    def progress(total: int, label: str, *, quiet: bool = False, parts: bool = False) -> Iterator[Bar]:
+        found.parts = parts
+        yield Bar(found.updates.append)
+
+    for command in ("encode", "decode"):
+        monkeypatch.setattr(f"selfcodec.cli.{command}.progress", progress)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "reported"), [((), False), (("--effort", 2), True), (("--effort", 1, "--bytes", 2000), True)]
+)
+def test_a_single_lossy_file_has_a_bar_where_it_is_refined(
+    lossy: Path, options: tuple[object, ...], reported: bool, seen: Seen
+) -> None:
+    with_effort(lossy, *options)
+    assert seen.parts == reported
+    assert any(0 < update < 1 for update in seen.updates) == reported
+
+
+def test_a_single_lossless_file_has_no_bar_and_a_shard_has_one(png: Path, seen: Seen) -> None:
+    encode(png)
+    assert (seen.parts, seen.updates) == (False, [1])
+    files = write_tar(png.with_name("b.tar"), {"0.png": png.read_bytes()})
+    for options in ((), ("-m", "rs2", "--force")):
+        seen.updates.clear()
+        encode(files, *options)
+        assert (seen.parts, seen.updates) == (True, [1, 1])
+
+
+def test_bars_count_shards_that_fail(png: Path, seen: Seen) -> None:
+    bad = write_tar(png.with_name("b.sv.tar"), {"0.sv": b"damaged"})
+    run("decode", bad, bad.with_name("c.sv.tar"), "-o", f"{png.parent}/out/", code=1)
+    assert (seen.parts, seen.updates) == (True, [1, 2])
 
 
 def test_a_bar_counts_files_and_parts_of_the_next_one() -> None:
