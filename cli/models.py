@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from selfcodec.cli.names import shown
 from selfcodec.cli.options import json_option
 from selfcodec.cli.output import complain, describe, finish, print_json, table
 from selfcodec.errors import InputError, SelfcodecError
 
 ID_DIGITS = 8
 """A coded file carries so many hexadecimal digits of a model's SHA-256."""
+_TRAINED_ON = re.compile(r"^Trained on (.+)\. Terms of the data: ", re.MULTILINE)
+"""Cards say so of each data set."""
 
 
 def _default_for(name: str) -> str:
@@ -30,22 +35,30 @@ def _default_for(name: str) -> str:
 
 def _summary(name: str, folder: Path) -> dict[str, Any]:
     """A model in one row, from its manifest; SelfcodecError where that is damaged."""
-    from selfcodec.zoo import read_manifest
+    from selfcodec.zoo import MANIFEST, read_manifest
 
     manifest = read_manifest(folder)
     try:
-        recipe = manifest["recipe"]["model"]
+        recipe, training = manifest["recipe"]["model"], manifest["recipe"]["train"]
+        lossy_only = training.get("objective", {}).get("kind") == "rate_distortion"
         return {
             "name": name,
             "id": manifest["sha256"][:ID_DIGITS],
             "levels": recipe["levels"],
             "transformation": recipe["transformation"] if recipe["levels"] else "none",
             "parameters": manifest["parameters"],
+            "trained_on": training["dataset"],
+            "lossy_only": lossy_only,
             "default_for": _default_for(name),
             "path": str(folder),
         }
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder}: its manifest has no {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / MANIFEST}: is not a model's manifest: install the model again") from error
+
+
+def _purpose(row: Mapping[str, Any]) -> str:
+    """Which images a model is for, and which files."""
+    return f"{row['trained_on']}, lossy only" if row["lossy_only"] else str(row["trained_on"])
 
 
 def _list(as_json: bool) -> None:
@@ -61,9 +74,10 @@ def _list(as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        head = ("name", "id", "K", "transformation", "parameters", "default for")
-        keys = ("name", "id", "levels", "transformation", "parameters", "default_for")
-        click.echo(table([head, *([row[key] for key in keys] for row in rows)], right=(2, 4)))
+        head = ("name", "id", "K", "transformation", "parameters", "for images like", "default for")
+        keys = ("name", "id", "levels", "transformation", "parameters")
+        cells = [[*(row[key] for key in keys), _purpose(row), row["default_for"]] for row in rows]
+        click.echo(table([head, *cells], right=(2, 4)))
     elif not failures:
         click.echo(f"no models in {', '.join(map(str, model_folders()))}")
     finish(failures)
@@ -76,36 +90,55 @@ def _details(name: str) -> dict[str, Any]:
     from selfcodec.zoo import find_model, read_manifest
 
     model = find_model(name)
-    folder = Path(model.where).parent
-    manifest = read_manifest(folder)
+    weights = Path(model.where)
+    manifest = read_manifest(weights.parent)
     return {
+        **_summary(weights.parent.name, weights.parent),
         "name": model.spec.name,
-        "id": model.id.hex(),
         "sha256": model.digest,
-        "path": str(folder),
-        "default_for": _default_for(folder.name),
+        "modes": list(map(str, model.modes)),
         "parameters": model.parameters,
+        "bytes": weights.stat().st_size,
         "spec": asdict(model.spec),
         **{key: manifest.get(key, {}) for key in ("largest_sum", "recipe", "training", "measured")},
     }
 
 
-def _lines(value: Any, indent: int) -> list[str]:
-    """Nested tables as indented `key: value` lines."""
-    lines = []
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            lines += [f"{' ' * indent}{key}:" + ("" if inner else " none"), *_lines(inner, indent + 2)]
-        else:
-            lines.append(f"{' ' * indent}{key}: {inner}")
-    return lines
+def _data(card: Path) -> list[str]:
+    """What a model was trained on, by its card; nothing where that does not tell."""
+    try:
+        return _TRAINED_ON.findall(card.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def _text(details: Mapping[str, Any]) -> str:
+    """What a reader wants to know of a model; --json and the card have the rest."""
+    from selfcodec.zoo import CARD
+
+    card = Path(details["path"]) / CARD
+    rows = [
+        ("name", details["name"]),
+        ("for", f"images like {_purpose(details)}"),
+        ("default for", details["default_for"] or "nothing: name it with --model"),
+        ("modes", ", ".join(details["modes"])),
+        *(("trained on", shown(data)) for data in _data(card) or [details["trained_on"]]),
+        ("K", f"{details['levels']}, transformation {details['transformation']}"),
+        ("parameters", f"{details['parameters']:,}"),
+        ("size", f"{details['bytes']:,} bytes"),
+        ("id", details["id"]),
+        ("sha256", details["sha256"]),
+        ("folder", details["path"]),
+        ("card", card if card.is_file() else "none"),
+    ]
+    return table(rows)
 
 
 @click.command()
 @click.argument("name", required=False)
 @json_option
 def models(name: str | None, as_json: bool) -> None:
-    """List the installed models, or show all about one.
+    """List the installed models, or tell about one: --json has all that its manifest has, its card what it means.
 
     Models are looked for in the folders that $SELFCODEC_MODELS names, then in the box.
 
@@ -119,8 +152,5 @@ def models(name: str | None, as_json: bool) -> None:
     details = _details(name)
     if as_json:
         print_json(details)
-        return
-    for settings in details["spec"]["variables"].values():  # without long lists of integers
-        settings.pop("widths", None)
-        settings.pop("density", None)
-    click.echo("\n".join(_lines(details, 0)))
+    else:
+        click.echo(_text(details))

@@ -205,8 +205,9 @@ def find_model(
     """
     if not isinstance(name_or_path, str | os.PathLike | None):
         raise InputError(f"a model is named by a text or a path, not by {name_or_path!r}")
-    name = os.fspath(name_or_path or default)
-    folder = Path(name) if os.sep in name or (Path(name) / WEIGHTS).is_file() else available_models().get(name)
+    name = default if name_or_path is None else os.fspath(name_or_path)
+    by_path = name and (os.sep in name or (Path(name) / WEIGHTS).is_file())
+    folder = Path(name) if by_path else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"
         raise InputError(f"no model {name!r}; there are: {known}; add folders of models to $SELFCODEC_MODELS")

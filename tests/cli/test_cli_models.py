@@ -206,17 +206,30 @@ def test_export_says_when_it_needs_data(
 
 def test_models_are_listed(tiny_model: Model) -> None:
     rows = run("models").stdout.splitlines()
-    assert rows[0].split() == ["name", "id", "K", "transformation", "parameters", "default", "for"]
+    head = ["name", "id", "K", "transformation", "parameters", "for images like", "default for"]
+    assert re.split("  +", rows[0]) == head
     row = next(line.split() for line in rows if line.startswith("tiny"))
-    assert row == ["tiny", tiny_model.id.hex(), "1", "downscale", str(tiny_model.parameters)]
+    assert row == ["tiny", tiny_model.id.hex(), "1", "downscale", str(tiny_model.parameters), "tiny"]
+    lossy = next(line for line in rows if line.startswith("photo-lossy "))
+    assert "photos512+photos, lossy only  rs1, rs2, cg, cr" in lossy
     listed = next(row for row in json.loads(run("models", "--json").stdout) if row["name"] == "tiny")
     assert (listed["id"], listed["levels"]) == (tiny_model.id.hex(), 1)
 
 
 def test_one_model_in_detail(tiny_model: Model, tiny_model_dir: Path) -> None:
-    text = run("models", "tiny").stdout
-    for word in (tiny_model.digest, str(tiny_model_dir / "tiny"), "transformation: downscale", "posterior", "training"):
-        assert word in text
+    lines = [line.split(maxsplit=1) for line in run("models", "tiny").stdout.splitlines()]
+    assert ["modes", "rs1, rs2, cg, cr, lossless"] in lines
+    assert ["sha256", tiny_model.digest] in lines
+    assert ["folder", str(tiny_model_dir / "tiny")] in lines
+    assert ["K", "1, transformation downscale"] in lines
+    text = run("models", "photo-lossy").stdout
+    assert len(text.splitlines()) == 13
+    assert max(map(len, text.splitlines())) < 240
+    assert "trained on   photographs of CID22" in text
+    assert ["trained", "on   tiny"] in lines
+    assert "images like photos512+photos, lossy only\n" in text
+    assert "modes        rs1, rs2, cg, cr\n" in text
+    assert "photo-lossy/CARD.md\n" in text
     details = json.loads(run("models", "tiny", "--json").stdout)
     assert details["sha256"] == tiny_model.digest
     assert details["recipe"]["name"] == "tiny"
@@ -225,13 +238,16 @@ def test_one_model_in_detail(tiny_model: Model, tiny_model_dir: Path) -> None:
 
 
 def test_damaged_models_are_reported(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("bad", "worse", "good"):
+    for name in ("bad", "worse", "worst", "good"):
         shutil.copytree(tiny_model_dir / "tiny", tmp_path / name)
     (tmp_path / "bad" / "manifest.json").write_text("{")
     (tmp_path / "worse" / "manifest.json").write_text("{}")
+    (tmp_path / "worst" / "manifest.json").write_text('{"recipe": null}')
     monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path))
     result = run("models", code=1)
-    assert len(result.stderr.splitlines()) == 2
+    assert len(result.stderr.splitlines()) == 3
+    for name in ("worse", "worst"):
+        assert f"{name}/manifest.json: is not a model's manifest: install the model again\n" in result.stderr
     assert "good" in result.stdout
 
 
