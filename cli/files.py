@@ -13,17 +13,32 @@ import click
 from selfcodec.cli.inputs import Kind, Skipped, Source, expand, is_piped
 from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, distinct, is_shard, shown
 from selfcodec.errors import InputError
-from selfcodec.files import IMAGE_SUFFIXES
+from selfcodec.files import IMAGE_SUFFIXES, descriptor
 
 
 @dataclass(frozen=True)
 class Job:
-    """One input and where its result goes; either may be `-` or another stream."""
+    """One input and where its result goes; either may be `-` or another stream.
+
+    Attributes:
+        target: `-` for standard output, under whatever name that was given.
+        below: the target is in a folder that is to be made.
+        others: inputs that the result shows as well.
+    """
 
     source: Source
     target: str
     below: bool = False
-    """The target is in a folder that is to be made."""
+    others: tuple[Source, ...] = ()
+
+    def __post_init__(self) -> None:
+        if descriptor(self.target) == 1:
+            object.__setattr__(self, "target", STDIO)  # frozen
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The paths of all inputs."""
+        return tuple(source.path for source in (self.source, *self.others))
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ def interpolate(first: str, last: str, model_name: str, number: int, output: str
     from selfcodec.models.mosaic import Row, mosaic
     from selfcodec.zoo import find_model
 
-    job, other = (Job(Source(path, Path(path)), output) for path in (first, last))
+    source, other = (Source(path, Path(path)) for path in (first, last))
+    job = Job(source, output, others=(other,))
     check_target(job, force=force)
-    check_target(other, force=force)
     format = image_format(output)
     model = find_model(model_name)
     a, b = (_read(path) for path in (first, last))

@@ -37,9 +37,9 @@ def check_target(job: Job, *, force: bool) -> None:
             raise InputError("a terminal cannot show the output: redirect it, or name a file with -o")
     if is_piped(job.target):
         return
-    source = job.source.path
-    if os.path.exists(source) and os.path.exists(job.target) and os.path.samefile(source, job.target):
-        raise InputError(f"output {shown(job.target)} is the input itself")
+    for source in job.sources if os.path.exists(job.target) else ():
+        if os.path.exists(source) and os.path.samefile(source, job.target):
+            raise InputError(f"output {shown(job.target)} is the input itself")
     if os.path.isdir(job.target):
         raise InputError(f"output {shown(job.target)} is a folder")
     if os.path.isfile(job.target) and not force:
@@ -68,15 +68,15 @@ def _write_stdout(data: bytes | memoryview) -> None:
 
 
 def write_output(job: Job, data: bytes | memoryview, *, preserve: bool = False) -> None:
-    """Writes a job's output: a file whole or not at all, for nobody's eyes but those that may see its source, or a
-    stream. With `preserve` it gets its source's permissions and time."""
+    """Writes a job's output: a file whole or not at all, for nobody's eyes but those that may see its sources, or
+    a stream. With `preserve` it gets its sources' permissions and time."""
     if job.target == STDIO:
         _write_stdout(data)
         return
     if job.below:
         _make_folder(job)
-    source = None if is_piped(job.source.path) else job.source.path
-    write_atomically(job.target, data, source=source, preserve=preserve)
+    sources = [path for path in job.sources if not is_piped(path)]
+    write_atomically(job.target, data, sources=sources, preserve=preserve)
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def open_output(job: Job, *, preserve: bool = False) -> Iterator[BinaryIO]:
         raise InputError("several pictures go into a file: name one with -o")
     if job.below:
         _make_folder(job)
-    with writing(job.target, source=job.source.path, preserve=preserve) as file:
+    with writing(job.target, sources=job.sources, preserve=preserve) as file:
         yield file
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from operator import and_
 from typing import BinaryIO
 
 from selfcodec.atomic import replacing
@@ -17,11 +19,12 @@ _IMAGES = "avif bmp gif heic heif j2k jfif jp2 jpe jpeg jpg jpx jxl pbm pgm png 
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split())
 """Files so named are meant to be images: one that holds none is an error, where another is skipped."""
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
+"""Longer numbers are of no open file, and the largest are beyond what the system takes."""
 _NEW, _PERMISSIONS = 0o666, 0o777
 
 
-def _descriptor(path: Path) -> int | None:
+def descriptor(path: Path) -> int | None:
     """The open file that a path such as /dev/stdout or /dev/fd/63 names, whatever lies behind it."""
     text = os.fspath(path)
     match = _DESCRIPTOR.fullmatch(text)
@@ -65,25 +68,25 @@ def read_open(file: BinaryIO, *size: int) -> bytes:
 def is_stream(path: Path) -> bool:
     """Whether a path names an open file, a pipe or a device, which have no place in a folder to be put at."""
     other = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-    return other or _descriptor(path) is not None
+    return other or descriptor(path) is not None
 
 
 def _open_stream(path: Path) -> BinaryIO:
     # Opening /dev/stdout anew would start at the beginning of the file that it is redirected to.
-    descriptor = _descriptor(path)
-    return open(path if descriptor is None else os.dup(descriptor), "wb")
+    number = descriptor(path)
+    return open(path if number is None else os.dup(number), "wb")
 
 
 @contextmanager
-def writing(path: Path, *, source: Path | None = None, preserve: bool = False) -> Iterator[BinaryIO]:
+def writing(path: Path, *, sources: Sequence[Path] = (), preserve: bool = False) -> Iterator[BinaryIO]:
     """A file that is written aside and put in its place when the block ends: nobody sees a part, errors leave nothing.
 
     A symbolic link is followed; a stream is written in place.
 
     Args:
         path: of the file. One that is replaced keeps its permissions.
-        source: what the file was made of; nobody may do more with the file than with that.
-        preserve: give the file exactly the source's permissions, and its time.
+        sources: what the file was made of; nobody may do more with the file than with every one of them.
+        preserve: give the file exactly the permissions that the sources share, and the time of the latest.
 
     Raises:
         InputError: naming the path, for any OSError, in the block, too.
@@ -94,24 +97,27 @@ def writing(path: Path, *, source: Path | None = None, preserve: bool = False) -
             with _open_stream(path) as file:
                 yield file
             return
-        origin = None if source is None else os.stat(source)
-        most = _PERMISSIONS if origin is None else origin.st_mode & _PERMISSIONS
+        origins = [os.stat(source) for source in sources]
+        most = reduce(and_, (origin.st_mode for origin in origins), _PERMISSIONS)
         with replacing(target, _NEW & most) as file:
-            if origin is not None and preserve:
+            if origins and preserve:
                 os.chmod(file.fileno(), most)
             elif os.path.exists(target):
                 os.chmod(file.fileno(), os.stat(target).st_mode & most)
             yield file
-            if origin is not None and preserve:
+            if origins and preserve:
                 file.flush()  # since what is written later would change the time
-                os.utime(file.fileno(), ns=(origin.st_atime_ns, origin.st_mtime_ns))
+                latest = max(origins, key=lambda origin: origin.st_mtime_ns)
+                os.utime(file.fileno(), ns=(latest.st_atime_ns, latest.st_mtime_ns))
     except BrokenPipeError:
         raise
     except OSError as error:
         raise InputError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}") from error
 
 
-def write_atomically(path: Path, *data: bytes | memoryview, source: Path | None = None, preserve: bool = False) -> None:
+def write_atomically(
+    path: Path, *data: bytes | memoryview, sources: Sequence[Path] = (), preserve: bool = False
+) -> None:
     """Write pieces that follow one another as a file, as `writing` does."""
-    with writing(path, source=source, preserve=preserve) as file:
+    with writing(path, sources=sources, preserve=preserve) as file:
         file.writelines(data)

@@ -47,7 +47,7 @@ def test_permissions_are_never_widened(tmp_path: Path, source: int | None, exist
     origin = None if source is None else file_of(tmp_path / "source", source)
     if existing is not None:
         file_of(tmp_path / "out", existing)
-    write_atomically(tmp_path / "out", b"a", b"b", source=origin)
+    write_atomically(tmp_path / "out", b"a", b"b", sources=[origin] if origin else [])
     assert (tmp_path / "out").read_bytes() == b"ab"
     assert mode_of(tmp_path / "out") == expected
 
@@ -58,9 +58,20 @@ def test_permissions_and_time_are_preserved_on_request(tmp_path: Path, existing:
     os.utime(origin, ns=(10**18, 10**18 + 1))
     if existing is not None:
         file_of(tmp_path / "out", existing)
-    write_atomically(tmp_path / "out", b"data", source=origin, preserve=True)
+    write_atomically(tmp_path / "out", b"data", sources=[origin], preserve=True)
     assert mode_of(tmp_path / "out") == 0o664
     assert (tmp_path / "out").stat().st_mtime_ns == 10**18 + 1
+
+
+def test_what_several_sources_allow_is_what_all_of_them_do(tmp_path: Path) -> None:
+    sources = [file_of(tmp_path / "a", 0o654), file_of(tmp_path / "b", 0o640), file_of(tmp_path / "c", 0o666)]
+    for source, time in zip(sources, (3, 5, 4), strict=True):
+        os.utime(source, (1, time))
+    write_atomically(tmp_path / "out", b"data", sources=sources)
+    assert mode_of(tmp_path / "out") == 0o640
+    write_atomically(tmp_path / "out", b"data", sources=sources, preserve=True)
+    assert mode_of(tmp_path / "out") == 0o640
+    assert (tmp_path / "out").stat().st_mtime == 5
 
 
 def test_an_open_file_is_written_where_it_stands(tmp_path: Path) -> None:
@@ -73,5 +84,9 @@ def test_an_open_file_is_written_where_it_stands(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"before data after"
     assert not is_stream(tmp_path / "out")
     assert not is_stream(tmp_path)
-    with pytest.raises(InputError, match="cannot be written"):
-        write_atomically("/dev/fd/1000", b"data")
+
+
+@pytest.mark.parametrize("number", ["1000", "99999999999", "9" * 200])
+def test_files_that_are_not_open_are_refused(number: str) -> None:
+    with pytest.raises(InputError, match=f"^/dev/fd/{number}: cannot be written: "):
+        write_atomically(f"/dev/fd/{number}", b"data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,14 @@ def test_a_row_from_one_picture_to_the_other(
     before = out.read_bytes()
     run("interpolate", *pair, "--model", "tiny", "-n", 4, "-o", out, "--force")
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("private", [0, 1])
+def test_nobody_sees_what_either_picture_hides(pair: list[Path], tmp_path: Path, private: int) -> None:
+    pair[private].chmod(0o600)
+    pair[1 - private].chmod(0o644)
+    run("interpolate", *pair, "--model", "tiny", "-n", 2, "-o", tmp_path / "way.png")
+    assert stat.S_IMODE((tmp_path / "way.png").stat().st_mode) == 0o600
 
 
 def test_what_a_picture_loses_is_told(pair: list[Path], patches: UInt8, tmp_path: Path) -> None:

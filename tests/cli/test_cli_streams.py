@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -52,6 +53,24 @@ def test_pipes_are_written_and_read_by_name(png: Path) -> None:
     os.close(into)
     assert encode(f"/dev/fd/{out}", "-m", "rs1").stdout_bytes == expected
     os.close(out)
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_is_that_by_any_name(png: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    coded = encode(png, "-m", "rs1", "-o", "-").stdout_bytes
+    assert encode(png, "-m", "rs1", "-o", name).stdout_bytes == coded
+    png.with_name("b.sv").write_bytes(coded)
+    assert run("cut", png.with_name("b.sv"), "-m", "rs1", "-o", name).stdout_bytes == coded
+    assert run("sample", "tiny", "-n", 1, "-o", name).stdout_bytes.startswith(b"\x89PNG")
+    assert "cannot both go to standard output" in encode(png, "-o", name, "--json", code=2).stderr
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(InputError, match="a terminal cannot show the output"):
+        check_target(Job(Source(str(png), png), name), force=False)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def test_closed_standard_input_and_output_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
