@@ -220,7 +220,8 @@ def _summary(report: dict[str, Any], verbose: bool) -> str:
 
 def _shard_summary(report: dict[str, Any], verbose: bool) -> str:
     """The same of a file of many pictures."""
-    line = f"{named(report['input'])} -> {shown(report['output'])}: {report['mode']}, {report['pictures']} pictures, "
-    line += f"{report['stored']} of them stored, " if report["stored"] else ""
-    line += f"{report['bytes']} bytes, {report['bpp']:.3f} bpp"
+    count = f"{report['pictures']} picture{'s'[: report['pictures'] > 1]}"
+    count += f", {report['stored']} of them stored" if report["stored"] else ""
+    line = f"{named(report['input'])} -> {shown(report['output'])}: {report['mode']}, {count}, "
+    line += f"{report['bytes']} bytes of pictures, {report['file_bytes']} with the tar file, {report['bpp']:.3f} bpp"
     return line + (f", {report['seconds']:.2f} s" if verbose else "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from selfcodec.cli.names import CODED_SHARD, STDIO, SUFFIX, is_shard
+from selfcodec.cli.names import ARRAY, CODED_SHARD, STDIO, SUFFIX, ends_in, is_shard, shown
 from selfcodec.errors import InputError
 from selfcodec.files import IMAGE_SUFFIXES, is_stream, read_whole
 
@@ -63,7 +63,7 @@ class Kind:
             return None
         if _is_coded(path):
             return CODED
-        return SHARD if path.lower().endswith(CODED_SHARD) else self.otherwise
+        return SHARD if ends_in(path, CODED_SHARD) else self.otherwise
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def open_shard(path: str) -> Shard:
     """A file of many pictures, by its name; InputError where it is damaged."""
     from selfcodec.shards import ArraySource, TarSource
 
-    return ArraySource(path) if path.lower().endswith(".npy") else TarSource(path)
+    return ArraySource(path) if ends_in(path, ARRAY) else TarSource(path)
 
 
 def _is_open_file(entry: Entry) -> bool:
@@ -141,7 +141,7 @@ def _is_image(path: str) -> bool:
 def _has_images(path: str) -> bool:
     if not is_shard(path):
         return _is_image(path)
-    return _has_entry(path, is_image_entry, damaged=not path.lower().endswith(CODED_SHARD))
+    return _has_entry(path, is_image_entry, damaged=not ends_in(path, CODED_SHARD))
 
 
 def _is_coded(path: str) -> bool:
@@ -157,7 +157,7 @@ def _is_coded(path: str) -> bool:
 def _has_coded(path: str) -> bool:
     if not is_shard(path):
         return _is_coded(path)
-    return _has_entry(path, is_coded_entry, damaged=path.lower().endswith(CODED_SHARD))
+    return _has_entry(path, is_coded_entry, damaged=ends_in(path, CODED_SHARD))
 
 
 IMAGES = Kind("images", _has_images, IMAGE_SUFFIXES, Reason("not an image", "not images"))
@@ -232,9 +232,13 @@ def refuse_many(data: bytes) -> None:
 
 
 def read_coded(source: Source) -> bytes:
-    """An .sv file's bytes; InputError where it cannot be read, or is of another kind."""
+    """An .sv file's bytes; InputError where it cannot be read, is of another kind, or holds many pictures."""
     from selfcodec.format.header import MAGIC
 
+    source.check()
+    if is_shard(source.path):
+        remedy = "selfcodec encode makes" if ends_in(source.path, ARRAY) else f"tar -xf {shown(source.path)} unpacks"
+        raise InputError(f"many pictures, where this command takes single .sv files: {remedy} them")
     data, path = read_input(source), source.path
     refuse_many(data)
     if data and not data.startswith(MAGIC[: len(data)]):

@@ -27,6 +27,11 @@ def named(path: str) -> str:
     return "standard input" if path == STDIO else shown(path)
 
 
+def ends_in(path: str, suffix: str) -> bool:
+    """Whether a path has a suffix, in letters of either case."""
+    return path.lower().endswith(suffix)
+
+
 def _shard_suffix(path: str) -> str:
     """Of a file of many pictures; empty for any other."""
     name = os.path.basename(path).lower()

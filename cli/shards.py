@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from selfcodec.cli.decoding import Wanted, warn_of_truncation
 from selfcodec.cli.encoding import Options, Outcome, failure
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import is_coded_entry, is_image_entry, is_piped, open_shard
-from selfcodec.cli.names import ARRAY, CODED_SHARD, SUFFIX, TAR, distinct, named, shown, with_suffix
+from selfcodec.cli.names import ARRAY, CODED_SHARD, SUFFIX, TAR, distinct, ends_in, named, shown, with_suffix
 from selfcodec.cli.output import complain
 from selfcodec.cli.outputs import check_target, open_output
 from selfcodec.errors import FormatError, InputError, naming
@@ -74,7 +75,7 @@ class _Remarks:
     """What is not kept of a shard: each line once, with the first name that it is true of."""
 
     def __init__(self, shard: str) -> None:
-        self._shard = named(shard)
+        self.shard = named(shard)
         self._names: dict[str, list[str]] = defaultdict(list)
 
     def add(self, lines: Sequence[str], name: str = "") -> None:
@@ -84,7 +85,7 @@ class _Remarks:
     def lines(self) -> Iterator[str]:
         for line, names in self._names.items():
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            yield f"{self._shard}: {shown(names[0])}{more}: {line}" if names[0] else f"{self._shard}: {line}"
+            yield f"{self.shard}: {shown(names[0])}{more}: {line}" if names[0] else f"{self.shard}: {line}"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def _encode_shard(job: Job, options: Options) -> Outcome:
 
     job.source.check()
     check_target(job, force=options.force)
-    if not (is_piped(job.target) or job.target.endswith(TAR)):
+    if not (is_piped(job.target) or ends_in(job.target, TAR)):
         better = shown(with_suffix(job.target, CODED_SHARD))
         raise InputError(f"output {shown(job.target)}: several pictures make a tar file: name it {better}")
     start, sums, remarks = time.perf_counter(), _Sums(), _Remarks(job.source.path)
@@ -167,6 +168,7 @@ def _encode_shard(job: Job, options: Options) -> Outcome:
         "pictures": sums.pictures,
         "stored": sums.stored,
         "bytes": sums.bytes,
+        "file_bytes": os.path.getsize(job.target),
         "source_bytes": sums.source_bytes,
         "model_bits": sums.model_bits,
         "bpp": 8 * sums.bytes / sums.pixels,
@@ -227,9 +229,9 @@ def decode_shard(job: Job, wanted: Wanted, report: Callable[[float], None]) -> N
 def _sink(target: str, file: BinaryIO, pictures: int) -> Sink:
     from selfcodec.shards import ArraySink, TarSink
 
-    if target.endswith(ARRAY):
+    if ends_in(target, ARRAY):
         return ArraySink(file, pictures)
-    if target.endswith(TAR) or is_piped(target):
+    if ends_in(target, TAR):
         return TarSink(file)
     raise InputError(f"output {shown(target)}: several pictures make a {TAR} or, if of one size, an {ARRAY}")
 
@@ -272,7 +274,8 @@ def _decode_group(entries: Sequence[Entry], shard: _Shard, sink: Sink, wanted: W
             sink.add(target, entry.info, own)
             continue
         if wanted.allow_truncated:
-            warn_of_truncation(open_file(own, allow_truncated=True), entry.name, wanted.upto)
+            where = f"{remarks.shard}: {shown(entry.name)}"
+            warn_of_truncation(open_file(own, allow_truncated=True), where, wanted.upto)
         with naming(entry.name):
             remarks.add(sink.add_image(target, entry.info, next(images)), entry.name)
 
