@@ -6,7 +6,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +13,7 @@ import click
 from selfcodec.cli.decoding import Wanted, decoded, warn_of_truncation
 from selfcodec.cli.files import Job, plan
 from selfcodec.cli.inputs import CODED_OR_SHARDS, is_piped, read_coded
-from selfcodec.cli.names import SUFFIX, TAR, is_shard, named, shown
+from selfcodec.cli.names import TAR, is_shard, named
 from selfcodec.cli.options import (
     MODES,
     force_option,
@@ -24,9 +23,9 @@ from selfcodec.cli.options import (
     skip_existing_option,
 )
 from selfcodec.cli.output import complain, each, finish, progress, tell_skipped
-from selfcodec.cli.outputs import check_target, split_done, write_image
+from selfcodec.cli.outputs import check_target, image_format, split_done, write_image
 from selfcodec.cli.shards import decode_shard
-from selfcodec.errors import InputError, SelfcodecError
+from selfcodec.errors import SelfcodecError
 from selfcodec.modes import Mode
 from selfcodec.together import MOST_FILES, MOST_PIXELS, done_ahead
 
@@ -35,24 +34,6 @@ if TYPE_CHECKING:
 
 SMALL = 1 << 17
 """Files of fewer bytes and fewer pixels are small."""
-
-
-def image_format(target: str) -> str:
-    """The name of the format that an output's suffix asks for, for `write_image`; InputError where there is none."""
-    from PIL import Image
-
-    from selfcodec.images.targets import NETPBM
-
-    if is_piped(target):
-        return "PNG"
-    suffix = Path(target).suffix.lower()
-    Image.init()
-    format = Image.registered_extensions().get(suffix)
-    if format is None or format not in Image.SAVE or suffix in (SUFFIX, ".pfm"):  # of fractions
-        raise InputError(
-            f"{shown(target)}: no image format that is written has the suffix {suffix!r}; .png always works"
-        )
-    return NETPBM.get(suffix, format)
 
 
 def image_suffix(path: str) -> str:

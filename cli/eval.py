@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from selfcodec.cli.device import choose_device
 from selfcodec.cli.group import command_line
 from selfcodec.cli.options import DATASET_HELP, PATH, folder_option, force_option, json_option
 from selfcodec.cli.output import complain, finish, progress, table
-from selfcodec.cli.train import choose_device
 
 DIGITS = 4
 """Bits per dimension are shown with so many."""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from selfcodec.cli.decode import image_format
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Source
 from selfcodec.cli.names import shown
 from selfcodec.cli.options import PATH, force_option
 from selfcodec.cli.output import complain
-from selfcodec.cli.outputs import check_target, write_image
+from selfcodec.cli.outputs import check_target, image_format, write_image
 from selfcodec.errors import InputError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Reason, Skipped, is_piped
-from selfcodec.cli.names import STDIO, shown
+from selfcodec.cli.names import STDIO, SUFFIX, shown
 from selfcodec.errors import InputError
 from selfcodec.files import write_atomically, writing
 
@@ -92,6 +92,24 @@ def open_output(job: Job, *, preserve: bool = False) -> Iterator[BinaryIO]:
         _make_folder(job)
     with writing(job.target, sources=job.sources, preserve=preserve) as file:
         yield file
+
+
+def image_format(target: str) -> str:
+    """The name of the format that an output's suffix asks for, for `write_image`; InputError where there is none."""
+    from PIL import Image
+
+    from selfcodec.images.targets import NETPBM
+
+    if is_piped(target):
+        return "PNG"
+    suffix = Path(target).suffix.lower()
+    Image.init()
+    format = Image.registered_extensions().get(suffix)
+    if format is None or format not in Image.SAVE or suffix in (SUFFIX, ".pfm"):  # of fractions
+        raise InputError(
+            f"{shown(target)}: no image format that is written has the suffix {suffix!r}; .png always works"
+        )
+    return NETPBM.get(suffix, format)
 
 
 def write_image(job: Job, image: AnyImage, format: str, *, preserve: bool = False) -> tuple[str, ...]:

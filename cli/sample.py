@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from selfcodec.cli.decode import image_format
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import Source
 from selfcodec.cli.names import STDIO
 from selfcodec.cli.options import PATH, force_option, parse_size
-from selfcodec.cli.outputs import check_target, write_image
+from selfcodec.cli.outputs import check_target, image_format, write_image
 from selfcodec.errors import InputError
 from selfcodec.modes import MAX_SEED
 

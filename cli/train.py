@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from selfcodec.cli.device import choose_device
 from selfcodec.cli.options import folder_option, positive_option
 from selfcodec.cli.output import complain
 from selfcodec.errors import InputError, SelfcodecError
 from selfcodec.signals import ENDING, handled
 
 if TYPE_CHECKING:
-    import torch
-
     from selfcodec.models.budget import Budget
     from selfcodec.models.data import Images
     from selfcodec.models.progress import Progress
@@ -81,29 +80,6 @@ class Reporter:
         elif self._shown and time.monotonic() - self._last >= LINE_SECONDS:
             self._last = time.monotonic()
             click.echo(text, err=True)
-
-
-def choose_device(name: str) -> torch.device:
-    """`cpu`, `cuda`, or the better one that there is for `auto`.
-
-    Of several processes on a machine each has a CUDA device of its own, which it makes its current one.
-
-    Raises:
-        InputError: there is no such device, or not one for each process.
-    """
-    import torch
-
-    from selfcodec.models.distributed import place_on_machine
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("torch finds no CUDA device: use --device cpu")
-    if name == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    place, there = place_on_machine(), torch.cuda.device_count()
-    if place.count > there:
-        raise InputError(f"{place.count} processes on a machine with {there} CUDA devices: start one for each")
-    torch.cuda.set_device(place.index)
-    return torch.device("cuda")
 
 
 def _check_sizes(trainer: Trainer, images: Images) -> None:

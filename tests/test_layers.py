@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from selfcodec.cli.main import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 PACKAGES = (
@@ -275,6 +277,13 @@ def test_imports_only_from_below(module: str) -> None:
     names = imports_of(MODULES[module].read_text(encoding="utf-8"))
     imported = {own for name in names if (own := own_module(name)) is not None}
     assert not [name for name in sorted(imported) if not may_import(module, name)]
+
+
+def test_commands_import_no_other_commands() -> None:
+    commands = {place.partition(":")[0] for place in COMMANDS.values()}
+    for module in (module for module in MODULES if package_of(module) == "selfcodec.cli"):
+        names = imports_of(MODULES[module].read_text(encoding="utf-8"))
+        assert not commands & {own_module(name) for name in names}, module
 
 
 def test_only_the_stack_imports_constriction() -> None:
