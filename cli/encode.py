@@ -175,6 +175,7 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> boo
 
     model = model_for(options.settings, options.model)
     sent, _ = options.settings.resolved(model.levels)
+    model.check_offers(options.settings.mode)
     refines = can_refine(model, sent)
     where, warnings = f"changes nothing in mode {options.settings.mode} of {model.spec.name}", []
     if effort and not (refines or model.adapts(options.settings.mode)):

@@ -13,21 +13,12 @@ from selfcodec.cli.names import named, shown
 from selfcodec.cli.options import inputs_argument, json_option
 from selfcodec.cli.output import each, finish, print_json, table, tell_skipped
 from selfcodec.errors import FormatError, ModelError
-from selfcodec.modes import CHOICES, Mode, has_level, sent_variables
+from selfcodec.modes import Mode
 
 if TYPE_CHECKING:
     from selfcodec.format.container import Container
     from selfcodec.format.header import Header
     from selfcodec.zoo import Model
-
-
-def _cuts(transforms: int) -> list[tuple[Mode, int, tuple[str, ...]]]:
-    """Every mode and level of a model with what it sends, deepest level of y first; one for each set of variables."""
-    found: dict[tuple[str, ...], tuple[Mode, int]] = {}
-    for mode in CHOICES:
-        for level in range(transforms, 0, -1) if has_level(mode) else (0,):
-            found.setdefault(sent_variables(mode, transforms, level), (mode, level))
-    return [(mode, level, sent) for sent, (mode, level) in sorted(found.items(), key=lambda item: len(item[0]))]
 
 
 def prefixes(container: Container, model: Model, size: int) -> list[dict[str, Any]]:
@@ -42,15 +33,13 @@ def prefixes(container: Container, model: Model, size: int) -> list[dict[str, An
         for each its mode, level and variables; `end`, the byte of this file after its last section, None for a
         truncated file; and `bytes`, the size of the file that `selfcodec cut` makes of it.
     """
-    from selfcodec.decoding import shortened
+    from selfcodec.decoding import beginnings, shortened
     from selfcodec.format.container import header_bytes, pack, section_bytes
 
     sections = section_bytes(container)
     start = header_bytes(container) + sections.get("side", 0) + sections.get("metadata", 0)
     rows = []
-    for mode, level, sent in _cuts(model.levels):
-        if container.variables[: len(sent)] != sent:
-            continue
+    for mode, level, sent in beginnings(container, model):
         whole = mode is container.header.mode and level == container.header.level and not container.truncated
         end = None if container.truncated else start + sum(sections[name] for name in sent)
         cut_size = size if whole else len(pack(shortened(container, mode, level, model)))

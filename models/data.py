@@ -50,7 +50,10 @@ def training_images(train: TrainConfig, data: Path | None = None) -> tuple[np.nd
     total = sum(map(len, kept)) * (2 if train.flip else 1)
     if total < train.batch:
         found = sum(map(len, sets))
-        raise InputError(f"{found} images are too few for batches of {train.batch}, one in ten held out")
+        raise InputError(
+            f"{found} images are too few for batches of {train.batch}, one in ten held out: add images, or lower batch"
+            " in the recipe"
+        )
     return np.concatenate(kept), np.concatenate(held_out)
 
 

@@ -11,7 +11,7 @@ from selfcodec.format.container import Container, cut, pack, unpack
 from selfcodec.format.metadata import apply_metadata
 from selfcodec.images import AnyImage, to_image
 from selfcodec.images.storing import unpack_stored
-from selfcodec.modes import DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, sent_variables
+from selfcodec.modes import CHOICES, DEFAULT_QUALITY, MAX_TRANSFORMS, Mode, default_level, has_level, sent_variables
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.settings import whole_number
 from selfcodec.streams import GREY_MODES, Plan, decode_tiles
@@ -65,13 +65,31 @@ def cut_file(
     return pack(shortened(container, mode, level, own))
 
 
+def beginnings(container: Container, model: Model) -> list[tuple[Mode, int, tuple[str, ...]]]:
+    """Every mode and level that a file of the model can be cut to, and what it sends, shortest first.
+
+    Of those that send the same there is one; levels of y go from the deepest.
+    """
+    found: dict[tuple[str, ...], tuple[Mode, int]] = {}
+    for mode in CHOICES:
+        for level in range(model.levels, 0, -1) if has_level(mode) else (0,):
+            sent = sent_variables(mode, model.levels, level)
+            if container.variables[: len(sent)] == sent:
+                found.setdefault(sent, (mode, level))
+    return [(mode, level, sent) for sent, (mode, level) in sorted(found.items(), key=lambda item: len(item[0]))]
+
+
 def shortened(container: Container, mode: Mode, level: int, model: Model) -> Container:
     """What is left of a file of the model in a mode that sends the first of its variables; InputError for others."""
     header, sent = container.header, sent_variables(mode, model.levels, level)
     coded = model.qualities(sent_variables(header.mode, model.levels, header.level), header.quality)
     # Latents that only the shallower mode scales have the model's own grids, which must stay theirs.
     kept = [coded[name] for name in model.tuned(sent) if name in coded]
-    return cut(container, sent, mode, level, min(kept, default=DEFAULT_QUALITY))  # the last one's is the file's
+    try:
+        return cut(container, sent, mode, level, min(kept, default=DEFAULT_QUALITY))  # the last one's is the file's
+    except InputError as error:
+        there = ", ".join(dict.fromkeys(str(own) for own, _, _ in beginnings(container, model)))
+        raise InputError(f"{error}: it has {there}; for another mode encode the image again") from error
 
 
 def decode_file(

@@ -125,8 +125,7 @@ class _Coder:
 
     def __post_init__(self) -> None:
         self.settings.resolved(self.model.levels)  # which complains of what does not fit
-        if self.settings.mode not in self.model.modes:
-            raise InputError(f"model {self.model.spec.name} does not offer mode {self.settings.mode}")
+        self.model.check_offers(self.settings.mode)
 
     def encoded(self, pictures: Sequence[Picture], inferred: dict[int, Values] | None = None) -> list[Encoded]:
         """Files of pictures, each verified if that is asked for."""

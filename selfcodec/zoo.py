@@ -87,6 +87,15 @@ class Model:
         offered = (mode for mode in CHOICES if self.levels or not has_level(mode))
         return tuple(mode for mode in offered if all(self.likelihoods[name].codable for name in self._least(mode)))
 
+    def check_offers(self, mode: Mode) -> None:
+        """InputError where the model does not offer a mode."""
+        if mode not in self.modes:
+            offered, one = ", ".join(map(str, self.modes)), Mode.RS2 if Mode.RS2 in self.modes else self.modes[-1]
+            raise InputError(
+                f'model {self.spec.name} does not offer mode {mode}, but {offered}: add -m {one}, or mode="{one}" in'
+                " Python"
+            )
+
     def tuned(self, sent: tuple[str, ...]) -> tuple[str, ...]:
         """The latents among those that are sent whose grids the quality chooses.
 

@@ -10,7 +10,7 @@ import pytest
 from sv_files import MODEL, assert_same, example, lossless, sections
 
 from selfcodec.errors import FormatError, InputError, TruncatedError
-from selfcodec.format.container import Container, cut, header_bytes, pack, section_bytes, unpack
+from selfcodec.format.container import Container, cut, header_bytes, pack, section_bytes, unpack, verify_checksum
 from selfcodec.format.header import Header
 from selfcodec.modes import Mode
 
@@ -34,6 +34,18 @@ def test_every_truncation_is_found_and_salvaged_on_request(tiles: int) -> None:
         kept = replace(whole, variables=whole.variables[:complete], streams=whole.streams[:complete])
         assert_same(replace(part, truncated=False), kept)
     assert_same(unpack(data, sections, allow_truncated=True), whole)
+
+
+def test_what_is_told_of_a_file_that_is_cut_short() -> None:
+    data = pack(lossless())
+    with pytest.raises(TruncatedError, match=r"^the file is empty: nothing can be decoded$"):
+        unpack(b"", sections)
+    with pytest.raises(TruncatedError, match=r"^the file ends in its height: nothing of it can be decoded"):
+        unpack(data[:7], sections)
+    for check in (lambda cut: unpack(cut, sections), verify_checksum):
+        with pytest.raises(FormatError, match=r"damaged or cut short$") as caught:  # where it ends nobody knows
+            check(data[:-1])
+        assert caught.value.offset is None
 
 
 def test_random_corruption_is_always_found() -> None:

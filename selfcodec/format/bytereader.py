@@ -27,7 +27,7 @@ class ByteReader:
     def take(self, count: int, what: str) -> bytes:
         """Read `count` >= 0 bytes; raise TruncatedError, naming `what`, where fewer remain."""
         if count > self.remaining:
-            raise TruncatedError(f"the file ends in its {what}", len(self.data))
+            raise TruncatedError(f"the file ends in its {what}: nothing of it can be decoded", len(self.data))
         self.position += count
         return self.data[self.position - count : self.position]
 

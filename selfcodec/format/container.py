@@ -27,6 +27,7 @@ MAX_STREAMS = 2**16
 
 _CRC_BYTES = 4
 _BAD_CHECKSUM = "the checksum does not match: the file is damaged or cut short"
+"""Where is not known: where the checksum stands it is most probably right."""
 _WORD_BYTES = 4
 
 SectionsFor = Callable[[bytes, Mode, int], tuple[str, ...]]
@@ -95,7 +96,7 @@ def verify_checksum(data: bytes, *, max_pixels: int = MAX_PIXELS) -> None:
     reader = ByteReader(data)
     read_header(reader, max_pixels)
     if not _read_checksum(reader):
-        raise FormatError(_BAD_CHECKSUM, reader.position - _CRC_BYTES)
+        raise FormatError(_BAD_CHECKSUM)
 
 
 def unpack(
@@ -120,7 +121,7 @@ def unpack(
     header, side_size, metadata_size = read_header(reader, max_pixels)
     intact = _read_checksum(reader)
     if not intact and not allow_truncated:
-        raise FormatError(_BAD_CHECKSUM, reader.position - _CRC_BYTES)
+        raise FormatError(_BAD_CHECKSUM)
     side, metadata = reader.take(side_size, "side data"), reader.take(metadata_size, "metadata")
     if header.mode is Mode.STORED:
         if not intact or not reader.remaining:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from selfcodec.errors import FormatError, InputError
+from selfcodec.errors import FormatError, InputError, TruncatedError
 from selfcodec.format.bytereader import MAX_VARINT, ByteReader, encode_varint
 from selfcodec.modes import DEFAULT_QUALITY, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY, Mode, has_level
 
@@ -59,6 +59,8 @@ def _default_level(mode: Mode) -> int:
 
 def read_header(reader: ByteReader, max_pixels: int) -> tuple[Header, int, int]:
     """Read up to the section table; return the header and the sizes of side data and metadata in bytes."""
+    if not reader.data:
+        raise TruncatedError("the file is empty: nothing can be decoded")
     magic = reader.data[: len(MAGIC)]
     if magic != MAGIC[: len(magic)]:
         raise FormatError("not an .sv file", 0)

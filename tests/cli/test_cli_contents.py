@@ -89,6 +89,23 @@ def test_a_missing_model_is_named(sv: Path) -> None:
     assert "96×64 RGB" in text
 
 
+def test_a_file_that_cannot_be_cut_to_a_mode_names_those_that_it_has(sv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.sv"
+    for command in (["cut", sv, "-m", "rs2", "-o", out], ["decode", sv, "--upto", "rs2", "-o", tmp_path / "x.png"]):
+        told = run(*command, code=1).stderr
+        assert "this file's (u y1 z1 x): it has rs1, cg, cr, lossless; for another mode encode the image again" in told
+    run("cut", sv, "-m", "cg", "-o", out)
+    assert "it has rs1, cg; for another" in run("cut", out, "-m", "cr", "-o", tmp_path / "y.sv", code=1).stderr
+
+
+def test_empty_files_are_called_so(sv: Path) -> None:
+    sv.write_bytes(b"")
+    for command in (["info"], ["verify"], ["decode", "--force"]):
+        assert (
+            run(*command, sv, code=1).stderr == f"selfcodec: error: {sv}: the file is empty: nothing can be decoded\n"
+        )
+
+
 @pytest.mark.parametrize("name", ["many.sv.tar", "many.tar.gz", "many.npy"])
 def test_many_pictures_are_not_taken_for_one(name: str, png: Path, sv: Path, tmp_path: Path) -> None:
     if name.endswith(".npy"):

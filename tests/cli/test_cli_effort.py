@@ -46,6 +46,14 @@ def test_effort_changes_the_file_and_not_how_it_is_decoded(lossy: Path) -> None:
     assert with_effort(lossy, "--effort", 4, "-j", 2) == better
 
 
+def test_a_mode_that_the_model_does_not_offer_is_refused_once_with_those_it_does(lossy: Path) -> None:
+    lossy.with_name("b.png").write_bytes(lossy.read_bytes())
+    told = run("encode", "--model", tiny_lossy.NAME, lossy, lossy.with_name("b.png"), code=1).stderr
+    offered = "does not offer mode lossless, but rs1, rs2, cg, cr: add -m rs2, or"
+    assert told.startswith(f"selfcodec: error: model {tiny_lossy.NAME} {offered}")
+    assert told.count("\n") == 1
+
+
 @pytest.mark.parametrize("effort", [10, -1, 1.5, "much"])
 def test_efforts_out_of_range_are_usage_errors(png: Path, effort: object) -> None:
     result = encode(png, "-m", "rs2", "--effort", effort, code=2)

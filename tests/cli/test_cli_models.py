@@ -132,7 +132,8 @@ def test_training_refuses(recipe_file: Path, data: Path, tiny_recipe: Recipe, tm
     assert "nix: no such folder; data set 'tiny' is not there: " in missing
     greedy = changed(tiny_recipe, train={"batch": 10_000})
     file = write_recipe(tmp_path / "greedy.toml", greedy)
-    assert "too few" in run("train", file, "--data", data, "-o", out, code=1).stderr
+    told = "images are too few for batches of 10000, one in ten held out: add images, or lower batch in the recipe"
+    assert told in run("train", file, "--data", data, "-o", out, code=1).stderr
     (tmp_path / "odd" / "tiny").mkdir(parents=True)
     np.save(tmp_path / "odd" / "tiny" / "train.npy", np.zeros((40, 30, 32, 3), np.uint8))
     assert "multiples of 8" in run("train", recipe_file, "--data", tmp_path / "odd", "-o", out, code=1).stderr
