@@ -249,11 +249,6 @@ def _rounded_up(rate: float) -> str:
     return f"{math.ceil(rate * scale) / scale:.4g}"
 
 
-def _rounded_down(decibels: float) -> str:
-    """A PSNR in hundredths of a dB, of which none is too much: given as a target it is reached."""
-    return f"{math.floor(decibels * 100) / 100:.2f}"
-
-
 def encode_to_target(
     picture: Picture,
     settings: Settings,
@@ -308,8 +303,8 @@ def encode_to_target(
             asked = f"{target.bytes} bytes are too few in this mode: {made} takes {size}"
         else:
             assert reached.psnr is not None
-            best = _rounded_down(reached.psnr)
-            asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {best}"
+            best = math.floor(reached.psnr * 100) / 100  # none too many: given as a target it is reached
+            asked = f"{target.psnr:g} dB are too many in this mode: {made} reaches {best:.2f}"
         raise InputError(f"{asked}; try another mode")
     if verify:
         verify_encoded(reached.encoded, picture, model)
