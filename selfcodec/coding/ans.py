@@ -68,7 +68,7 @@ def interval(frequencies: Float64, symbol: int) -> tuple[int, int]:
 
 @compiled
 def quantile_of(registers: npt.NDArray[np.uint64]) -> np.int64:
-    """The number below 2**24 that lies in the next symbol's interval; registers (2,) of one image, see `StackArrays`."""
+    """The number below 2**24 in the next symbol's interval; registers (2,) of one image, see `StackArrays`."""
     return np.int64(registers[_STATE] & _QUANTILE_MASK)
 
 
