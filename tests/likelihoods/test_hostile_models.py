@@ -37,7 +37,7 @@ WRONG: dict[str, list[Any]] = {
 @pytest.mark.parametrize("net", ["p_x", "p_x_0"])
 def test_a_damaged_network_is_an_error_or_codes(model: Model, photo: UInt8, net: str) -> None:
     """Compiled loops check nothing themselves: what they would read beyond is refused before."""
-    data, picture = Path(model.where).read_bytes(), from_image(variants.make_image(photo, "RGB", 40, 24))
+    data, picture = Path(model.where).read_bytes(), from_image(variants.make_image(photo, "RGB", 20, 12))
     contents, errors, loaded = read_contents(data), 0, 0
     for node in range(len(contents["graphs"][net]["nodes"])):
         for key, wrong in [(key, value) for key, values in WRONG.items() for value in values]:
