@@ -71,8 +71,8 @@ def encode(
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
             0, or of lossless files 2. Lossless, 0 and 1 take a faster model where none is named, which decodes faster,
-            too, and any effort but 0 learns of the picture while coding it, which takes up to half as much time again,
-            either way.
+            too; any effort but 0 learns of the picture while coding it, which takes up to half as much time again,
+            either way; and from 3 on pictures of at most 4,096 pixels are also coded without, for the smaller file.
         strip: leave all metadata out; a picture that EXIF says to turn is turned instead.
         first: of a file of several pictures take the first one.
         verify: decode the result again and compare: alpha, and the colours with the image's, or where the file is lossy

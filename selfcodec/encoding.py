@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -30,6 +30,8 @@ _SHOWN_MODES = ("1", "L", "P", "RGB")
 """How images of these modes look does not follow from their samples alone."""
 MOST_BESIDE = 1 << 22
 """Of images of at most so many pixels the stored size is measured while they are coded."""
+BOTH_WAYS, MOST_BOTH_WAYS = 3, 1 << 12
+"""From this effort on, images of at most so many pixels, which teach little, are coded with learning and without."""
 _UNFAITHFUL = "the encoded file does not decode to its image; please report this with the image"
 
 
@@ -145,8 +147,9 @@ class _Coder:
             expect = (self.verify or self.expect) and not self._lossless
             with beside(partial(self._measure_stored, [pictures[i] for i in members])):
                 found = encode_tiles(plan, planes, expect=expect, inferred=inferred)
-            for i, streams in zip(members, found, strict=True):
-                files[i] = self._file(pictures[i], streams)
+                smaller = _without_learning(plan, planes, found)
+            for n, i in enumerate(members):
+                files[i] = self._file(pictures[i], smaller.get(n, found[n]), plan.adapting and n not in smaller)
         made = [files[i] for i in range(len(pictures))]
         if self.verify:
             _verify(made, pictures, self.model, self.runtime)
@@ -190,15 +193,25 @@ class _Coder:
             if self.fallback and picture.pixels <= MOST_BESIDE:
                 _ = picture.quick_size or picture.stored_size
 
-    def _file(self, picture: Picture, streams: Streams) -> Encoded:
+    def _file(self, picture: Picture, streams: Streams, adapting: bool) -> Encoded:
         """The file of a picture's streams, or one that stores it, if that is smaller."""
-        header, side = self._header(picture), b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
+        header = replace(self._header(picture), adapting=adapting)
+        side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
         data = pack(Container(header, self._sent, streams.sections, side, picture.metadata))
         quickly = self._lossless and not self._work.effort
         stores = self.fallback and picture.stores_within(len(data), quickly=quickly)
         if stores and len(stored := _stored(picture)) <= len(data):
             return Encoded(stored, Mode.STORED)
         return Encoded(data, self.settings.mode, streams.bits, header.quality, streams.expected)
+
+
+def _without_learning(plan: Plan, planes: Sequence[UInt8], found: Sequence[Streams]) -> dict[int, Streams]:
+    """Of small pictures (H, W, 3), by their number, streams that do not adapt and are no longer than those found."""
+    if not plan.adapting or plan.work.effort < BOTH_WAYS:
+        return {}
+    small = [n for n, picture in enumerate(planes) if picture.shape[0] * picture.shape[1] <= MOST_BOTH_WAYS]
+    others = encode_tiles(replace(plan, adapting=False), [planes[n] for n in small], expect=False)
+    return {n: other for n, other in zip(small, others, strict=True) if other.words <= found[n].words}
 
 
 def _stored(picture: Picture) -> bytes:

@@ -54,8 +54,9 @@ class Settings:
         quality: 1..100, scales the latents' grids; 50 is the model's own.
         seed: 0..2**32 - 1, the decoder draws what is not sent from it; None: it takes the mean.
         effort: 0..9, how long an encoder looks for better latents, where the model has any to look for; from 1 on a
-            lossless file is coded with what is learned of the image on the way, where the model can. Which model codes
-            where none is named depends on it, too: `selfcodec.zoo.DEFAULT_MODELS`.
+            lossless file is coded with what is learned of the image on the way, where the model can, and from 3 on a
+            small image without as well, so that the smaller file is kept. Which model codes where none is named depends
+            on it, too: `selfcodec.zoo.DEFAULT_MODELS`.
     """
 
     mode: Mode = Mode.LOSSLESS

@@ -93,6 +93,11 @@ class Streams:
     bits: dict[str, float]
     expected: UInt8 | None
 
+    @property
+    def words(self) -> int:
+        """How many there are."""
+        return sum(len(words) for section in self.sections for words in section)
+
 
 def encode_tiles(
     plan: Plan, pictures: Sequence[UInt8], *, expect: bool, inferred: dict[int, Values] | None = None

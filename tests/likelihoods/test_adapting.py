@@ -19,7 +19,7 @@ from PIL import Image
 from selfcodec import api, encoding
 from selfcodec.arrays import UInt8
 from selfcodec.decoding import cut_file, decode_file, open_file
-from selfcodec.encoding import encode_picture
+from selfcodec.encoding import encode_picture, encode_pictures
 from selfcodec.errors import FormatError
 from selfcodec.format.container import pack
 from selfcodec.images import from_image
@@ -198,6 +198,24 @@ def test_people_get_what_adapts_unless_they_ask_for_no_effort(
     assert found[0] == coded(photo[:40, :50], model, Settings())
     assert usual_effort(Mode.LOSSLESS)
     assert not usual_effort(Mode.RS2)
+
+
+def test_small_pictures_are_coded_both_ways_where_that_is_asked_for(model: Model, photo: UInt8) -> None:
+    """Together and alone, the file is the smaller one, without learning where neither is; larger ones learn."""
+    pictures = [from_image(Image.fromarray(photo[at : at + 9, at : at + 14])) for at in range(0, 60, 6)]
+    ways = [
+        [encode_picture(one, Settings(effort=effort), model, fallback=False).data for one in pictures]
+        for effort in (0, 1)
+    ]
+    expected = [min(pair, key=len) for pair in zip(*ways, strict=True)]
+    asked = Settings(effort=encoding.BOTH_WAYS)
+    assert [encode_picture(one, asked, model, fallback=False).data for one in pictures] == expected
+    together = encode_pictures(pictures, asked, model, fallback=False)
+    assert [one.data for one in together] == expected
+    for one, (plain, learning) in zip(together, zip(*ways, strict=True), strict=True):
+        assert open_file(one.data, model=model).header.adapting == (len(learning) < len(plain))
+    assert encoding.MOST_BOTH_WAYS < 64 * 65
+    assert coded(photo[:64, :65], model, asked) == coded(photo[:64, :65], model)
 
 
 def test_a_cut_file_does_not_adapt_and_shows_the_same(model: Model, photo: UInt8) -> None:
