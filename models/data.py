@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -196,6 +196,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.ys[0])
+
+    def spread(self, count: int) -> ImageSet:
+        """At most so many of the images, from all over the set."""
+        return replace(self, ys=[y[:: -(-len(self) // count)] for y in self.ys])
 
     @property
     def sizes(self) -> tuple[tuple[int, int], ...]:

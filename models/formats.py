@@ -48,6 +48,11 @@ def _given_fraction(graph: Graph, nodes: list[Node]) -> int | None:
     return None
 
 
+def chosen_groups(graph: Graph) -> list[list[str]]:
+    """Names of the nodes that have one format, in groups, of those whose format is chosen."""
+    return [[node.name for node in nodes] for nodes in _sharing(graph) if _given_fraction(graph, nodes) is None]
+
+
 def seen(x: Tensor, limit: int) -> Tensor:
     """What choosing needs of a node's values, (MAX_FRACTION + 2,), to be added up.
 

@@ -184,6 +184,24 @@ def test_exported_models_code(
     run("export", trained / CHECKPOINT, "-o", tmp_path / "zoo" / "mine", "--data", data, "--force")
 
 
+def test_searching_formats_makes_rounding_cost_less(
+    trained: Path, tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A format is moved on purpose, and found again or bettered; without data there is nothing to search on."""
+    state = torch.load(trained / CHECKPOINT, weights_only=False)
+    for names in (names for names in state["formats"].values() if any(key.endswith("add") for key in names)):
+        names.update({key: 1 for key in names if key.endswith("add")})
+    torch.save(state, tmp_path / "coarse.pt")
+    costs = []
+    for name, more in (("coarse", ()), ("searched", ("--search",))):
+        run("export", tmp_path / "coarse.pt", "-o", tmp_path / name, "--data", data, *more)
+        held_out = json.loads((tmp_path / name / "manifest.json").read_text())["training"]["held_out"]
+        costs.append(held_out["bpd_integer"] - held_out["bpd_float"])
+    assert costs[1] < 0.7 * costs[0]
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "none"))
+    assert "needs the training data" in run("export", trained, "-o", tmp_path / "x", "--search", code=1).stderr
+
+
 def test_export_says_when_it_needs_data(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
 ) -> None:
