@@ -33,11 +33,10 @@ def _default_for(name: str) -> str:
     return ", ".join(found)
 
 
-def _summary(name: str, folder: Path) -> dict[str, Any]:
-    """A model in one row, from its manifest; SelfcodecError where that is damaged."""
-    from selfcodec.zoo import MANIFEST, read_manifest
+def _summary(name: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A model in one row, from its manifest; InputError where that is none."""
+    from selfcodec.zoo import MANIFEST
 
-    manifest = read_manifest(folder)
     try:
         recipe, training = manifest["recipe"]["model"], manifest["recipe"]["train"]
         lossy_only = training.get("objective", {}).get("kind") == "rate_distortion"
@@ -62,12 +61,12 @@ def _purpose(row: Mapping[str, Any]) -> str:
 
 
 def _list(as_json: bool) -> None:
-    from selfcodec.zoo import available_models, model_folders
+    from selfcodec.zoo import available_models, model_folders, read_manifest
 
     rows, failures = [], 0
     for name, folder in available_models().items():
         try:
-            rows.append(_summary(name, folder))
+            rows.append(_summary(name, folder, read_manifest(folder)))
         except SelfcodecError as error:
             complain(describe(error))
             failures += 1
@@ -93,7 +92,7 @@ def _details(name: str) -> dict[str, Any]:
     weights = Path(model.where)
     manifest = read_manifest(weights.parent)
     return {
-        **_summary(weights.parent.name, weights.parent),
+        **_summary(weights.parent.name, weights.parent, manifest),
         "name": model.spec.name,
         "sha256": model.digest,
         "modes": list(map(str, model.modes)),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 
 import torch
 
 from selfcodec.models.data import Images, ImageSet
 from selfcodec.models.formats import MAX_FRACTION, chosen_groups
+from selfcodec.models.layers import FloatGraph
 from selfcodec.models.objectives.objective import Objective
 from selfcodec.models.selfvae import SelfVAE
 
@@ -48,10 +51,9 @@ def search_formats(objective: Objective, model: SelfVAE, images: ImageSet) -> No
     images = images.spread(max(1, SEARCHED_PIXELS // (height * width)))
     best = objective.evaluate(model, images).total
     for _, net in model.graphs():
-        formats, net.formats = net.formats, {}
-        cost = best - objective.evaluate(model, images).total
-        net.formats = formats
-        if cost < LEAST_COST * abs(best):
+        with _without_rounding([net]):
+            exact = objective.evaluate(model, images).total
+        if best - exact < LEAST_COST * abs(best):
             continue
         for names, step in SEARCH_ROUNDS * list(product(chosen_groups(net.graph), (1, -1))):
             while 0 <= (bits := net.formats[names[0]] + step) <= MAX_FRACTION:
@@ -67,11 +69,18 @@ def search_formats(objective: Objective, model: SelfVAE, images: ImageSet) -> No
 def rounding_loss(objective: Objective, model: SelfVAE, images: Images) -> tuple[float, float]:
     """The objective in floating point, and in the integers of the exported networks."""
     rounded = objective.evaluate(model, images).total
-    formats = {name: net.formats for name, net in model.graphs()}
-    for _, net in model.graphs():
+    with _without_rounding([net for _, net in model.graphs()]):
+        return objective.evaluate(model, images).total, rounded
+
+
+@contextmanager
+def _without_rounding(nets: Sequence[FloatGraph]) -> Iterator[None]:
+    """Within the block networks compute in floating point."""
+    formats = [net.formats for net in nets]
+    for net in nets:
         net.formats = {}
     try:
-        return objective.evaluate(model, images).total, rounded
+        yield
     finally:
-        for name, net in model.graphs():
-            net.formats = formats[name]
+        for net, own in zip(nets, formats, strict=True):
+            net.formats = own

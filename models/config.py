@@ -349,9 +349,6 @@ class Recipe:
                 f"train.objective of kind {objective.kind!r} does not go with a network of kind"
                 f" {self.model.network.kind!r}"
             )
-        rounds, kind = (
-            isinstance(objective, LikelihoodObjectiveConfig) and objective.rounded_share,
-            self.model.posterior.kind,
-        )
-        if rounds and kind != "uniform":
+        kind = self.model.posterior.kind
+        if isinstance(objective, LikelihoodObjectiveConfig) and objective.rounded_share and kind != "uniform":
             raise InputError(f"train.objective.rounded_share needs posteriors of kind 'uniform', not {kind!r}")
