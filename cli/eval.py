@@ -22,9 +22,11 @@ ADAPTING = "The model learns of each picture while it codes it, which bounds do 
 
 def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What is printed: terms, bounds, what the model sends, and files, in bits per dimension, with remarks."""
+    from selfcodec.benchmarks.reports.tables import MODEL_SUM
+
     figures = {**report["terms"], "ELBO": report["elbo"]}
     figures[f"importance weighted, {report['samples']} samples"] = report["importance_weighted"]
-    figures["model, sum of -log2 p"] = report.get("sent")
+    figures[MODEL_SUM] = report.get("sent")
     figures["files"] = report.get("files")
     remarks = {}
     if "files" in report:

@@ -12,7 +12,7 @@ from rich.table import Table
 from selfcodec.benchmarks.coders import PEERS
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.metrics import bits_per_dim
-from selfcodec.benchmarks.reports.tables import columns_table
+from selfcodec.benchmarks.reports.tables import MODEL_SUM, columns_table
 
 BOUND_FACTOR, BOUND_BYTES = 1.01, 24
 """A file may have this many times the model's bytes, plus so many."""
@@ -21,7 +21,7 @@ FILE = "file"
 NAMES = {
     "elbo_float": "ELBO, float networks",
     "elbo_integer": "ELBO, integer networks",
-    "model": "model, sum of -log2 p",
+    "model": MODEL_SUM,
     FILE: "file, header included",
     **{key: coder.info.title for key, coder in PEERS.items() if coder.info.lossless},
 }

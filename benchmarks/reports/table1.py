@@ -13,13 +13,13 @@ from selfcodec.benchmarks.bounds import EACH
 from selfcodec.benchmarks.fid import Fid
 from selfcodec.benchmarks.files import read_report
 from selfcodec.benchmarks.published import PublishedModel, table_1
-from selfcodec.benchmarks.reports.tables import MISSING, markdown_table, number
+from selfcodec.benchmarks.reports.tables import MISSING, MODEL_SUM, markdown_table, number
 from selfcodec.errors import InputError
 from selfcodec.zoo import available_models, read_manifest
 
 BOUNDS = {"elbo": "ELBO", "importance_weighted": "importance weighted", "files": "files"}
 """Reports have these figures of every image, and tables call them so."""
-SENT = {"sent": "model, sum of -log2 p"}
+SENT = {"sent": MODEL_SUM}
 """Reports from before it was measured have it not."""
 DIGITS = 3
 SAMPLES = 512

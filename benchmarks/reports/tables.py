@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 MISSING = "–"
+MODEL_SUM = "model, sum of -log2 p"
+"""Tables call so what a model itself sends."""
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
