@@ -153,18 +153,19 @@ def test_weights_that_cannot_be_fetched(home: Path) -> None:
 
 
 def test_weights_in_the_cache_are_not_fetched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = []
+    given, network = [], torch.nn.Conv2d(2, 2, 3)
 
-    def metric(**options: object) -> str:
+    def metric(**options: object) -> SimpleNamespace:
         given.append(options)
-        return "metric"
+        return SimpleNamespace(inception=network)
 
     monkeypatch.setattr("torchmetrics.image.fid.FrechetInceptionDistance", metric)
     path = home / "hub" / "checkpoints" / "weights.pth"
     path.parent.mkdir(parents=True)
     torch.save({}, path)
     found = Distance.load(7, None)
-    assert (found.metric, found.samples, len(found.weights)) == ("metric", 7, 64)
+    assert (found.metric.inception, found.samples, len(found.weights)) == (network, 7, 64)
+    assert network.weight.is_contiguous(memory_format=torch.channels_last)
     assert given == [{"feature_extractor_weights_path": str(path), "antialias": False}]
     assert Distance.load(7, path) == found
 
