@@ -16,7 +16,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.affine import moved
-from selfcodec.models.datasets import data_root, load_images
+from selfcodec.models.datasets import data_root, images_below, load_images, load_patches, not_there
 from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
 
@@ -30,31 +30,65 @@ LUMA = (0.299, 0.587, 0.114)
 """Red, green and blue have these weights (ITU-R BT.601)."""
 
 
-def training_images(train: TrainConfig, data: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """A recipe's images (N, H, W, 3) to train on, and those held out: the last ones of each data set, a tenth at most.
+def _found(name: str, train: TrainConfig, root: Path) -> UInt8 | list[UInt8] | None:
+    """A data set's images (N, H, W, 3), or the patches of every photograph of a folder; None where nothing is there."""
+    images = load_images(name, "train", root)
+    if images is None and (root / name).is_dir() and (paths := images_below(root / name)):
+        return load_patches(paths, train.patch, several=train.augment)
+    return images
+
+
+def _sources(train: TrainConfig, data: Path | None) -> list[UInt8 | list[UInt8]]:
+    """What `_found` returns for each of a recipe's data sets; or a folder of images in place of all of them."""
+    root, names = data or data_root(), train.dataset.split("+")
+    found = {name: source for name in names if (source := _found(name, train, root)) is not None}
+    if data is not None and not found and data.is_dir():
+        return [load_patches(images_below(data), train.patch, several=train.augment)]
+    for name in names:
+        if name not in found:
+            missing = not_there(name, "train", root)
+            raise missing if data is None or found else InputError(f"{data}: no such folder; {missing}")
+    return list(found.values())
+
+
+def _split(source: UInt8 | list[UInt8], most: int) -> tuple[UInt8, UInt8]:
+    """Images to train on, and of the last tenth at most so many.
+
+    Patches of one photograph are all on the same side, since they show the same at several scales.
+    """
+    tenth = max(1, len(source) // 10)
+    if isinstance(source, list):
+        last = np.concatenate(source[-tenth:])
+        return np.concatenate(source[:-tenth]), last[np.linspace(0, len(last) - 1, min(most, len(last))).astype(int)]
+    count = min(most, tenth)
+    return source[:-count], source[-count:]
+
+
+def training_images(train: TrainConfig, data: Path | None = None) -> tuple[UInt8, UInt8]:
+    """A recipe's images (N, H, W, 3) to train on, and those held out: of the last tenth of each data set.
+
+    Args:
+        train: names the data sets, which are arrays, as their authors publish them, or folders of images; those are
+            cut into patches.
+        data: root of the data sets, or where none of them is there, a folder of images; `data_root()` by default.
 
     Raises:
-        InputError: nothing is there, the data sets' sizes differ, or there are too few for a batch.
+        InputError: nothing is there, or not all of the data sets; their sizes differ, or there are too few for a batch.
     """
-    root, names = data or data_root(), train.dataset.split("+")
-    if data is not None and not any((root / name).exists() for name in names):
-        names = names[:1]  # a folder of images in place of all of them
-    sets = [load_images(name, "train", data, train.patch, several=train.augment) for name in names]
-    if len({images.shape[1:] for images in sets}) > 1:
+    sources = _sources(train, data)
+    if any(len(source) < 2 for source in sources):
+        size = f"{train.patch}×{train.patch}"
+        raise InputError(f"{data or data_root()}: fewer than two images of {size} pixels, one is held out: add images")
+    parts = [_split(source, max(1, HELD_OUT // len(sources))) for source in sources]
+    if len({kept.shape[1:] for kept, _ in parts}) > 1:
         raise InputError(f"the data sets {train.dataset} have images of different sizes")
-    kept, held_out = [], []
-    for images in sets:
-        count = max(1, min(HELD_OUT // len(sets), len(images) // 10))
-        kept.append(images[:-count])
-        held_out.append(images[-count:])
-    total = sum(map(len, kept)) * (2 if train.flip else 1)
-    if total < train.batch:
-        found = sum(map(len, sets))
+    kept, held_out = (np.concatenate(side) for side in zip(*parts, strict=True))
+    if len(kept) * (2 if train.flip else 1) < train.batch:
         raise InputError(
-            f"{found} images are too few for batches of {train.batch}, one in ten held out: add images, or lower batch"
-            " in the recipe"
+            f"{len(kept) + len(held_out)} images are too few for batches of {train.batch}, one in ten held out: add"
+            " images, or lower batch in the recipe"
         )
-    return np.concatenate(kept), np.concatenate(held_out)
+    return kept, held_out
 
 
 def coarse_colour(x: Tensor) -> Tensor:
@@ -64,9 +98,10 @@ def coarse_colour(x: Tensor) -> Tensor:
 
 
 def augmented(x: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch (B, 3, H, H), uint8, at random transposed and varied image by image: photographs come in many kinds.
+    """A batch (B, 3, H, H), uint8, at random transposed as a whole, and varied image by image.
 
-    Some have their colour at half the resolution, are darker and flatter, or noisier; a few are grey.
+    Photographs come in many kinds: some have their colour at half the resolution, are darker and flatter, or noisier; a
+    few are grey.
     """
     if torch.rand((), generator=generator) < 0.5:
         x = x.transpose(2, 3)

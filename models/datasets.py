@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,14 @@ PAPER = "-paper"
 random, is the test set (section 4.1), and the published test set is not used."""
 PAPER_SHARE, PAPER_SEED = 0.15, 0
 PARTITION = "list_eval_partition.txt"
+ARRAY_CLASSES = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+"""Pickled arrays are made of these."""
 PARTITIONS = {"train": "0", "test": "2"}
 
 
@@ -39,15 +48,10 @@ def data_root() -> Path:
     return Path(os.environ.get("SELFCODEC_DATA", "~/.cache/selfcodec/data")).expanduser()
 
 
-def is_image(path: Path) -> bool:
-    """Whether a file's name says that it is an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
 def images_below(folder: Path) -> list[Path]:
     """Every file of a folder, and of all folders below it, that is an image by its name; hidden ones are left out."""
     seen = (path for path in folder.rglob("*") if not any(p.startswith(".") for p in path.relative_to(folder).parts))
-    return sorted(filter(is_image, seen))
+    return sorted(path for path in seen if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def read_image(path: Path, tell: Callable[[str], None] = lambda line: None) -> UInt8:
@@ -81,6 +85,15 @@ def _missing(path: Path, where: str) -> InputError:
     return InputError(f"{path}: missing; {where}")
 
 
+class _Arrays(pickle.Unpickler):
+    """Reads arrays and what Python's own types hold; a file that asks for anything else to be run is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module.replace("._core", ".core"), name) not in ARRAY_CLASSES:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of an array")
+        return super().find_class(module, name)
+
+
 def _cifar10(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
     folder = root / "cifar-10-batches-py"
     if not folder.is_dir():
@@ -90,10 +103,11 @@ def _cifar10(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
     for name in names:
         try:
             with (folder / name).open("rb") as file:
-                parts.append(pickle.load(file, encoding="bytes")[b"data"])  # the layout that its authors publish
-        except (OSError, pickle.UnpicklingError, EOFError, KeyError) as error:
+                rows = _Arrays(file, encoding="bytes").load()[b"data"]  # the layout that its authors publish
+            parts.append(np.asarray(rows, dtype=np.uint8).reshape(-1, 3, 32, 32))
+        except Exception as error:  # unpickling raises many kinds for damaged files
             raise InputError(f"{folder / name}: not a batch of CIFAR-10 ({type(error).__name__})") from error
-    images = np.concatenate(parts).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    images = np.concatenate(parts).transpose(0, 2, 3, 1)
     return ((str(i), image) for i, image in enumerate(images))
 
 
@@ -175,6 +189,8 @@ def _load_array(path: Path) -> UInt8:
         images = np.load(path)
     except (ValueError, EOFError, OSError) as error:
         raise InputError(f"{path}: not an array that NumPy saved ({type(error).__name__})") from error
+    if not isinstance(images, np.ndarray):
+        raise InputError(f"{path}: several arrays, as np.savez saves them; expected one, uint8 (N, H, W, 3)")
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise InputError(f"{path}: expected uint8 (N, H, W, 3), found {images.dtype} {images.shape}")
     return np.asarray(images)
@@ -242,51 +258,33 @@ def cut(pixels: UInt8, patch: int) -> UInt8:
     return cut.transpose(0, 2, 1, 3, 4).reshape(-1, patch, patch, 3)
 
 
-def load_patches(folder: Path, patch: int, *, several: bool) -> UInt8:
-    """Every image below a folder, cut into patches (N, patch, patch, 3).
+def load_patches(paths: Iterable[Path], patch: int, *, several: bool) -> list[UInt8]:
+    """Images cut into patches, each (N, patch, patch, 3); those that are too small are left out.
 
     Args:
         several: at every one of SCALES, and cut twice: also from half a patch off the corner.
 
     Raises:
-        InputError: an image cannot be read, or none is large enough.
+        InputError: an image cannot be read.
     """
-    patches = []
-    for path in images_below(folder):
-        pixels = read_image(path)
+    found = []
+    for path in paths:
+        pixels, patches = read_image(path), []
         for scale in SCALES if several else SCALES[:1]:
             width, height = (max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
             scaled = pixels if scale == 1 else _resized(pixels, width, height)
             patches.append(cut(scaled, patch))
             if several:
                 patches.append(cut(scaled[patch // 2 :, patch // 2 :], patch))
-    if not patches or not sum(map(len, patches)):
-        raise InputError(f"{folder}: no images of at least {patch} x {patch} pixels there")
-    return np.concatenate(patches)
+        if any(map(len, patches)):
+            found.append(np.concatenate(patches))
+    return found
 
 
-def load_images(dataset: str, split: str, data: Path | None = None, patch: int = 32, *, several: bool = False) -> UInt8:
-    """A data set's images of one size, (N, H, W, 3).
-
-    Args:
-        dataset: as for `load_named`; for training also a folder of images below the root.
-        split: `train` or `test`.
-        data: root to look in instead of `data_root()`; or, where it has no such data set, a folder of images.
-        patch, several: how a folder's images are cut, see `load_patches`.
-
-    Raises:
-        InputError: nothing is there; says what to put where.
-    """
-    root = data or data_root()
+def load_images(dataset: str, split: str, root: Path) -> UInt8 | None:
+    """A data set's images of one size, (N, H, W, 3); None where it is not there. See `load_named`."""
     array = _array_of(dataset, split, root)
     if array is not None:
         return array
     named = load_named(dataset, split, root)
-    if named:
-        return np.stack(list(named.values()))
-    if split == "train" and any(map(is_image, (root / dataset).glob("*"))):
-        return load_patches(root / dataset, patch, several=several)
-    if data is not None and data.is_dir():
-        return load_patches(data, patch, several=several)
-    missing = not_there(dataset, split, root)
-    raise missing if data is None else InputError(f"{data}: no such folder; {missing}")
+    return np.stack(list(named.values())) if named else None

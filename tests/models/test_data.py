@@ -66,17 +66,60 @@ def test_several_sets_are_taken_together_and_each_holds_out_its_last(patches: UI
     assert (held_out == np.concatenate([patches[36:40], patches[58:60]])).all()
 
 
-def test_a_folder_below_the_root_is_a_set_and_another_folder_stands_for_all(patches: UInt8, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
+def rolled(path: Path, patches: UInt8, count: int) -> None:
+    """Saves photographs of 128×128 pixels, all the same but for how far they are rolled."""
+    path.mkdir(parents=True)
     whole = patches[:16].reshape(4, 4, 32, 32, 3).transpose(0, 2, 1, 3, 4).reshape(128, 128, 3)
-    Image.fromarray(whole).save(tmp_path / "photos" / "a.png")
+    for i in range(count):
+        Image.fromarray(np.roll(whole, 3 * i, 0)).save(path / f"{i:02}.png")
+
+
+def test_a_folder_below_the_root_is_a_set_and_another_folder_stands_for_all(patches: UInt8, tmp_path: Path) -> None:
+    rolled(tmp_path / "photos", patches, 3)
     kept, held_out = training_images(settings(dataset="photos", patch=32), tmp_path)
-    assert (np.concatenate([kept, held_out]) == patches[:16]).all()
+    assert (kept[:16] == patches[:16]).all()
+    assert (len(kept), len(held_out)) == (32, 16)
     kept, held_out = training_images(settings(dataset="photos", patch=32, augment=True), tmp_path)
     cut_twice = (25 + 25) + (16 + 9) + (4 + 4) + (4 + 1)  # sides of 179, 128, 90 and 64
-    assert len(kept) + len(held_out) == cut_twice
+    assert (len(kept), len(held_out)) == (2 * cut_twice, cut_twice)
     kept, held_out = training_images(settings(dataset="one+two", patch=32), tmp_path / "photos")
-    assert len(kept) + len(held_out) == 16
+    assert (len(kept), len(held_out)) == (32, 16)
+
+
+def test_no_photograph_is_both_trained_on_and_held_out(tmp_path: Path) -> None:
+    """Every photograph has a colour of its own, at every scale."""
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        Image.new("RGB", (128, 128), (10 * i, 0, 0)).save(tmp_path / "photos" / f"{i:02}.png")
+    parts = training_images(settings(dataset="photos", patch=32, augment=True), tmp_path)
+    kept, held_out = ({int(image[0, 0, 0]) // 10 for image in part} for part in parts)
+    assert (kept, held_out) == (set(range(18)), {18, 19})
+
+
+def test_what_is_held_out_is_of_all_photographs_of_the_last_tenth(
+    patches: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "HELD_OUT", 5)
+    rolled(tmp_path / "photos", patches, 20)
+    every = training_images(settings(dataset="photos", patch=16), tmp_path)[1]
+    assert len(every) == 5
+    assert (every[0] == np.asarray(Image.open(tmp_path / "photos" / "18.png"))[:16, :16]).all()
+    assert (every[-1] == np.asarray(Image.open(tmp_path / "photos" / "19.png"))[-16:, -16:]).all()
+
+
+def test_a_root_that_lacks_one_of_the_sets_is_refused(patches: UInt8, tmp_path: Path) -> None:
+    rolled(tmp_path / "photos", patches, 3)
+    with pytest.raises(InputError, match="data set 'other' is not there"):
+        training_images(settings(dataset="photos+other", patch=32), tmp_path)
+    with pytest.raises(InputError, match="nothing: no such folder; data set 'photos' is not there"):
+        training_images(settings(dataset="photos", patch=32), tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_photographs_too_few_to_hold_one_out(count: int, patches: UInt8, tmp_path: Path) -> None:
+    rolled(tmp_path / "own", patches, count)
+    with pytest.raises(InputError, match="own: fewer than two images of 32×32 pixels"):
+        training_images(settings(dataset="photos", patch=32), tmp_path / "own")
 
 
 def test_sets_of_different_sizes_do_not_mix(patches: UInt8, tmp_path: Path) -> None:
