@@ -243,7 +243,7 @@ class Trainer:
         last, logged, seen = time.monotonic(), self.elapsed, 0
         while self.fraction < 1.0:
             if not self.quantised and self.fraction >= 1 - t.quantise_share:
-                self._log(held_out, "before rounding", on_log)
+                self._save_and_log(held_out, "before rounding", on_log)
                 self.quantise(images)
                 last = time.monotonic()  # evaluation and calibration are not training time
             with draws.sharing(self.processes.share):
@@ -258,14 +258,12 @@ class Trainer:
                 self.save()
                 return False
             if self.elapsed - logged >= every:
-                self._log(held_out, "", on_log)
-                self.save()
+                self._save_and_log(held_out, "", on_log)
                 logged, seen = self.elapsed, 0
                 last = time.monotonic()
         if t.quantise_share and not self.quantised:  # one slow step can pass by the whole share
             self.quantise(images)
-        self._log(held_out, "end", on_log)
-        self.save()
+        self._save_and_log(held_out, "end", on_log)
         return True
 
     def _progress(self, seen: int, seconds: float) -> Progress:
@@ -274,7 +272,10 @@ class Trainer:
         words = self.objective.words(figures)
         return Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), figures, words, speed)
 
-    def _log(self, held_out: Images, note: str, on_log: Callable[[], None]) -> None:
+    def _save_and_log(self, held_out: Images, note: str, on_log: Callable[[], None]) -> None:
+        """Saves first: whatever fails afterwards loses no step, and no line is of a step that is computed again."""
+        if self.step:  # a run that is resumed before its first step would choose its first weights once more
+            self.save()
         if self.processes.first:
             found = self.objective.evaluate(self.ema, held_out)
             line = {
