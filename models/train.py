@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Trainer:
         out: the folder.
         device: where.
         budget: how long; None for that of the run that goes on, if it was given one, and else for the recipe's minutes.
-        resume: go on from the folder's checkpoint.
+        resume: go on from the folder's checkpoint, which also says where the run started.
         processes: that train together, each with its rows of every batch.
         compile: whether steps are compiled, but for those that round, whose weights choose what is computed.
 
@@ -75,7 +75,7 @@ class Trainer:
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self._weights, self._averages = list(self.model.parameters()), list(self.ema.parameters())
         if recipe.train.networks == "pixels":
-            if not recipe.train.start:
+            if not recipe.train.start and not resume:
                 raise InputError(
                     f"recipe {recipe.name}: to train the pixels' networks alone, start from a model (--from)"
                 )
@@ -147,6 +147,7 @@ class Trainer:
         theirs, ours = parse_recipe_dict(state["recipe"], str(self.out / CHECKPOINT)), self.recipe
         if (theirs.model, theirs.train.optimizer.kind) != (ours.model, ours.train.optimizer.kind):
             raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
+        self.recipe = replace(ours, train=replace(ours.train, start=theirs.train.start))  # it was so
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
