@@ -19,7 +19,7 @@ from selfcodec.models import draws
 from selfcodec.models.budget import BUDGETS, Budget, Minutes
 from selfcodec.models.calibration import calibrate
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
-from selfcodec.models.computing import compiled, has_bfloat16
+from selfcodec.models.computing import compiled, has_bfloat16, keep_float32
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import Images, Place
 from selfcodec.models.distributed import Alone
@@ -70,7 +70,7 @@ class Trainer:
         self.recipe, self.out, self.device, self.processes = recipe, out, device, processes
         self._given = budget
         torch.manual_seed(recipe.train.seed)
-        torch.backends.cudnn.allow_tf32 = False
+        keep_float32()
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self._weights, self._averages = list(self.model.parameters()), list(self.ema.parameters())
