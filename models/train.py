@@ -18,7 +18,7 @@ from selfcodec.errors import InputError, ModelError
 from selfcodec.models import draws
 from selfcodec.models.budget import BUDGETS, Budget, Minutes
 from selfcodec.models.calibration import calibrate
-from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
+from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, taking, write_checkpoint
 from selfcodec.models.computing import compiled, has_bfloat16, keep_float32
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import Images, Place
@@ -142,20 +142,22 @@ class Trainer:
         write_checkpoint(self.out / CHECKPOINT, state)
 
     def load(self) -> None:
-        """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer."""
-        state = read_checkpoint(self.out / CHECKPOINT)
-        theirs, ours = parse_recipe_dict(state["recipe"], str(self.out / CHECKPOINT)), self.recipe
+        """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer, or damaged."""
+        path = self.out / CHECKPOINT
+        state = read_checkpoint(path)
+        theirs, ours = parse_recipe_dict(state["recipe"], str(path)), self.recipe
         if (theirs.model, theirs.train.optimizer.kind) != (ours.model, ours.train.optimizer.kind):
-            raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
+            raise ModelError(f"{path}: was trained with another recipe; use another output folder")
         self.recipe = replace(ours, train=replace(ours.train, start=theirs.train.start))  # it was so
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
         self.step, self.elapsed = state["step"], state["elapsed"]
-        self._set_formats(state["formats"])
-        if "run" in state:  # which older checkpoints have not
-            self._go_on(**state["run"])
+        with taking(path):
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"].cpu())
+            self._set_formats(state["formats"])
+            if "run" in state:  # which older checkpoints have not
+                self._go_on(**state["run"])
 
     def _go_on(
         self,
