@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
+import torch
 from recipe_changes import to_toml
 
 from selfcodec.errors import InputError
@@ -168,6 +169,8 @@ def test_an_ill_typed_value_of_a_recipe_is_named(name: str, path: tuple[str, ...
         ("train", "ema", math.nan),
         ("train", "quantise_share", -0.5),
         ("train", "networks", "latents"),
+        ("train", "seed", 2**64),
+        ("train", "seed", -(2**63) - 1),
         ("train.optimizer", "learning_rate", 0.0),
         ("train.optimizer", "final_rate", 1.1),
         ("train.optimizer", "warmup", -1),
@@ -189,6 +192,19 @@ def test_values_that_nothing_can_go_by_are_refused(path: str, key: str, value: o
     values = with_value(load_recipe("cifar10-downscale"), tuple(path.split(".")), key, value)
     with pytest.raises(InputError, match=rf"^here, \[{path}\]: {key} must be .*, not {value!r}"):
         parse_recipe_dict(values, "here")
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_decays_lie_between_0_and_1(decay: float) -> None:
+    values = with_value(load_recipe("photo-lossy"), ("train", "optimizer"), "second_decay", decay)
+    with pytest.raises(InputError, match=rf"second_decay must be between 0 and 1, not {decay}$"):
+        parse_recipe_dict(values, "here")
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
+def test_seeds_are_those_that_torch_takes(seed: int) -> None:
+    recipe = parse_recipe_dict(with_value(load_recipe("photo"), ("train",), "seed", seed))
+    assert torch.Generator().manual_seed(recipe.train.seed).initial_seed() == seed % 2**64
 
 
 @pytest.mark.parametrize(
