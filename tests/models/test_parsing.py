@@ -220,3 +220,15 @@ def test_a_realnvp_prior_halves_its_channels() -> None:
     values = with_value(load_recipe("photo"), ("model", "u"), "channels", 3)
     with pytest.raises(InputError, match=r"^here, \[model\]: u.channels must be even"):
         parse_recipe_dict(values, "here")
+
+
+@pytest.mark.parametrize("chosen", [("context", "same"), ("phases", "context")])
+def test_a_context_likelihood_quarters_its_features(chosen: tuple[str, str]) -> None:
+    of_head = {"mixtures": 2, "head_width": 8, "head_blocks": 1}
+    keys: dict[str, dict[str, int]] = {"same": {}, "context": of_head, "phases": {**of_head, "phases": 1}}
+    likelihood, x_likelihood = ({"kind": kind, **keys[kind]} for kind in chosen)
+    model = {"likelihood": likelihood, "x_likelihood": x_likelihood}
+    photo = asdict(load_recipe("photo"))
+    parse_recipe_dict(merged(photo, {"model": {**model, "network": {"width": 36}}}), "here")
+    with pytest.raises(InputError, match=r"^here, \[model\]: network.width must be a multiple of 4 .*, not 30$"):
+        parse_recipe_dict(merged(photo, {"model": {**model, "network": {"width": 30}}}), "here")
