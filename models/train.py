@@ -16,7 +16,7 @@ from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models import draws
-from selfcodec.models.budget import BUDGETS, Budget, Minutes
+from selfcodec.models.budget import BUDGETS, Budget, Minutes, in_last
 from selfcodec.models.calibration import calibrate
 from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, taking, write_checkpoint
 from selfcodec.models.computing import compiled, has_bfloat16, keep_float32
@@ -245,7 +245,7 @@ class Trainer:
         batches = images.random_batches(t.batch, self.generator, lambda: self.fraction, self.place)
         last, logged, seen = time.monotonic(), self.elapsed, 0
         while self.fraction < 1.0:
-            if not self.quantised and self.fraction >= 1 - t.quantise_share:
+            if not self.quantised and in_last(t.quantise_share, self.fraction):
                 self._save_and_log(held_out, "before rounding", on_log)
                 self.quantise(images)
                 last = time.monotonic()  # evaluation and calibration are not training time

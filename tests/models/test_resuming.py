@@ -11,7 +11,7 @@ from recipe_changes import changed
 from trainer_state import CPU, parameters
 
 from selfcodec.arrays import UInt8
-from selfcodec.models.budget import Budget, Minutes, Steps
+from selfcodec.models.budget import Budget, Minutes, Steps, in_last
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import Images, ImageSet
@@ -148,5 +148,8 @@ def test_shares_of_budgets() -> None:
     assert Steps(8).fraction(2, 1e9) == 0.25
     assert Minutes(2).fraction(10**9, 30.0) == 0.25
     assert Steps(8).fraction(9, 0.0) == Minutes(2).fraction(0, 121.0) == 1
+    assert [in_last(0.25, Steps(8).fraction(step, 0.0)) for step in (5, 6, 8)] == [False, True, True]
+    assert not in_last(0.0, 1.0)
+    assert in_last(1.0, 0.0)
     assert Steps(8).words(2, 0.0) == "step 2 of 8"
     assert Minutes(0.5).words(2, 12.0) == "0.2 of 0.5 minutes, step 2"
