@@ -8,12 +8,11 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import torch
-from recipe_changes import to_toml
 
 from selfcodec.errors import InputError
 from selfcodec.models.config import Recipe
 from selfcodec.models.parsing import Range, kinds, parse
-from selfcodec.models.recipe import load_recipe, merged, parse_recipe, parse_recipe_dict
+from selfcodec.models.recipe import load_recipe, merged, parse_recipe_dict
 
 NAMES = ("cifar10-downscale", "photo")
 """Recipes that between them have every kind of table that takes keys, but for densenet's and mog's."""
@@ -131,7 +130,7 @@ def with_value(recipe: Recipe, path: tuple[str, ...], key: str, value: object) -
 def test_only_uniform_posteriors_have_grids_to_round_to() -> None:
     rounded = merged(asdict(load_recipe("cifar10-vae-paper")), {"train": {"objective": {"rounded_share": 0.5}}})
     with pytest.raises(InputError, match="rounded_share needs posteriors of kind 'uniform', not 'gaussian'"):
-        parse_recipe(to_toml(rounded), "here")
+        parse_recipe_dict(rounded, "here")
 
 
 @pytest.mark.parametrize(("name", "path", "key"), KEYS)
@@ -142,7 +141,7 @@ def test_a_missing_key_of_a_recipe_is_named(name: str, path: tuple[str, ...], ke
         table = table[part]
     del table[key]
     with pytest.raises(InputError, match=rf"^here, \[{'.'.join(path)}\]: missing key '{key}'; known: .*{key}"):
-        parse_recipe(to_toml(values), "here")
+        parse_recipe_dict(values, "here")
 
 
 WRONG: dict[type, tuple[object, ...]] = {int: (1.5, "1", True), float: ("1", True), str: (1, False), bool: (1, "true")}
@@ -154,7 +153,7 @@ def test_an_ill_typed_value_of_a_recipe_is_named(name: str, path: tuple[str, ...
     table = dict(tables(recipe))[path]
     for wrong in WRONG[type(getattr(table, key))]:
         with pytest.raises(InputError, match=rf"^here, \[{'.'.join(path)}\]: {key} must be "):
-            parse_recipe(to_toml(with_value(recipe, path, key, wrong)), "here")
+            parse_recipe_dict(with_value(recipe, path, key, wrong), "here")
 
 
 @pytest.mark.parametrize(
