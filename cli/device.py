@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 def choose_device(name: str) -> torch.device:
     """`cpu`, `cuda`, or the better one that there is for `auto`.
 
-    Of several processes on a machine each has a CUDA device of its own, which it makes its current one.
+    It computes float32 in float32. Of several processes on a machine each has a CUDA device of its own, which it makes
+    its current one.
 
     Raises:
         InputError: there is no such device, or not one for each process.
     """
     import torch
 
+    from selfcodec.models.computing import keep_float32
     from selfcodec.models.distributed import place_on_machine
 
+    keep_float32()
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("torch finds no CUDA device: use --device cpu")
     if name == "cpu" or not torch.cuda.is_available():

@@ -54,5 +54,10 @@ class Steps(Budget):
         return f"step {step} of {self.amount:.0f}"
 
 
+def in_last(share: float, fraction: float) -> bool:
+    """Whether the last such share of a training has begun where that fraction of it is over; a share of 0 never has."""
+    return share > 0 and fraction >= 1 - share
+
+
 BUDGETS: dict[str, type[Budget]] = {kind.unit: kind for kind in (Minutes, Steps)}
 """By unit, as checkpoints name them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,16 @@ from selfcodec.models.recipe import parse_recipe_dict
 from selfcodec.models.selfvae import SelfVAE
 
 CHECKPOINT = "checkpoint.pt"
-_CONTENTS = {"recipe", "step", "elapsed", "model", "ema", "optimizer", "formats", "generator"}
+_CONTENTS: dict[str, type] = {
+    "recipe": dict,
+    "step": int,
+    "elapsed": float,
+    "model": dict,
+    "ema": dict,
+    "optimizer": dict,
+    "formats": dict,
+    "generator": torch.Tensor,
+}
 """A checkpoint holds at least these."""
 
 
@@ -27,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files
         raise ModelError(f"{path}: not a readable checkpoint ({type(error).__name__})") from error
-    if not isinstance(state, dict) or not set(state) >= _CONTENTS:
+    if not isinstance(state, dict) or not all(isinstance(state.get(key), kind) for key, kind in _CONTENTS.items()):
         raise ModelError(f"{path}: not a checkpoint of selfcodec")
     return state
 
@@ -38,12 +49,25 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, file)
 
 
+@contextmanager
+def taking(path: Path) -> Iterator[None]:
+    """Within the block what a checkpoint holds is taken up; ModelError, naming it, where that does not fit."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: does not hold what its recipe needs ({type(error).__name__}); take another copy of it, or train"
+            " anew in another output folder"
+        ) from error
+
+
 def load_trained(path: Path) -> tuple[Recipe, SelfVAE, dict[str, Any]]:
     """The averaged model of a checkpoint with its recipe, and the checkpoint's other contents."""
     state = read_checkpoint(path)
     recipe = parse_recipe_dict(state["recipe"], str(path))
     model = SelfVAE(recipe.model)
-    model.load_state_dict(state["ema"])
-    for name, net in model.graphs():
-        net.formats = dict(state["formats"][name])
+    with taking(path):
+        model.load_state_dict(state["ema"])
+        for name, net in model.graphs():
+            net.formats = dict(state["formats"][name])
     return recipe, model.eval().requires_grad_(False), state

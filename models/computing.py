@@ -20,6 +20,14 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda"
 
 
+def keep_float32() -> None:
+    """Has CUDA convolve in all of float32's bits, where it would by default in TF32's 10 of a mantissa.
+
+    Rounding to formats needs them, and what is measured should not depend on the device.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def _compiled(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """Compiled for every shape that comes; on CUDA a recorded graph, which is launched at once (`reduce-overhead`).
 

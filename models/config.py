@@ -332,6 +332,9 @@ class ModelConfig:
             self._check_transform(self.network)
         if isinstance(self.prior, RealNVPConfig) and self.u.channels % 2:
             raise InputError(f"u.channels must be even for a realnvp prior, not {self.u.channels}")
+        in_context = any(isinstance(own, ContextConfig) for own in (self.likelihood, self.x_likelihood))
+        if in_context and self.blocks.width % 4:  # which 2x2 pixels share out
+            raise InputError(f"network.width must be a multiple of 4 for a context likelihood, not {self.blocks.width}")
 
 
 @dataclass(frozen=True, kw_only=True)

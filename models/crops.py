@@ -14,6 +14,7 @@ from torch import Tensor
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import draws
+from selfcodec.models.budget import in_last
 from selfcodec.models.data import Place, as_batch, finished
 from selfcodec.models.datasets import cut, data_root, images_below
 from selfcodec.models.training_config import CropsConfig, TrainConfig
@@ -142,7 +143,7 @@ class CropSet:
         """Endless batches of `size` crops, without an order; in the last share of the time of fewer, larger ones."""
         c = self.config
         while True:
-            larger = fraction() > 1 - c.larger_share
+            larger = in_last(c.larger_share, fraction())
             count, side = (c.larger_batch, c.larger_patch) if larger else (size, self.patch)
             yield self._crops(draws.rows(torch.randint(2**62, (count,), generator=generator)), side)
 

@@ -31,6 +31,8 @@ from selfcodec.zoo import CARD, MANIFEST, WEIGHTS, Model, pack_model
 
 CALIBRATION_PIXELS = 1 << 19
 """Networks are calibrated, and errors measured, on batches of at most so many pixels."""
+WIDTH_IMAGES = 256
+"""Grids' widths are measured on at most so many images."""
 
 
 def _table(net: FloatGraph, node: Node) -> Int16:
@@ -63,6 +65,11 @@ def export_network(name: str, net: FloatGraph) -> tuple[dict[str, Any], dict[str
     return graph, {f"{name}/{key}": tensor for key, tensor in tensors.items()}
 
 
+def _spread(count: int) -> Tensor:
+    """At most WIDTH_IMAGES indices of so many images, from all over them: data sets may be sorted by what they show."""
+    return torch.linspace(0, count - 1, min(WIDTH_IMAGES, count), dtype=torch.float64).long()
+
+
 @torch.no_grad()
 def calibrated_widths(model: SelfVAE, images: Images | None, planes: tuple[int, ...]) -> dict[str, Tensor]:
     """Widths of every latent's grid, real, (C,) or by quality (100, C): as its posterior has it, or measured on images.
@@ -75,7 +82,7 @@ def calibrated_widths(model: SelfVAE, images: Images | None, planes: tuple[int, 
     Raises:
         InputError: images are needed and not there.
     """
-    ys = [] if images is None else images.batch(torch.arange(min(256, len(images)), device=images.device))
+    ys = [] if images is None else images.batch(_spread(len(images)).to(images.device))
     pictures = by_name(ys)
     sources = {step.name: pictures.get(step.inferred_from or "") for step in model.steps}
     return {

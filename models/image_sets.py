@@ -15,8 +15,9 @@ from selfcodec.models.datasets import read_image
 from selfcodec.models.training_config import CropsConfig
 
 CALIBRATION_IMAGES = 2048
+"""Exported models are calibrated on at most so many images."""
 MEASURED_IMAGES = 200
-"""Exported models are calibrated and measured on so many images."""
+"""They are measured on at least so many held-out images, in even steps; on all where fewer than twice as many are."""
 CPU = torch.device("cpu")
 
 

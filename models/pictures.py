@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from selfcodec.arrays import UInt8
+from selfcodec.files import writing
 from selfcodec.models.data import Images
 from selfcodec.models.mosaic import Row, mosaic
 from selfcodec.models.objectives.objective import Objective
@@ -32,6 +33,8 @@ def progress_rows(objective: Objective, model: SelfVAE, held_out: Images) -> dic
 
 
 def write_progress(path: Path, objective: Objective, model: SelfVAE, held_out: Images) -> None:
-    """Writes `progress_rows` with their labels as one picture."""
+    """Writes `progress_rows` with their labels as one PNG file, whole or not at all."""
     rows = progress_rows(objective, model, held_out)
-    mosaic([Row(list(images), label) for label, images in rows.items()], side=SHOWN_SIDE).save(path)
+    picture = mosaic([Row(list(images), label) for label, images in rows.items()], side=SHOWN_SIDE)
+    with writing(path) as file:
+        picture.save(file, "PNG")

@@ -69,19 +69,14 @@ def _extended(values: dict[str, Any], where: str, folder: Path, above: tuple[Pat
     return parse_recipe_dict(merged(parent, own), where)
 
 
-def _toml(text: str, where: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}") from error
-
-
 def _load(path: Path, above: tuple[Path, ...] = ()) -> Recipe:
     try:
-        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({type(error).__name__})") from error
-    return _extended(_toml(text, str(path)), str(path), path.parent, (*above, path.resolve()))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    return _extended(values, str(path), path.parent, (*above, path.resolve()))
 
 
 def parse_recipe_dict(values: Any, where: str = "recipe") -> Recipe:
@@ -92,11 +87,6 @@ def parse_recipe_dict(values: Any, where: str = "recipe") -> Recipe:
     """
     recipe: Recipe = parse(Recipe, lifted(values), where)
     return recipe
-
-
-def parse_recipe(text: str, where: str = "recipe") -> Recipe:
-    """The same from TOML; what it extends is looked for in the box, or as a path."""
-    return _extended(_toml(text, where), where, Path(), ())
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from torch import Tensor
 
 from selfcodec.errors import InputError, ModelError
 from selfcodec.models import draws
-from selfcodec.models.budget import BUDGETS, Budget, Minutes
+from selfcodec.models.budget import BUDGETS, Budget, Minutes, in_last
 from selfcodec.models.calibration import calibrate
-from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, write_checkpoint
-from selfcodec.models.computing import compiled, has_bfloat16
+from selfcodec.models.checkpoint import CHECKPOINT, read_checkpoint, taking, write_checkpoint
+from selfcodec.models.computing import compiled, has_bfloat16, keep_float32
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import Images, Place
 from selfcodec.models.distributed import Alone
@@ -45,7 +45,7 @@ class Trainer:
         out: the folder.
         device: where.
         budget: how long; None for that of the run that goes on, if it was given one, and else for the recipe's minutes.
-        resume: go on from the folder's checkpoint.
+        resume: go on from the folder's checkpoint, which also says where the run started.
         processes: that train together, each with its rows of every batch.
         compile: whether steps are compiled, but for those that round, whose weights choose what is computed.
 
@@ -70,12 +70,12 @@ class Trainer:
         self.recipe, self.out, self.device, self.processes = recipe, out, device, processes
         self._given = budget
         torch.manual_seed(recipe.train.seed)
-        torch.backends.cudnn.allow_tf32 = False
+        keep_float32()
         self.model = SelfVAE(recipe.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         self._weights, self._averages = list(self.model.parameters()), list(self.ema.parameters())
         if recipe.train.networks == "pixels":
-            if not recipe.train.start:
+            if not recipe.train.start and not resume:
                 raise InputError(
                     f"recipe {recipe.name}: to train the pixels' networks alone, start from a model (--from)"
                 )
@@ -142,19 +142,22 @@ class Trainer:
         write_checkpoint(self.out / CHECKPOINT, state)
 
     def load(self) -> None:
-        """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer."""
-        state = read_checkpoint(self.out / CHECKPOINT)
-        theirs, ours = parse_recipe_dict(state["recipe"], str(self.out / CHECKPOINT)), self.recipe
+        """Continues from this folder's checkpoint; ModelError where it is of another model or optimizer, or damaged."""
+        path = self.out / CHECKPOINT
+        state = read_checkpoint(path)
+        theirs, ours = parse_recipe_dict(state["recipe"], str(path)), self.recipe
         if (theirs.model, theirs.train.optimizer.kind) != (ours.model, ours.train.optimizer.kind):
-            raise ModelError(f"{self.out / CHECKPOINT}: was trained with another recipe; use another output folder")
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
+            raise ModelError(f"{path}: was trained with another recipe; use another output folder")
+        self.recipe = replace(ours, train=replace(ours.train, start=theirs.train.start))  # it was so
         self.step, self.elapsed = state["step"], state["elapsed"]
-        self._set_formats(state["formats"])
-        if "run" in state:  # which older checkpoints have not
-            self._go_on(**state["run"])
+        with taking(path):
+            self.model.load_state_dict(state["model"])
+            self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"].cpu())
+            self._set_formats(state["formats"])
+            if "run" in state:  # which older checkpoints have not
+                self._go_on(**state["run"])
 
     def _go_on(
         self,
@@ -242,8 +245,8 @@ class Trainer:
         batches = images.random_batches(t.batch, self.generator, lambda: self.fraction, self.place)
         last, logged, seen = time.monotonic(), self.elapsed, 0
         while self.fraction < 1.0:
-            if not self.quantised and self.fraction >= 1 - t.quantise_share:
-                self._log(held_out, "before rounding", on_log)
+            if not self.quantised and in_last(t.quantise_share, self.fraction):
+                self._save_and_log(held_out, "before rounding", on_log)
                 self.quantise(images)
                 last = time.monotonic()  # evaluation and calibration are not training time
             with draws.sharing(self.processes.share):
@@ -258,14 +261,12 @@ class Trainer:
                 self.save()
                 return False
             if self.elapsed - logged >= every:
-                self._log(held_out, "", on_log)
-                self.save()
+                self._save_and_log(held_out, "", on_log)
                 logged, seen = self.elapsed, 0
                 last = time.monotonic()
         if t.quantise_share and not self.quantised:  # one slow step can pass by the whole share
             self.quantise(images)
-        self._log(held_out, "end", on_log)
-        self.save()
+        self._save_and_log(held_out, "end", on_log)
         return True
 
     def _progress(self, seen: int, seconds: float) -> Progress:
@@ -274,7 +275,10 @@ class Trainer:
         words = self.objective.words(figures)
         return Progress(self.step, self.elapsed, self.fraction, self.learning_rate(), figures, words, speed)
 
-    def _log(self, held_out: Images, note: str, on_log: Callable[[], None]) -> None:
+    def _save_and_log(self, held_out: Images, note: str, on_log: Callable[[], None]) -> None:
+        """Saves first: whatever fails afterwards loses no step, and no line is of a step that is computed again."""
+        if self.step:  # a run that is resumed before its first step would choose its first weights once more
+            self.save()
         if self.processes.first:
             found = self.objective.evaluate(self.ema, held_out)
             line = {

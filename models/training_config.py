@@ -6,10 +6,10 @@ As in `selfcodec.models.config`, every class is a table, and every attribute a k
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from selfcodec.errors import InputError
-from selfcodec.models.parsing import Count, Positive, Share, Size, Weight
+from selfcodec.models.parsing import Count, Positive, Range, Share, Size, Weight
 
 EPSILON = 1e-5
 """Adam and AdaMax have this epsilon, far below the gradients of what matters. With their usual 1e-8, networks of a
@@ -59,7 +59,7 @@ class MuonConfig(ScheduleConfig):
 
     kind: Literal["muon"] = field(default="muon", init=False)
     weights: Literal["pixels", "inner"] = "pixels"
-    second_decay: Share = 0.999
+    second_decay: Annotated[float, Range(0, 1, open=True)] = 0.999
     epsilon: Positive = EPSILON
 
 
@@ -180,7 +180,7 @@ class TrainConfig:
         augment: whether whole images are also taken at other scales (which makes four times as many patches), and
             patches at random transposed, made darker, flatter, noisier, grey, or coarser in colour; crops only
             transposed and made grey.
-        seed: of weights and data order.
+        seed: of weights and data order, as torch takes them.
         ema: decay of the exponential moving average of the weights.
         clip: largest gradient norm.
         quantise_share: last share of the time, trained with the integer network's rounding.
@@ -197,7 +197,7 @@ class TrainConfig:
     networks: Literal["all", "pixels"]
     flip: bool
     augment: bool
-    seed: int
+    seed: Annotated[int, Range(-(2**63), 2**64 - 1)]
     ema: Share
     clip: Positive
     quantise_share: Share

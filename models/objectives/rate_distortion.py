@@ -11,6 +11,7 @@ from selfcodec.errors import InputError
 from selfcodec.fidelity import decibels
 from selfcodec.models import draws
 from selfcodec.models.block_transform import start_as_block_transform
+from selfcodec.models.budget import in_last
 from selfcodec.models.data import Images, by_name
 from selfcodec.models.likelihoods.likelihood import Rounding
 from selfcodec.models.likelihoods.quality import PLANE_FRACTION, planes_of
@@ -87,7 +88,7 @@ class RateDistortionObjective:
 
     def loss(self, model: SelfVAE, ys: list[Tensor], fraction: float) -> tuple[Tensor, Terms]:
         log_lambda = self.log_lambdas(len(ys[0]), ys[0].device)
-        rounding = Rounding.THRIFTY if fraction > 1 - self.config.thrifty_share else Rounding.NOISY
+        rounding = Rounding.THRIFTY if in_last(self.config.thrifty_share, fraction) else Rounding.NOISY
         terms = self.terms(model.transmit(ys, planes_of(log_lambda), rounding), ys)
         return self.weighted(terms, log_lambda).mean(), {name: term.detach() for name, term in terms.items()}
 

@@ -103,6 +103,40 @@ def test_a_damaged_checkpoint_is_refused(checkpoint: bytes, damage: str, tmp_pat
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "resumed_only"),
+    [
+        ("model", {"other": torch.zeros(3)}, True),
+        ("ema", {"other": torch.zeros(3)}, False),
+        ("ema", [1], False),
+        ("optimizer", {"param_groups": [], "state": {}}, True),
+        ("optimizer", {}, True),
+        ("formats", {}, False),
+        ("formats", {"other": {"x": 3}}, False),
+        ("generator", torch.zeros(3), True),
+        ("step", "3", False),
+        ("elapsed", None, False),
+        ("recipe", 3, False),
+        ("run", {}, True),
+        ("run", 3, True),
+        ("run", {"budget": {"unit": "parsecs", "amount": 1}}, True),
+    ],
+)
+def test_a_checkpoint_with_other_contents_is_refused_in_one_line(
+    recipe: Recipe, checkpoint: bytes, tmp_path: Path, key: str, value: object, *, resumed_only: bool
+) -> None:
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(checkpoint)
+    state = torch.load(path, weights_only=True)
+    other = {**state[key], **value} if key == "run" and value and isinstance(value, dict) else value
+    torch.save({**state, key: other}, path)
+    with pytest.raises(ModelError, match=rf"{CHECKPOINT}: (does not hold .*; take another copy|not a check)[^\n]*$"):
+        Trainer(recipe, tmp_path, CPU, resume=True)
+    if not resumed_only:
+        with pytest.raises(ModelError, match=CHECKPOINT):
+            load_trained(path)
+
+
 @pytest.mark.parametrize("state", [{}, [1, 2], {"recipe": {}, "step": 3}])
 def test_another_program_s_file_is_refused(state: object, tmp_path: Path) -> None:
     torch.save(state, tmp_path / CHECKPOINT)

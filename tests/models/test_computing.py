@@ -16,6 +16,7 @@ from recipe_changes import changed
 from trainer_state import CPU, assert_equal
 
 from selfcodec.arrays import UInt8
+from selfcodec.cli.device import choose_device
 from selfcodec.errors import InputError
 from selfcodec.models import train
 from selfcodec.models.budget import Steps
@@ -39,6 +40,16 @@ def traced(monkeypatch: pytest.MonkeyPatch) -> None:
         return compile(function, backend="eager", fullgraph=True, dynamic=False)
 
     monkeypatch.setattr(torch, "compile", trace)
+
+
+def test_whatever_trains_or_evaluates_computes_float32_in_float32(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the library is used without the command line, and where the command line trains nothing."""
+    for begin in (lambda: Trainer(recipe, tmp_path, CPU), lambda: choose_device("cpu")):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+        begin()
+        assert not torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.usefixtures("traced")

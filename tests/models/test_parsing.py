@@ -7,12 +7,12 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import pytest
-from recipe_changes import to_toml
+import torch
 
 from selfcodec.errors import InputError
 from selfcodec.models.config import Recipe
 from selfcodec.models.parsing import Range, kinds, parse
-from selfcodec.models.recipe import load_recipe, merged, parse_recipe, parse_recipe_dict
+from selfcodec.models.recipe import load_recipe, merged, parse_recipe_dict
 
 NAMES = ("cifar10-downscale", "photo")
 """Recipes that between them have every kind of table that takes keys, but for densenet's and mog's."""
@@ -130,7 +130,7 @@ def with_value(recipe: Recipe, path: tuple[str, ...], key: str, value: object) -
 def test_only_uniform_posteriors_have_grids_to_round_to() -> None:
     rounded = merged(asdict(load_recipe("cifar10-vae-paper")), {"train": {"objective": {"rounded_share": 0.5}}})
     with pytest.raises(InputError, match="rounded_share needs posteriors of kind 'uniform', not 'gaussian'"):
-        parse_recipe(to_toml(rounded), "here")
+        parse_recipe_dict(rounded, "here")
 
 
 @pytest.mark.parametrize(("name", "path", "key"), KEYS)
@@ -141,7 +141,7 @@ def test_a_missing_key_of_a_recipe_is_named(name: str, path: tuple[str, ...], ke
         table = table[part]
     del table[key]
     with pytest.raises(InputError, match=rf"^here, \[{'.'.join(path)}\]: missing key '{key}'; known: .*{key}"):
-        parse_recipe(to_toml(values), "here")
+        parse_recipe_dict(values, "here")
 
 
 WRONG: dict[type, tuple[object, ...]] = {int: (1.5, "1", True), float: ("1", True), str: (1, False), bool: (1, "true")}
@@ -153,7 +153,7 @@ def test_an_ill_typed_value_of_a_recipe_is_named(name: str, path: tuple[str, ...
     table = dict(tables(recipe))[path]
     for wrong in WRONG[type(getattr(table, key))]:
         with pytest.raises(InputError, match=rf"^here, \[{'.'.join(path)}\]: {key} must be "):
-            parse_recipe(to_toml(with_value(recipe, path, key, wrong)), "here")
+            parse_recipe_dict(with_value(recipe, path, key, wrong), "here")
 
 
 @pytest.mark.parametrize(
@@ -168,6 +168,8 @@ def test_an_ill_typed_value_of_a_recipe_is_named(name: str, path: tuple[str, ...
         ("train", "ema", math.nan),
         ("train", "quantise_share", -0.5),
         ("train", "networks", "latents"),
+        ("train", "seed", 2**64),
+        ("train", "seed", -(2**63) - 1),
         ("train.optimizer", "learning_rate", 0.0),
         ("train.optimizer", "final_rate", 1.1),
         ("train.optimizer", "warmup", -1),
@@ -191,6 +193,19 @@ def test_values_that_nothing_can_go_by_are_refused(path: str, key: str, value: o
         parse_recipe_dict(values, "here")
 
 
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_decays_lie_between_0_and_1(decay: float) -> None:
+    values = with_value(load_recipe("photo-lossy"), ("train", "optimizer"), "second_decay", decay)
+    with pytest.raises(InputError, match=rf"second_decay must be between 0 and 1, not {decay}$"):
+        parse_recipe_dict(values, "here")
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**64 - 1])
+def test_seeds_are_those_that_torch_takes(seed: int) -> None:
+    recipe = parse_recipe_dict(with_value(load_recipe("photo"), ("train",), "seed", seed))
+    assert torch.Generator().manual_seed(recipe.train.seed).initial_seed() == seed % 2**64
+
+
 @pytest.mark.parametrize(
     "path", ["model.posterior", "model.prior", "model.network", "model.likelihood", "model.x_likelihood"]
 )
@@ -204,3 +219,15 @@ def test_a_realnvp_prior_halves_its_channels() -> None:
     values = with_value(load_recipe("photo"), ("model", "u"), "channels", 3)
     with pytest.raises(InputError, match=r"^here, \[model\]: u.channels must be even"):
         parse_recipe_dict(values, "here")
+
+
+@pytest.mark.parametrize("chosen", [("context", "same"), ("phases", "context")])
+def test_a_context_likelihood_quarters_its_features(chosen: tuple[str, str]) -> None:
+    of_head = {"mixtures": 2, "head_width": 8, "head_blocks": 1}
+    keys: dict[str, dict[str, int]] = {"same": {}, "context": of_head, "phases": {**of_head, "phases": 1}}
+    likelihood, x_likelihood = ({"kind": kind, **keys[kind]} for kind in chosen)
+    model = {"likelihood": likelihood, "x_likelihood": x_likelihood}
+    photo = asdict(load_recipe("photo"))
+    parse_recipe_dict(merged(photo, {"model": {**model, "network": {"width": 36}}}), "here")
+    with pytest.raises(InputError, match=r"^here, \[model\]: network.width must be a multiple of 4 .*, not 30$"):
+        parse_recipe_dict(merged(photo, {"model": {**model, "network": {"width": 30}}}), "here")

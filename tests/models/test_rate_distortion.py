@@ -14,6 +14,7 @@ import torch
 from lossy_models import MODEL, OBJECTIVE, image_set, lossy_recipe, started
 from PIL import Image
 from recipe_changes import changed
+from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.arrays import UInt8
@@ -31,7 +32,7 @@ from selfcodec.models.objectives.choice import build_objective
 from selfcodec.models.optimizers import inner_convolutions
 from selfcodec.models.pictures import progress_rows
 from selfcodec.models.progress import Progress
-from selfcodec.models.selfvae import SelfVAE
+from selfcodec.models.selfvae import SelfVAE, Transmission
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.models.training_config import CropsConfig
 from selfcodec.modes import MAX_QUALITY
@@ -135,7 +136,7 @@ def test_crops_grow_with_time_and_are_the_same_for_a_seed(lossy: Recipe, tmp_pat
     assert not torch.equal(first[0], other[0])
     expected = get_transform("downscale4")(first[0].permute(0, 2, 3, 1).to(torch.uint8).numpy())
     assert (first[1].permute(0, 2, 3, 1).numpy() == expected).all()
-    now[0] = 0.7
+    now[0] = 0.6
     assert [tuple(y.shape) for y in next(streams[0])] == [(2, 3, 32, 32), (2, 3, 8, 8)]
     assert torch.equal(crops.batch(torch.tensor([5]))[0], crops.batch(torch.tensor([3, 5]))[0][1:])
 
@@ -233,6 +234,27 @@ def test_a_copy_computes_with_its_own_grids(lossy: Recipe) -> None:
     assert widths[0] is not None
     assert widths[1] is not None
     assert torch.equal(widths[1] - widths[0], torch.ones(1, 12, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("share", "fraction", "expected"),
+    [(0.25, 0.74, Rounding.NOISY), (0.25, 0.75, Rounding.THRIFTY), (0.0, 1.0, Rounding.NOISY)],
+)
+def test_latents_are_thrifty_from_the_moment_at_which_their_share_of_the_time_begins(
+    lossy: Recipe, images: ImageSet, monkeypatch: pytest.MonkeyPatch, share: float, fraction: float, expected: Rounding
+) -> None:
+    """As all that begins with a last share of the time."""
+    recipe = changed(lossy, train={"objective": {"thrifty_share": share}})
+    model, ys = SelfVAE(recipe.model), images.batch(torch.arange(2))
+    transmit, seen = model.transmit, list[Rounding]()
+
+    def recorded(ys: list[Tensor], planes: Tensor, rounding: Rounding) -> Transmission:
+        seen.append(rounding)
+        return transmit(ys, planes, rounding)
+
+    monkeypatch.setattr(model, "transmit", recorded)
+    build_objective(recipe.train.objective).loss(model, ys, fraction)
+    assert seen == [expected]
 
 
 def test_lambdas_are_spread_over_every_batch(lossy: Recipe) -> None:

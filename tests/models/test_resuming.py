@@ -11,11 +11,13 @@ from recipe_changes import changed
 from trainer_state import CPU, parameters
 
 from selfcodec.arrays import UInt8
-from selfcodec.models.budget import Budget, Minutes, Steps
+from selfcodec.models.budget import Budget, Minutes, Steps, in_last
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
-from selfcodec.models.data import ImageSet
+from selfcodec.models.data import Images, ImageSet
+from selfcodec.models.objectives.objective import Evaluation
 from selfcodec.models.progress import Progress
+from selfcodec.models.selfvae import SelfVAE
 from selfcodec.models.train import LOG, Trainer
 
 pytest_plugins = ("training_fixtures",)
@@ -71,6 +73,47 @@ def test_a_run_that_is_killed_again_and_again_has_the_losses_of_one_that_is_not(
     assert lines[0]["budget"] == "12 steps"
 
 
+def test_a_run_that_is_killed_while_it_evaluates_loses_nothing(
+    recipe: Recipe, varied: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two steps, before rounding sets in, at the end, and when an evaluation's picture cannot be written."""
+    recipe = changed(recipe, train={"quantise_share": 0.25})
+    expected = losses_of(Trainer(recipe, tmp_path / "whole", CPU, Steps(8)), varied, 1e9)
+    found: Losses = []
+
+    def interrupted(every: float, evaluation: int, *, picture: bool = False) -> Trainer:
+        """Goes on until that evaluation, counted from 1, or until its picture."""
+        trainer, count = Trainer(recipe, tmp_path / "killed", CPU, Steps(8), resume=bool(found)), 0
+        evaluate = trainer.objective.evaluate
+
+        def evaluated(model: SelfVAE, images: Images) -> Evaluation:
+            nonlocal count
+            count += 1
+            if count == evaluation and not picture:
+                raise SystemExit
+            return evaluate(model, images)
+
+        def show() -> None:
+            if count == evaluation:
+                raise SystemExit
+
+        monkeypatch.setattr(trainer.objective, "evaluate", evaluated)
+        with pytest.raises(SystemExit):
+            trainer.run(varied, varied, lambda progress: found.append(progress.figures), every, show)
+        return trainer
+
+    assert interrupted(0.0, 2).step == 2
+    assert interrupted(0.0, 2, picture=True).step == 4
+    assert interrupted(1e9, 1).step == 6
+    assert interrupted(1e9, 2).step == 8
+    last = Trainer(recipe, tmp_path / "killed", CPU, resume=True)
+    assert losses_of(last, varied, 1e9) == []
+    assert found == expected
+    lines = map(json.loads, (last.out / LOG).read_text(encoding="utf-8").splitlines())
+    logged = [(line["step"], line["note"]) for line in lines]
+    assert logged == [(1, ""), (3, ""), (4, ""), (6, "before rounding"), (8, "end")]
+
+
 def test_a_checkpoint_from_before_all_that_was_kept_resumes(recipe: Recipe, small: ImageSet, tmp_path: Path) -> None:
     trainer = Trainer(recipe, tmp_path, CPU, Steps(4))
     trainer.train_step(small.batch(torch.arange(8)))
@@ -105,5 +148,8 @@ def test_shares_of_budgets() -> None:
     assert Steps(8).fraction(2, 1e9) == 0.25
     assert Minutes(2).fraction(10**9, 30.0) == 0.25
     assert Steps(8).fraction(9, 0.0) == Minutes(2).fraction(0, 121.0) == 1
+    assert [in_last(0.25, Steps(8).fraction(step, 0.0)) for step in (5, 6, 8)] == [False, True, True]
+    assert not in_last(0.0, 1.0)
+    assert in_last(1.0, 0.0)
     assert Steps(8).words(2, 0.0) == "step 2 of 8"
     assert Minutes(0.5).words(2, 12.0) == "0.2 of 0.5 minutes, step 2"

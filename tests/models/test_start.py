@@ -13,6 +13,7 @@ from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.errors import InputError, ModelError
+from selfcodec.models.checkpoint import CHECKPOINT, load_trained
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.evaluation import bits_per_dim, evaluate
@@ -153,6 +154,19 @@ def test_pixels_alone_can_be_trained(in_context: Recipe, of_context: ImageSet, t
     pixels = {id(p) for net in second.model.pixel_networks() for p in net.parameters()}
     for name, p in second.model.named_parameters():
         assert torch.equal(p, before[name]) == (id(p) not in pixels), name
+
+
+@pytest.mark.parametrize("given", ["", "another model"])
+def test_a_resumed_run_keeps_where_it_started(
+    in_context: Recipe, of_context: ImageSet, tmp_path: Path, given: str
+) -> None:
+    """Whatever its recipe says then, or no longer says because --from is not given again."""
+    source, out, start = Trainer(in_context, tmp_path / "run", CPU), tmp_path / "2", str(tmp_path / "first")
+    write_model(tmp_path / "first", export_model(in_context, source.ema, of_context), in_context, {})
+    pixels_alone = changed(in_context, train={"networks": "pixels", "start": start})
+    Trainer(pixels_alone, out, CPU).save()
+    Trainer(changed(pixels_alone, train={"start": given}), out, CPU, resume=True).save()
+    assert load_trained(out / CHECKPOINT)[0] == pixels_alone
 
 
 @pytest.mark.parametrize("changes", [{"head_width": 7}, {"head_blocks": 2}, {"mixtures": 3}])

@@ -6,14 +6,17 @@ import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 
 import pytest
 import torch
+from PIL import Image
 from recipe_changes import changed, with_optimizer
 from torch import Tensor
 from trainer_state import CPU, assert_equal, parameters
 
 from selfcodec.arrays import UInt8
+from selfcodec.errors import InputError
 from selfcodec.models import train
 from selfcodec.models.calibration import calibrate
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained
@@ -21,6 +24,7 @@ from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.evaluation import evaluate
 from selfcodec.models.parsing import kinds
+from selfcodec.models.pictures import write_progress
 from selfcodec.models.progress import Progress
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.models.training_config import OptimizerConfig
@@ -159,6 +163,23 @@ def test_a_model_in_context_learns(in_context: Recipe, of_context: ImageSet, tmp
     trainer.quantise(of_context)
     assert trainer.quantised
     assert sum(evaluate(trainer.model, of_context).values()) < before
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(
+    recipe: Recipe, small: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, path = Trainer(recipe, tmp_path, CPU), tmp_path / "progress.png"
+    write_progress(path, trainer.objective, trainer.ema, small)
+    old = path.read_bytes()
+
+    def crash(picture: Image.Image, file: BinaryIO, format: str) -> None:
+        file.write(old[: len(old) // 2])
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", crash)
+    with pytest.raises(InputError, match=r"progress\.png: cannot be written: no space left"):
+        write_progress(path, trainer.objective, trainer.ema, small)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [old]
 
 
 # Rounding.
