@@ -339,7 +339,13 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A whole recipe: the name of what is trained, the model, and its training."""
+    """A whole recipe.
+
+    Attributes:
+        name: of what is trained.
+        model: what it is.
+        train: how it is trained.
+    """
 
     name: str
     model: ModelConfig
