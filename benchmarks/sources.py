@@ -14,7 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError, warn_of
 from selfcodec.images import Picture, from_image, load_picture
-from selfcodec.models.datasets import PAPER, PUBLISHED, data_root, images_below, load_named, not_there, read_image
+from selfcodec.models.datasets import (
+    PAPER,
+    PUBLISHED,
+    data_root,
+    images_below,
+    load_named,
+    not_there,
+    read_image,
+    read_images,
+)
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "hubble_deep_field", "immunohistochemistry", "retina")
 """These colour pictures are in scikit-image; those that it would have to download are left out."""
@@ -124,7 +133,8 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
         found = named
     elif files := _files(data_root() / dataset) or _files(Path(dataset)):
         lines = list[str]()
-        found = {name: read_image(path, lines.append) for name, path in islice(files.items(), limit)}
+        names = {path: name for name, path in islice(files.items(), limit)}
+        found = {names[path]: image for path, image in read_images(names, lines.append)}
         for line, count in Counter(lines).items():
             warn_of([line], f"{dataset}, {count} of {len(found)} images")
     else:

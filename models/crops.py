@@ -16,7 +16,8 @@ from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.budget import in_last
 from selfcodec.models.data import Place, as_batch, finished
-from selfcodec.models.datasets import cut, data_root, images_below
+from selfcodec.models.datasets import data_root, images_below
+from selfcodec.models.patches import cut
 from selfcodec.models.training_config import CropsConfig, TrainConfig
 
 HELD_OUT = 64

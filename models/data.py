@@ -16,7 +16,8 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.affine import moved
-from selfcodec.models.datasets import data_root, images_below, load_images, load_patches, not_there
+from selfcodec.models.datasets import data_root, images_below, load_images, not_there
+from selfcodec.models.patches import load_patches
 from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
 

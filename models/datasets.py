@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,6 @@ from selfcodec.errors import InputError
 from selfcodec.files import IMAGE_SUFFIXES
 from selfcodec.images import load_picture
 
-SCALES = (1.0, 1.4, 0.7, 0.5)
-"""Whole images are cut into patches at these scales: a photograph at half the size is a sharper one, an enlarged one is
-as soft as cameras' own pixels, most of which are interpolated."""
 SIDE = 64
 """CelebA's and Imagenette's images have so many pixels a side as the paper uses them (section 4.1)."""
 FACE_TOP, FACE_LEFT, FACE_SIDE = 40, 15, 148
@@ -64,7 +61,7 @@ def read_image(path: Path, tell: Callable[[str], None] = lambda line: None) -> U
     Raises:
         InputError: it cannot be read, or is of inks, whose colours depend on the paper.
     """
-    picture = load_picture(path, strip=True)
+    picture = load_picture(path, strip=True, first=True)
     if picture.lossy_refusal:
         raise InputError(f"{path}: {picture.lossy_refusal}")
     for line in picture.warnings:
@@ -77,7 +74,23 @@ def read_image(path: Path, tell: Callable[[str], None] = lambda line: None) -> U
     return picture.planes.repeat(3, 2)
 
 
-def _resized(pixels: UInt8, width: int, height: int) -> UInt8:
+def read_images(paths: Iterable[Path], tell: Callable[[str], None] = lambda line: None) -> Iterator[tuple[Path, UInt8]]:
+    """Files and their images one after another, see `read_image`; InputError in the end, of all that cannot be read."""
+    failures = list[str]()
+    for path in paths:
+        try:
+            image = read_image(path, tell)
+        except InputError as error:
+            failures.append(str(error))
+        else:
+            yield path, image
+    if failures:
+        several = f"{len(failures)} images cannot be read: " if len(failures) > 1 else ""
+        raise InputError(several + "; ".join(failures))
+
+
+def resized(pixels: UInt8, width: int, height: int) -> UInt8:
+    """An image (H, W, 3) by bicubic interpolation."""
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
 
 
@@ -116,7 +129,7 @@ def _face(path: Path) -> UInt8:
     if pixels.shape[:2] != FACE_SIZE:
         raise InputError(f"{path}: {pixels.shape[1]}×{pixels.shape[0]} pixels; the aligned images have 178×218")
     box = pixels[FACE_TOP : FACE_TOP + FACE_SIDE, FACE_LEFT : FACE_LEFT + FACE_SIDE]
-    return _resized(np.ascontiguousarray(box), SIDE, SIDE)
+    return resized(np.ascontiguousarray(box), SIDE, SIDE)
 
 
 def _celeba(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
@@ -140,7 +153,7 @@ def _imagenette(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
     if folder is None:
         return None
     files = sorted((folder / ("val" if split == "test" else split)).glob("*/*.JPEG"))
-    return ((f"{path.parent.name}/{path.stem}", _resized(read_image(path), SIDE, SIDE)) for path in files)
+    return ((f"{path.parent.name}/{path.stem}", resized(read_image(path), SIDE, SIDE)) for path in files)
 
 
 @dataclass(frozen=True)
@@ -249,36 +262,6 @@ def not_there(dataset: str, split: str, root: Path) -> InputError:
         public = PUBLISHED[dataset]
         where = f"get {public.url} and {public.what.format(root=root)}, or {where}"
     return InputError(f"data set {dataset!r} is not there: {where}")
-
-
-def cut(pixels: UInt8, patch: int) -> UInt8:
-    """An image (H, W, 3) in patches (N, patch, patch, 3); what is left at the edges is dropped."""
-    rows, columns = pixels.shape[0] // patch, pixels.shape[1] // patch
-    cut = pixels[: rows * patch, : columns * patch].reshape(rows, patch, columns, patch, 3)
-    return cut.transpose(0, 2, 1, 3, 4).reshape(-1, patch, patch, 3)
-
-
-def load_patches(paths: Iterable[Path], patch: int, *, several: bool) -> list[UInt8]:
-    """Images cut into patches, each (N, patch, patch, 3); those that are too small are left out.
-
-    Args:
-        several: at every one of SCALES, and cut twice: also from half a patch off the corner.
-
-    Raises:
-        InputError: an image cannot be read.
-    """
-    found = []
-    for path in paths:
-        pixels, patches = read_image(path), []
-        for scale in SCALES if several else SCALES[:1]:
-            width, height = (max(1, round(n * scale)) for n in (pixels.shape[1], pixels.shape[0]))
-            scaled = pixels if scale == 1 else _resized(pixels, width, height)
-            patches.append(cut(scaled, patch))
-            if several:
-                patches.append(cut(scaled[patch // 2 :, patch // 2 :], patch))
-        if any(map(len, patches)):
-            found.append(np.concatenate(patches))
-    return found
 
 
 def load_images(dataset: str, split: str, root: Path) -> UInt8 | None:

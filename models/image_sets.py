@@ -11,7 +11,7 @@ from selfcodec.errors import InputError
 from selfcodec.models.config import Recipe
 from selfcodec.models.crops import CropSet, held_out_crops, image_paths, split_paths
 from selfcodec.models.data import Images, ImageSet, training_images
-from selfcodec.models.datasets import read_image
+from selfcodec.models.datasets import read_images
 from selfcodec.models.training_config import CropsConfig
 
 CALIBRATION_IMAGES = 2048
@@ -25,9 +25,16 @@ def _crops(recipe: Recipe, config: CropsConfig, data: Path | None, device: torch
     t, m = recipe.train, recipe.model
     paths, held_out = split_paths(image_paths(t, data), config.held_out)
     crops = CropSet(
-        list(map(read_image, paths)), t.patch, m.transformation, m.levels, t.flip, t.augment, device, config
+        [image for _, image in read_images(paths)],
+        t.patch,
+        m.transformation,
+        m.levels,
+        t.flip,
+        t.augment,
+        device,
+        config,
     )
-    shown = held_out_crops(list(map(read_image, held_out)), t.patch)
+    shown = held_out_crops([image for _, image in read_images(held_out)], t.patch)
     return crops, ImageSet.build(shown, m.transformation, m.levels, flip=False, device=device)
 
 

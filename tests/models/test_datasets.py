@@ -14,7 +14,15 @@ from PIL import Image
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.sources import load_pictures
 from selfcodec.errors import InputError
-from selfcodec.models.datasets import images_below, load_images, load_named, load_patches, not_there
+from selfcodec.models.datasets import (
+    images_below,
+    load_images,
+    load_named,
+    not_there,
+    read_image,
+    read_images,
+)
+from selfcodec.models.patches import load_patches
 
 
 def there(dataset: str, split: str, root: Path) -> UInt8:
@@ -74,6 +82,25 @@ def test_images_that_training_would_spoil_are_refused_by_name(photo: UInt8, tmp_
     (tmp_path / "short.png").write_bytes((tmp_path / "short.png").read_bytes()[:3000])
     with pytest.raises(InputError, match=r"short\.png: a damaged PNG"):
         load_patches([tmp_path / "short.png"], 32, several=False)
+
+
+def test_all_images_that_cannot_be_read_are_named_at_once(photo: UInt8, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        Image.fromarray(photo).save(tmp_path / f"{name}.png")
+    for name in ("a", "c"):
+        (tmp_path / f"{name}.png").write_bytes(b"nothing")
+    read = []
+    with pytest.raises(InputError, match=r"^2 images cannot be read: \S*a\.png: .*; \S*c\.png: "):
+        read.extend(path.name for path, _ in read_images(images_below(tmp_path)))
+    assert read == ["b.png"]
+
+
+def test_the_first_of_several_pictures_in_a_file_is_taken(photo: UInt8, tmp_path: Path) -> None:
+    frames = [Image.fromarray(photo[:32, 32 * i : 32 * i + 32]) for i in range(2)]
+    frames[0].save(tmp_path / "two.tiff", save_all=True, append_images=frames[1:])
+    told = list[str]()
+    assert (read_image(tmp_path / "two.tiff", told.append) == photo[:32, :32]).all()
+    assert told == ["it holds 2 images, of which only the first is taken"]
 
 
 def test_images_of_16_bits_are_reduced(photo: UInt8, tmp_path: Path) -> None:
