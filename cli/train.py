@@ -156,7 +156,7 @@ def train(
     from selfcodec.models.budget import Minutes, Steps
     from selfcodec.models.checkpoint import CHECKPOINT
     from selfcodec.models.distributed import joined
-    from selfcodec.models.image_sets import training_sets
+    from selfcodec.models.image_sets import of_folder, training_sets
     from selfcodec.models.pictures import write_progress
     from selfcodec.models.recipe import load_recipe
     from selfcodec.models.train import Trainer
@@ -165,7 +165,7 @@ def train(
     if len(given) > 1:
         raise click.UsageError("--minutes and --steps are two budgets: give one.")
     with one_voice(), joined() as processes:
-        recipe = load_recipe(recipe_name)
+        recipe = of_folder(load_recipe(recipe_name), data)
         if start is not None:
             recipe = replace(recipe, train=replace(recipe.train, start=start))
         out = output or Path("runs") / recipe.name

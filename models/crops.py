@@ -16,7 +16,7 @@ from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.budget import in_last
 from selfcodec.models.data import Place, as_batch, finished
-from selfcodec.models.datasets import data_root, images_below
+from selfcodec.models.datasets import data_root, images_below, stands_for
 from selfcodec.models.patches import cut
 from selfcodec.models.training_config import CropsConfig, TrainConfig
 
@@ -32,11 +32,8 @@ def image_paths(train: TrainConfig, data: Path | None) -> list[Path]:
     Raises:
         InputError: there are none.
     """
-    root = data or data_root()
-    folders = [root / name for name in train.dataset.split("+")]
-    if data is not None and not any(folder.is_dir() for folder in folders):
-        folders = [data]
-    found = []
+    root, names, found = data or data_root(), train.dataset.split("+"), []
+    folders = [root] if stands_for(data, names) else [root / name for name in names]
     for folder in folders:
         images = images_below(folder) if folder.is_dir() else []
         if not images:

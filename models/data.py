@@ -16,7 +16,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.errors import InputError
 from selfcodec.models import draws
 from selfcodec.models.affine import moved
-from selfcodec.models.datasets import data_root, images_below, load_images, not_there
+from selfcodec.models.datasets import data_root, images_below, load_images, not_there, stands_for
 from selfcodec.models.patches import load_patches
 from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
@@ -41,15 +41,15 @@ def _found(name: str, train: TrainConfig, root: Path) -> UInt8 | list[UInt8] | N
 
 def _sources(train: TrainConfig, data: Path | None) -> list[UInt8 | list[UInt8]]:
     """What `_found` returns for each of a recipe's data sets; or a folder of images in place of all of them."""
-    root, names = data or data_root(), train.dataset.split("+")
-    found = {name: source for name in names if (source := _found(name, train, root)) is not None}
-    if data is not None and not found and data.is_dir():
+    root, names, sources = data or data_root(), train.dataset.split("+"), []
+    if data is not None and stands_for(data, names):
         return [load_patches(images_below(data), train.patch, several=train.augment)]
     for name in names:
-        if name not in found:
+        if (source := _found(name, train, root)) is None:
             missing = not_there(name, "train", root)
-            raise missing if data is None or found else InputError(f"{data}: no such folder; {missing}")
-    return list(found.values())
+            raise missing if root.is_dir() or data is None else InputError(f"{data}: no such folder; {missing}")
+        sources.append(source)
+    return sources
 
 
 def _split(source: UInt8 | list[UInt8], most: int) -> tuple[UInt8, UInt8]:

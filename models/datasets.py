@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -248,6 +248,13 @@ def load_named(dataset: str, split: str, root: Path, limit: int | None = None) -
         return None if images is None else dict(islice(_papers(images, split).items(), limit))
     found = PUBLISHED[dataset].read(root, split) if dataset in PUBLISHED else None
     return None if found is None else dict(islice(found, limit))
+
+
+def stands_for(data: Path | None, datasets: Sequence[str]) -> bool:
+    """Whether a folder takes the place of data sets, as a folder of images: it is given, and has none of them in it."""
+    if data is None or not data.is_dir():
+        return False
+    return not any((data / name).is_dir() or load_named(name, "train", data, 1) is not None for name in datasets)
 
 
 def not_there(dataset: str, split: str, root: Path) -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from selfcodec.errors import InputError
 from selfcodec.models.config import Recipe
 from selfcodec.models.crops import CropSet, held_out_crops, image_paths, split_paths
 from selfcodec.models.data import Images, ImageSet, training_images
-from selfcodec.models.datasets import read_images
+from selfcodec.models.datasets import read_images, stands_for
 from selfcodec.models.training_config import CropsConfig
 
 CALIBRATION_IMAGES = 2048
@@ -19,6 +20,13 @@ CALIBRATION_IMAGES = 2048
 MEASURED_IMAGES = 200
 """They are measured on at least so many held-out images, in even steps; on all where fewer than twice as many are."""
 CPU = torch.device("cpu")
+
+
+def of_folder(recipe: Recipe, data: Path | None) -> Recipe:
+    """The recipe as it is trained: where a folder stands for its data sets, with that folder's name for theirs."""
+    if data is None or not stands_for(data, recipe.train.dataset.split("+")):
+        return recipe
+    return replace(recipe, train=replace(recipe.train, dataset=data.resolve().name))
 
 
 def _crops(recipe: Recipe, config: CropsConfig, data: Path | None, device: torch.device) -> tuple[CropSet, ImageSet]:

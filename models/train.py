@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcodec.errors import InputError, ModelError
+from selfcodec.errors import InputError, ModelError, warn_of
 from selfcodec.models import draws
 from selfcodec.models.budget import BUDGETS, Budget, Minutes, in_last
 from selfcodec.models.calibration import calibrate
@@ -35,6 +35,18 @@ from selfcodec.zoo import find_model
 
 LOG = "log.jsonl"
 ALONE = Alone()
+
+
+def differing_keys(before: dict[str, Any], after: dict[str, Any], name: str = "") -> list[str]:
+    """The keys of a recipe's table that have other values than before, but for its time; with their tables' names."""
+    found = []
+    for key in dict.fromkeys([*before, *after]):
+        old, new, own = before.get(key), after.get(key), f"{name}.{key}".lstrip(".")
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differing_keys(old, new, own)
+        elif old != new and own != "train.minutes":
+            found.append(own)
+    return found
 
 
 class Trainer:
@@ -149,6 +161,8 @@ class Trainer:
         if (theirs.model, theirs.train.optimizer.kind) != (ours.model, ours.train.optimizer.kind):
             raise ModelError(f"{path}: was trained with another recipe; use another output folder")
         self.recipe = replace(ours, train=replace(ours.train, start=theirs.train.start))  # it was so
+        if others := differing_keys(asdict(theirs), asdict(self.recipe)):
+            warn_of([f"goes on with another {', '.join(others)} than before"], str(path))
         self.step, self.elapsed = state["step"], state["elapsed"]
         with taking(path):
             self.model.load_state_dict(state["model"])

@@ -149,6 +149,8 @@ def test_folders_of_images_are_data(recipe_file: Path, photo: UInt8, tmp_path: P
     for i in range(3):
         Image.fromarray(np.roll(photo, i)).save(tmp_path / "images" / f"{i}.png")
     run("train", recipe_file, "--data", tmp_path / "images", "-o", tmp_path / "run", "--minutes", 0.001)
+    kept = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["recipe"]
+    assert kept["train"]["dataset"] == "images"
 
 
 # Export.

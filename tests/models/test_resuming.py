@@ -11,6 +11,7 @@ from recipe_changes import changed
 from trainer_state import CPU, parameters
 
 from selfcodec.arrays import UInt8
+from selfcodec.errors import SelfcodecWarning
 from selfcodec.models.budget import Budget, Minutes, Steps, in_last
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
@@ -153,3 +154,13 @@ def test_shares_of_budgets() -> None:
     assert in_last(1.0, 0.0)
     assert Steps(8).words(2, 0.0) == "step 2 of 8"
     assert Minutes(0.5).words(2, 12.0) == "0.2 of 0.5 minutes, step 2"
+
+
+def test_what_a_run_goes_on_with_otherwise_than_before_is_named(
+    recipe: Recipe, varied: ImageSet, tmp_path: Path
+) -> None:
+    losses_of(Trainer(recipe, tmp_path, CPU, Steps(1)), varied, 1e9)
+    Trainer(changed(recipe, train={"minutes": 7}), tmp_path, CPU, Steps(2), resume=True)
+    other = changed(recipe, train={"batch": 4, "objective": {"free_share": 0.125}})
+    with pytest.warns(SelfcodecWarning, match=r"goes on with another train\.batch, train\.objective\.free_share than"):
+        Trainer(other, tmp_path, CPU, Steps(2), resume=True)
