@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from selfcodec.cli.options import DATASET_HELP, MODES, folder_option
+from selfcodec.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,10 +55,16 @@ def numbers_option(name: str, default: str, kind: type[float], text: str) -> Cal
     return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
 
 
+def _in_a_folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and not value.parent.is_dir():
+        raise InputError(f"{value}: cannot be written: there is no folder {value.parent}; make it first")
+    return value
+
+
 def report_option(command: F) -> F:
-    """Take -o FILE."""
-    kind = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", metavar="FILE", type=kind, help="Write the figures as JSON.")(command)
+    """Take -o FILE; a folder that is not there fails here, rather than after all the measuring."""
+    kind, text = click.Path(dir_okay=False, path_type=Path), "Write the figures as JSON."
+    return click.option("-o", "--output", metavar="FILE", type=kind, callback=_in_a_folder, help=text)(command)
 
 
 dataset_option = dataset_option_with("cifar10")

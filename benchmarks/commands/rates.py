@@ -77,10 +77,10 @@ def main(
     if each:
         figures["each"] = each_image(outcomes)
         show(image_table(figures["each"]))
-    if output is not None:
-        about = provenance(command_line(), model)
-        write_report(output, {**about, "dataset": dataset, "split": "test", **figures})
     show(rates_table(figures, f"{model.spec.name}, {len(outcomes)} test images of {dataset}"))
     for line in remarks(figures):
         click.echo(line)
+    if output is not None:
+        about = provenance(command_line(), model)
+        write_report(output, {**about, "dataset": dataset, "split": "test", **figures})
     finish(figures["round_trip_failures"])
