@@ -43,6 +43,10 @@ class Kept(Protocol):
     def model(self) -> str:
         """Return the name of the model that was measured, or of something else."""
 
+    @property
+    def failure(self) -> str:
+        """Return what went wrong, "" if nothing did."""
+
 
 K = TypeVar("K", bound=Kept)
 
@@ -50,7 +54,8 @@ K = TypeVar("K", bound=Kept)
 class Journal(Generic[K]):
     """The records in a folder that a stopped run has left, and those that come.
 
-    Records of a model that has changed since are forgotten, those of other models and coders stay.
+    Records of a model that has changed since are forgotten, those of other models and coders stay. What failed is
+    forgotten, too: memory may have been short, or a package missing, and another attempt shows it.
 
     Args:
         folder: which is made.
@@ -82,7 +87,7 @@ class Journal(Generic[K]):
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error
         changed = {name for name, digest in what["models"].items() if models.get(name, digest) != digest}
-        kept = [record for record in records if record.model not in changed]
+        kept = [record for record in records if record.model not in changed and not record.failure]
         self.records = {record.key: record for record in kept}
         header = json.dumps({**what, "models": models | what["models"]})
         rest = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())

@@ -13,10 +13,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 from selfcodec.benchmarks import bench, runner
+from selfcodec.benchmarks.coders import Coded, Options, Peer
 from selfcodec.benchmarks.journal import Journal
 from selfcodec.benchmarks.results import Record
 from selfcodec.cli.main import main
 from selfcodec.errors import InputError
+from selfcodec.images import Picture
 from selfcodec.zoo import Model
 
 WHAT: dict[str, Any] = {"dataset": "here", "models": {}}
@@ -89,6 +91,26 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert len(results(out).records) == 6
     run(*options, "--force")
     assert measured == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_what_failed_is_tried_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, encode = tmp_path / "out", Peer.encode
+    options = ("--dataset", folder, "--models", "tiny", "--modes", "lossless", "--peers", "png", "-o", out)
+    attempts, short = list[int](), [True]
+
+    def encoding(self: Peer, picture: Picture, options: Options) -> Coded:
+        attempts.append(picture.planes.shape[0])
+        if short and picture.planes.shape[0] == 40:
+            raise MemoryError
+        return encode(self, picture, options)
+
+    monkeypatch.setattr(Peer, "encode", encoding)
+    run(*options, code=1)
+    assert [(r.image, r.coder, r.failure) for r in results(out).failures] == [("b", "png", "MemoryError:")]
+    short.clear()
+    run(*options)
+    assert not results(out).failures
+    assert attempts == [64, 40, 24, 40]
 
 
 def two_folders(folder: Path) -> tuple[Path, Path]:
