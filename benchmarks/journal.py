@@ -30,6 +30,11 @@ def digest_of(image: UInt8) -> str:
     return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()[:DIGEST]
 
 
+def digest_of_options(options: Mapping[str, Any]) -> str:
+    """Return the same of what a coder is called with, since a setting's name alone does not tell it."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
+
+
 class Kept(Protocol):
     """A dataclass that a journal keeps."""
 
@@ -59,8 +64,8 @@ class Journal(Generic[K]):
 
     Args:
         folder: which is made.
-        what: what is run: data set, models' digests by name, versions. Records of another data set or version, or of
-            other settings where these are named, do not mix with it.
+        what: what is run: data set, models' digests by name, versions, and whatever else records depend on, such as
+            the machine. Records of anything else do not mix with it; of models see above.
         kind: of the records.
         force: forget what is there.
 
@@ -81,8 +86,8 @@ class Journal(Generic[K]):
             first, *lines = text.splitlines() or [""]
             before = json.loads(first)
             models = dict(before.pop("models"))
-            if {**before, "models": what["models"]} != what:
-                raise InputError(f"{self.path}: holds records of another data set, version or setting: {remedy}")
+            if differing := [key for key in before | what if key != "models" and before.get(key) != what.get(key)]:
+                raise InputError(f"{self.path}: holds records of another {', '.join(differing)}: {remedy}")
             records = [kind(**json.loads(line)) for line in (lines if text.endswith("\n") else lines[:-1])]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error

@@ -50,6 +50,7 @@ class Record:
         peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
         failure: what went wrong, "" if nothing did.
         digest: of the image, as of `digest_of`; "" in records from before it was kept.
+        options: of the coder at this setting, as of `digest_of_options`; "" in records from before it was kept.
     """
 
     image: str
@@ -68,11 +69,12 @@ class Record:
     peak_mib: float | None
     failure: str
     digest: str = ""
+    options: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, str, str, str]:
         """Return what no two records of a run share."""
-        return self.image, self.digest, self.coder, self.setting
+        return self.image, self.digest, self.coder, self.setting, self.options
 
     @property
     def model(self) -> str:

@@ -194,7 +194,7 @@ def test_mistakes_are_one_line(folder: Path, patches: UInt8, tmp_path: Path) -> 
     out = tmp_path / "out"
     run("eval", "tiny", "--dataset", folder, "--limit", 1, "-o", out)
     other = run("eval", "tiny", "--dataset", folder, "--limit", 1, "--iw", 2, "-o", out, code=1)
-    assert "records of another data set, version or setting" in other.stderr
+    assert "records of another samples: " in other.stderr
     run("eval", "tiny", "--dataset", folder, "--limit", 1, "--iw", 2, "-o", out, "--force")
     Image.fromarray(patches[0][:31]).save(folder / "0.png")
     odd = run("eval", "tiny", "--dataset", folder, "-o", tmp_path / "odd", code=1)
