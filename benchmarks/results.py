@@ -232,8 +232,12 @@ class Run:
             columns = report.pop("columns")
             records = [Record(**LATER | dict(zip(columns, row, strict=True))) for row in report.pop("records")]
             coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}
-            return Run(report, report.pop("dataset"), coders, records)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if unlisted := [record.coder for record in records if record.coder not in coders]:
+                raise InputError(f"{path}: has records of {unlisted[0]!r}, which is none of its coders")
+            run = Run(report, report.pop("dataset"), coders, records)
+            run.points()  # which fails here, rather than in a report, for figures that no image has
+            return run
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}: not a benchmark's results ({error})") from error
 
 
