@@ -13,7 +13,7 @@ from selfcodec.modes import CHOICES, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY
 
 MODES = [str(mode) for mode in CHOICES]
 QUALITY = click.IntRange(MIN_QUALITY, MAX_QUALITY)
-LARGEST_SIDE = 4096
+LARGEST_SIDE, MOST_DIGITS = 4096, 9
 PATH = click.Path(readable=False)
 """A file that cannot be read is no wrong use of the command: of several it alone fails, when its turn comes."""
 
@@ -42,7 +42,8 @@ def parse_size(context: click.Context, parameter: click.Parameter, value: str) -
     width, _, height = value.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise click.BadParameter(f"{value!r} is no size such as 32x32.")
-    if not (1 <= int(width) <= LARGEST_SIDE and 1 <= int(height) <= LARGEST_SIDE):
+    # Their number comes first, since Python refuses to read thousands of digits.
+    if not all(len(side) <= MOST_DIGITS and 1 <= int(side) <= LARGEST_SIDE for side in (width, height)):
         raise click.BadParameter(f"{value!r} is not within 1x1 and {LARGEST_SIDE}x{LARGEST_SIDE}.")
     return int(width), int(height)
 

@@ -282,7 +282,7 @@ def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
     assert run("sample", "tiny", "-n", 1, "-o", "-").stdout_bytes == out.read_bytes()
 
 
-@pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4"])
+@pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4", f"{10**4000}x1"], ids=len)
 def test_sizes_that_are_none(size: str, tiny_model: Model, tmp_path: Path) -> None:
     run("sample", "tiny", "-o", tmp_path / "grid.png", f"--size={size}", code=2)
 
