@@ -50,7 +50,7 @@ class Plan:
     modes: tuple[Mode, ...]
     qualities: tuple[int, ...]
     efforts: tuple[int, ...]
-    peers: str
+    peers: tuple[str, ...]
     limit: int | None
     seed: int | None
     jobs: int

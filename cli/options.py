@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from selfcodec.errors import InputError
 from selfcodec.modes import CHOICES, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY
 
 MODES = [str(mode) for mode in CHOICES]
@@ -23,6 +24,7 @@ DATASET_HELP = (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -46,6 +48,31 @@ def parse_size(context: click.Context, parameter: click.Parameter, value: str) -
     if not all(len(side) <= MOST_DIGITS and 1 <= int(side) <= LARGEST_SIDE for side in (width, height)):
         raise click.BadParameter(f"{value!r} is not within 1x1 and {LARGEST_SIDE}x{LARGEST_SIDE}.")
     return int(width), int(height)
+
+
+def parsed(text: str, kind: Callable[[str], T], what: str) -> tuple[T, ...]:
+    """What stands between commas; click's error where one of them is no such thing."""
+    try:
+        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+    except (ValueError, InputError) as error:
+        raise click.BadParameter(f"{text!r}: {what}, with commas between them") from error
+
+
+def whole_numbers(what: str, low: int, high: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
+    """What parses whole numbers in low..high with commas between them; `what` they are stands in messages."""
+
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+        numbers = parsed(value, int, f"{what} are whole numbers")
+        if not numbers or not all(low <= number <= high for number in numbers):
+            raise click.BadParameter(f"{value!r}: {what} go from {low} to {high}.")
+        return numbers
+
+    return parse
+
+
+def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return parsed(value, str, "names")
 
 
 def inputs_argument(command: F) -> F:

@@ -20,8 +20,8 @@ from selfcodec.benchmarks.own import own_coder
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.tables import columns_table, markdown_table, number, show
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.cli.bench import parse_names, whole_numbers
 from selfcodec.cli.group import command_line
+from selfcodec.cli.options import parse_names, whole_numbers
 from selfcodec.cli.output import progress
 from selfcodec.errors import SelfcodecError
 from selfcodec.files import write_atomically
@@ -130,7 +130,7 @@ def main(
     Writes efforts.json, efforts.md, efforts.png and efforts.svg. All coders have as many threads; speeds are without
     start-up, and without reading and writing files.
     """
-    choose_peers(",".join(SWEEPS))  # what is missing makes this fail before anything is measured
+    choose_peers(tuple(SWEEPS))  # what is missing makes this fail before anything is measured
     coders, pictures = list(coders_of(models, efforts)), load_pictures(dataset, limit)
     output.mkdir(parents=True, exist_ok=True)
     points = []

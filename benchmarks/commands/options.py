@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.cli.options import DATASET_HELP, MODES, folder_option
+from selfcodec.cli.options import DATASET_HELP, MODES, folder_option, parsed
 from selfcodec.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,16 +43,13 @@ def dataset_option_with(default: str) -> Callable[[F], F]:
 def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:
     """Return an option that takes numbers above 0, float or int, with commas between them."""
 
-    def parsed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
-        try:
-            numbers = tuple(kind(part) for part in value.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r}: numbers, with commas between them") from error
-        if not all(0 < number < math.inf for number in numbers):
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        numbers = parsed(value, kind, "numbers")
+        if not numbers or not all(0 < number < math.inf for number in numbers):
             raise click.BadParameter(f"{value!r}: every number must be above 0")
         return numbers
 
-    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
+    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parse, help=text)
 
 
 def _in_a_folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:

@@ -64,7 +64,7 @@ def main(
     Ends with exit status 1 if a file does not decode to its image.
     """
     model, own = find_model(model_name), own_coder(model_name, Mode.LOSSLESS)
-    others = choose_peers(LOSSLESS_PEERS if peers else "none")
+    others = choose_peers(LOSSLESS_PEERS if peers else ())
     pictures = load_pictures(dataset, limit)
     elbo = objective(checkpoint, model, list(pictures.values())) if checkpoint else {}
     found = {}

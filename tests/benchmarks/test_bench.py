@@ -33,7 +33,7 @@ def lasting(record: Record) -> Record:
 
 def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png,jpeg,webp", "-o", out)
+    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png, jpeg, webp", "-o", out)
     printed = run(*options).output
     found = results(out)
     assert found.dataset == "pictures"
@@ -247,7 +247,7 @@ def test_a_model_is_known_by_its_name_wherever_it_lies(folder: Path, tiny_model_
 
 
 def plan_of(*models: str) -> bench.Plan:
-    return bench.Plan("here", models, (), (50,), (0,), "none", None, None, 1)
+    return bench.Plan("here", models, (), (50,), (0,), ("none",), None, None, 1)
 
 
 @pytest.mark.parametrize(
