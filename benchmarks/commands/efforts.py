@@ -16,6 +16,7 @@ from selfcodec.benchmarks.figures.efforts import draw
 from selfcodec.benchmarks.figures.plots import STYLE, save
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.measure import Measured, measure
+from selfcodec.benchmarks.metrics import bits_per_dim
 from selfcodec.benchmarks.own import own_coder
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.tables import columns_table, markdown_table, number, show
@@ -84,7 +85,7 @@ def measured(pictures: Mapping[str, UInt8], coder: Coder, setting: str, repeat: 
     rates, pixels, seconds, peaks = list[float](), 0, [0.0, 0.0], list[float]()
     for name, image in pictures.items():
         runs = [_coded(name, image, coder, setting) for _ in range(repeat)]
-        rates.append(8 * runs[0].size / image.size)
+        rates.append(bits_per_dim(runs[0].size, image.shape))
         pixels += image.shape[0] * image.shape[1]
         seconds[0] += min(run.encode_seconds for run in runs)
         seconds[1] += min(run.decode_seconds for run in runs)
