@@ -50,7 +50,7 @@ class Plan:
     modes: tuple[Mode, ...]
     qualities: tuple[int, ...]
     efforts: tuple[int, ...]
-    peers: str
+    peers: tuple[str, ...]
     limit: int | None
     seed: int | None
     jobs: int
@@ -118,7 +118,8 @@ def run_plan(
     pictures = choose_pictures(plan.dataset, plan.limit, plan.seed)
     about = environment() | {"models": models_of(coders)}
     dataset = dataset_name(plan.dataset)
-    what = {"dataset": dataset, "models": about["models"], "versions": about["versions"]}
+    # Speeds depend on the machine, and on how many processes share it.
+    what = {"dataset": dataset, "jobs": plan.jobs} | {key: about[key] for key in ("machine", "models", "versions")}
     journal = Journal(output, what, Record, force=force)
     with progress(len(pictures)) as advance:
         records = runner.run(pictures, coders, journal, plan.jobs, advance)

@@ -20,6 +20,7 @@ from selfcodec.benchmarks.fid import STATE, Distance, Progress
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.journal import Journal, digest_of
 from selfcodec.benchmarks.measure import measure
+from selfcodec.benchmarks.metrics import bits_per_dim, mean
 from selfcodec.benchmarks.own import Own, own_coder, with_model_bits
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.sources import dataset_name, load_pictures
@@ -83,7 +84,8 @@ class Bounded:
     @property
     def file(self) -> float | None:
         """The file's bits per dimension; None where none was made, or it is wrong."""
-        return None if self.bytes is None or self.failure else 8 * self.bytes / (3 * self.width * self.height)
+        shape = self.height, self.width, 3
+        return None if self.bytes is None or self.failure else bits_per_dim(self.bytes, shape)
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,6 @@ def results_name(model: str, dataset: str) -> str:
     return f"{name}-{dataset_name(dataset)}"
 
 
-def _mean(values: list[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
 def each_image(records: list[Bounded], samples: int) -> list[dict[str, Any]]:
     """Return every image's bounds, what the model sends, and its file, in bits per dimension; None if not asked for."""
     return [
@@ -200,14 +198,14 @@ def summary(records: list[Bounded], samples: int, *, files: bool) -> dict[str, A
     found: dict[str, Any] = {
         "images": len(records),
         "samples": samples,
-        "terms": {name: _mean([r.bpd(r.rates[name]) for r in records]) for name in records[0].rates},
-        "elbo": _mean([r.bpd(math.fsum(r.rates.values())) for r in records]),
-        "importance_weighted": _mean([r.bpd(r.weighted) for r in records]) if samples > 1 else None,
+        "terms": {name: mean([r.bpd(r.rates[name]) for r in records]) for name in records[0].rates},
+        "elbo": mean([r.bpd(math.fsum(r.rates.values())) for r in records]),
+        "importance_weighted": mean([r.bpd(r.weighted) for r in records]) if samples > 1 else None,
     }
     if files:
         good = [r for r in records if r.file is not None]
-        found["sent"] = _mean([r.bpd(r.sent) for r in good if r.sent is not None])
-        found["files"] = _mean([r.file for r in good if r.file is not None])
+        found["sent"] = mean([r.bpd(r.sent) for r in good if r.sent is not None])
+        found["files"] = mean([r.file for r in good if r.file is not None])
         found["files_stored"] = sum(bool(r.stored) for r in good)
         found["failures"] = len(records) - len(good)
     return found

@@ -19,7 +19,7 @@ from selfcodec.images import Picture
 Options = Mapping[str, Any]
 
 OWN, PEER = "selfcodec", "peer"
-LOSSLESS_PEERS = "png,webp-lossless,jxl-lossless"
+LOSSLESS_PEERS = ("png", "webp-lossless", "jxl-lossless")
 """README and cards compare lossless files with these."""
 JPEGLS_HEADER = 1024
 """A JPEG-LS file's header has fewer bytes than this."""
@@ -239,16 +239,16 @@ LEARNED: dict[str, Coder] = {name: Learned.of(name, qualities) for name, qualiti
 """CompressAI's models are measured where they are asked for by name."""
 
 
-def choose_peers(names: str) -> dict[str, Coder]:
+def choose_peers(names: tuple[str, ...]) -> dict[str, Coder]:
     """Return other coders by key.
 
     Args:
-        names: `none`, or keys of PEERS and LEARNED with commas between them, `all` for all of PEERS.
+        names: keys of PEERS and LEARNED, `all` for all of PEERS; nothing, or `none` alone, for none.
 
     Raises:
         InputError: there is no such coder, or it lacks the package that it needs.
     """
-    known, wanted = PEERS | LEARNED, dict.fromkeys([] if names == "none" else names.split(","))
+    known, wanted = PEERS | LEARNED, () if names == ("none",) else names
     if unknown := [name for name in wanted if name not in known and name != "all"]:
         raise InputError(f"no coder {unknown[0]!r} to compare with; there are {', '.join(known)}, all and none")
     chosen = {name: coder for name, coder in known.items() if name in wanted or ("all" in wanted and name in PEERS)}

@@ -30,6 +30,11 @@ def digest_of(image: UInt8) -> str:
     return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()[:DIGEST]
 
 
+def digest_of_options(options: Mapping[str, Any]) -> str:
+    """Return the same of what a coder is called with, since a setting's name alone does not tell it."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST]
+
+
 class Kept(Protocol):
     """A dataclass that a journal keeps."""
 
@@ -43,6 +48,10 @@ class Kept(Protocol):
     def model(self) -> str:
         """Return the name of the model that was measured, or of something else."""
 
+    @property
+    def failure(self) -> str:
+        """Return what went wrong, "" if nothing did."""
+
 
 K = TypeVar("K", bound=Kept)
 
@@ -50,12 +59,13 @@ K = TypeVar("K", bound=Kept)
 class Journal(Generic[K]):
     """The records in a folder that a stopped run has left, and those that come.
 
-    Records of a model that has changed since are forgotten, those of other models and coders stay.
+    Records of a model that has changed since are forgotten, those of other models and coders stay. What failed is
+    forgotten, too: memory may have been short, or a package missing, and another attempt shows it.
 
     Args:
         folder: which is made.
-        what: what is run: data set, models' digests by name, versions. Records of another data set or version, or of
-            other settings where these are named, do not mix with it.
+        what: what is run: data set, models' digests by name, versions, and whatever else records depend on, such as
+            the machine. Records of anything else do not mix with it; of models see above.
         kind: of the records.
         force: forget what is there.
 
@@ -76,13 +86,13 @@ class Journal(Generic[K]):
             first, *lines = text.splitlines() or [""]
             before = json.loads(first)
             models = dict(before.pop("models"))
-            if {**before, "models": what["models"]} != what:
-                raise InputError(f"{self.path}: holds records of another data set, version or setting: {remedy}")
+            if differing := [key for key in before | what if key != "models" and before.get(key) != what.get(key)]:
+                raise InputError(f"{self.path}: holds records of another {', '.join(differing)}: {remedy}")
             records = [kind(**json.loads(line)) for line in (lines if text.endswith("\n") else lines[:-1])]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: damaged: {remedy}") from error
         changed = {name for name, digest in what["models"].items() if models.get(name, digest) != digest}
-        kept = [record for record in records if record.model not in changed]
+        kept = [record for record in records if record.model not in changed and not record.failure]
         self.records = {record.key: record for record in kept}
         header = json.dumps({**what, "models": models | what["models"]})
         rest = "".join(json.dumps(asdict(record)) + "\n" for record in self.records.values())

@@ -44,10 +44,14 @@ def ms_ssim(image: UInt8, other: UInt8) -> float | None:
     return float(of_batches(*batches, data_range=255))
 
 
+def mean(values: Sequence[float]) -> float | None:
+    """Return the mean; None of nothing."""
+    return math.fsum(values) / len(values) if values else None
+
+
 def mean_finite(values: Sequence[float]) -> float | None:
     """Return the mean of what is finite; None where nothing is."""
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else None
+    return mean([value for value in values if math.isfinite(value)])
 
 
 def bits_per_pixel(size: float, height: int, width: int) -> float:

@@ -19,9 +19,6 @@ from selfcodec.models.selfvae import SelfVAE
 from selfcodec.tiles import tile_boxes
 from selfcodec.zoo import Model, read_contents
 
-PIXELS = 1 << 16
-"""A batch on which the ELBO is evaluated has about so many pixels."""
-
 
 def tiles_by_size(images: Sequence[UInt8], side: int) -> Iterator[tuple[float, UInt8]]:
     """Yield all images' tiles (N, h, w, 3), as the codec cuts them, size by size, after their share of a mean image."""
@@ -51,7 +48,7 @@ def objective(checkpoint: Path, model: Model, images: Sequence[UInt8]) -> dict[s
         sets.append((share, data))
 
     def mean() -> dict[str, float]:
-        parts = [(share, evaluate(net, data, batch=max(1, PIXELS // data.ys[0][0, 0].numel()))) for share, data in sets]
+        parts = [(share, evaluate(net, data)) for share, data in sets]
         return {name: sum(share * rates[name] for share, rates in parts) for name in parts[0][1]}
 
     rounded = mean()

@@ -50,6 +50,7 @@ class Record:
         peak_mib: most resident memory while it was coded, less what was resident before; None where unknown.
         failure: what went wrong, "" if nothing did.
         digest: of the image, as of `digest_of`; "" in records from before it was kept.
+        options: of the coder at this setting, as of `digest_of_options`; "" in records from before it was kept.
     """
 
     image: str
@@ -68,11 +69,12 @@ class Record:
     peak_mib: float | None
     failure: str
     digest: str = ""
+    options: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> tuple[str, str, str, str, str]:
         """Return what no two records of a run share."""
-        return self.image, self.digest, self.coder, self.setting
+        return self.image, self.digest, self.coder, self.setting, self.options
 
     @property
     def model(self) -> str:
@@ -230,8 +232,12 @@ class Run:
             columns = report.pop("columns")
             records = [Record(**LATER | dict(zip(columns, row, strict=True))) for row in report.pop("records")]
             coders = {key: CoderInfo(**coder) for key, coder in report.pop("coders").items()}
-            return Run(report, report.pop("dataset"), coders, records)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            if unlisted := [record.coder for record in records if record.coder not in coders]:
+                raise InputError(f"{path}: has records of {unlisted[0]!r}, which is none of its coders")
+            run = Run(report, report.pop("dataset"), coders, records)
+            run.points()  # which fails here, rather than in a report, for figures that no image has
+            return run
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}: not a benchmark's results ({error})") from error
 
 

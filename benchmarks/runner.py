@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import Coder, picture_of
-from selfcodec.benchmarks.journal import Journal, digest_of
+from selfcodec.benchmarks.journal import Journal, digest_of, digest_of_options
 from selfcodec.benchmarks.measure import measure
 from selfcodec.benchmarks.results import Record
 from selfcodec.images import Picture
@@ -44,6 +44,7 @@ def record(name: str, digest: str, picture: Picture, key: str, coder: Coder, set
         found.peak_mib,
         found.failure,
         digest,
+        digest_of_options(coder.settings[setting]),
     )
 
 
@@ -82,11 +83,17 @@ def run(
     Returns:
         the records in order of images, then coders.
     """
-    points = [(key, setting) for key, coder in coders.items() for setting in coder.settings]
+    points = {
+        (key, setting): digest_of_options(options)
+        for key, coder in coders.items()
+        for setting, options in coder.settings.items()
+    }
     digests = {name: digest_of(image) for name, image in images.items()}
     tasks: list[tuple[Any, ...]] = []
     for name, image in images.items():
-        wanted = [point for point in points if (name, digests[name], *point) not in journal.records]
+        wanted = [
+            point for point, options in points.items() if (name, digests[name], *point, options) not in journal.records
+        ]
         if wanted:
             tasks.append((name, image, coders, wanted))
         else:
@@ -94,4 +101,6 @@ def run(
     for records in side_by_side(measure_image, tasks, jobs):
         journal.add(records)
         progress()
-    return [journal.records[(*named, *point)] for named in digests.items() for point in points]
+    return [
+        journal.records[(*named, *point, options)] for named in digests.items() for point, options in points.items()
+    ]

@@ -144,6 +144,20 @@ def load_pictures(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
     return found
 
 
+def load_test_split(dataset: str, limit: int | None = None) -> dict[str, UInt8]:
+    """Return the same of a training set's own test images, which are never those that were trained on.
+
+    Raises:
+        InputError: it has none, as a folder of images and several sets have not, or they are not there.
+    """
+    found = load_named(dataset, "test", data_root(), limit)
+    if found is None and dataset.removesuffix(PAPER) in PUBLISHED:
+        raise not_there(dataset, "test", data_root())
+    if found is None:
+        raise InputError(f"training set {dataset!r}: no test images of its own; choose others with --dataset")
+    return found
+
+
 def load_photograph(path: Path | None, name: str = "chelsea") -> tuple[str, Picture]:
     """Return a name for files, and the image at `path` without its metadata, or scikit-image's of that name."""
     if path is not None:

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import DATASET_HELP, MODES, folder_option, force_option
+from selfcodec.cli.options import (
+    DATASET_HELP,
+    MODES,
+    folder_option,
+    force_option,
+    parse_names,
+    parsed,
+    whole_numbers,
+)
 from selfcodec.cli.output import complain, finish, progress
-from selfcodec.errors import InputError
 from selfcodec.modes import MAX_EFFORT, MAX_QUALITY, MIN_QUALITY, Mode
 
-T = TypeVar("T")
 COMPARE_HELP = "Instead, show what changed from results A to B."
-
-
-def parsed(text: str, kind: Callable[[str], T], what: str) -> tuple[T, ...]:
-    """What stands between commas; click's error where one of them is no such thing."""
-    try:
-        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
-    except (ValueError, InputError) as error:
-        raise click.BadParameter(f"{text!r}: {what}, with commas between them") from error
 
 
 def parse_modes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Mode, ...]:
     """Modes with commas between them."""
     return parsed(value, Mode.parse, "modes are " + ", ".join(MODES))
-
-
-def whole_numbers(what: str, low: int, high: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
-    """What parses whole numbers in low..high with commas between them; `what` they are stands in messages."""
-
-    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
-        numbers = parsed(value, int, f"{what} are whole numbers")
-        if not numbers or not all(low <= number <= high for number in numbers):
-            raise click.BadParameter(f"{value!r}: {what} go from {low} to {high}.")
-        return numbers
-
-    return parse
-
-
-def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    """Names with commas between them."""
-    return parsed(value, str, "names")
 
 
 def compare_results(before: Path, after: Path) -> None:
@@ -88,7 +67,14 @@ def compare_results(before: Path, after: Path) -> None:
     callback=whole_numbers("efforts", 0, MAX_EFFORT),
     help="Of lossy photographs.",
 )
-@click.option("--peers", metavar="NAME,...", default="all", show_default=True, help="Other coders, or none.")
+@click.option(
+    "--peers",
+    metavar="NAME,...",
+    default="all",
+    show_default=True,
+    callback=parse_names,
+    help="Other coders, or none.",
+)
 @click.option("--limit", metavar="N", type=click.IntRange(1), help="Images; all if not given.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0), help="Draw the images; the first ones if not given.")
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
@@ -101,7 +87,7 @@ def bench(
     modes: tuple[Mode, ...],
     qualities: tuple[int, ...],
     efforts: tuple[int, ...],
-    peers: str,
+    peers: tuple[str, ...],
     limit: int | None,
     seed: int | None,
     jobs: int,

@@ -35,7 +35,7 @@ def write_picture(path: Path, picture: Image.Image, format: str) -> None:
 @click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--model", metavar="NAME", help="Name or folder of any model.  [default: the paper's, if installed]")
-@click.option("--dataset", metavar="NAME|DIR", default="", help="Test images.  [default: what a model was trained on]")
+@click.option("--dataset", metavar="NAME|DIR", default="", help="Test images.  [default: those of its training set]")
 @folder_option("output", "Folder for the pictures.  [default: figures]", "-o")
 @click.option("--format", type=click.Choice(list(FORMATS)), default="png", show_default=True)
 @click.option("--page", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path), help="Show them in this page.")

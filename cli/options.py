@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
+from selfcodec.errors import InputError
 from selfcodec.modes import CHOICES, MAX_QUALITY, MAX_TRANSFORMS, MIN_QUALITY
 
 MODES = [str(mode) for mode in CHOICES]
 QUALITY = click.IntRange(MIN_QUALITY, MAX_QUALITY)
-LARGEST_SIDE = 4096
+LARGEST_SIDE, MOST_DIGITS = 4096, 9
 PATH = click.Path(readable=False)
 """A file that cannot be read is no wrong use of the command: of several it alone fails, when its turn comes."""
 
@@ -23,6 +24,7 @@ DATASET_HELP = (
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def _finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -42,9 +44,35 @@ def parse_size(context: click.Context, parameter: click.Parameter, value: str) -
     width, _, height = value.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise click.BadParameter(f"{value!r} is no size such as 32x32.")
-    if not (1 <= int(width) <= LARGEST_SIDE and 1 <= int(height) <= LARGEST_SIDE):
+    # Their number comes first, since Python refuses to read thousands of digits.
+    if not all(len(side) <= MOST_DIGITS and 1 <= int(side) <= LARGEST_SIDE for side in (width, height)):
         raise click.BadParameter(f"{value!r} is not within 1x1 and {LARGEST_SIDE}x{LARGEST_SIDE}.")
     return int(width), int(height)
+
+
+def parsed(text: str, kind: Callable[[str], T], what: str) -> tuple[T, ...]:
+    """What stands between commas; click's error where one of them is no such thing."""
+    try:
+        return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+    except (ValueError, InputError) as error:
+        raise click.BadParameter(f"{text!r}: {what}, with commas between them") from error
+
+
+def whole_numbers(what: str, low: int, high: int) -> Callable[[click.Context, click.Parameter, str], tuple[int, ...]]:
+    """What parses whole numbers in low..high with commas between them; `what` they are stands in messages."""
+
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+        numbers = parsed(value, int, f"{what} are whole numbers")
+        if not numbers or not all(low <= number <= high for number in numbers):
+            raise click.BadParameter(f"{value!r}: {what} go from {low} to {high}.")
+        return numbers
+
+    return parse
+
+
+def parse_names(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return parsed(value, str, "names")
 
 
 def inputs_argument(command: F) -> F:

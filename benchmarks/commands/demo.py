@@ -24,7 +24,7 @@ from selfcodec.images import Picture, save_image
 from selfcodec.zoo import find_model
 
 PICTURE = "comparison.png"
-PEERS = "png,webp-lossless"
+PEERS = ("png", "webp-lossless")
 """The files of these coders stand beside ours."""
 
 

@@ -16,12 +16,13 @@ from selfcodec.benchmarks.figures.efforts import draw
 from selfcodec.benchmarks.figures.plots import STYLE, save
 from selfcodec.benchmarks.files import write_report
 from selfcodec.benchmarks.measure import Measured, measure
+from selfcodec.benchmarks.metrics import bits_per_dim
 from selfcodec.benchmarks.own import own_coder
 from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.reports.tables import columns_table, markdown_table, number, show
 from selfcodec.benchmarks.sources import load_pictures
-from selfcodec.cli.bench import parse_names, whole_numbers
 from selfcodec.cli.group import command_line
+from selfcodec.cli.options import parse_names, whole_numbers
 from selfcodec.cli.output import progress
 from selfcodec.errors import SelfcodecError
 from selfcodec.files import write_atomically
@@ -84,7 +85,7 @@ def measured(pictures: Mapping[str, UInt8], coder: Coder, setting: str, repeat: 
     rates, pixels, seconds, peaks = list[float](), 0, [0.0, 0.0], list[float]()
     for name, image in pictures.items():
         runs = [_coded(name, image, coder, setting) for _ in range(repeat)]
-        rates.append(8 * runs[0].size / image.size)
+        rates.append(bits_per_dim(runs[0].size, image.shape))
         pixels += image.shape[0] * image.shape[1]
         seconds[0] += min(run.encode_seconds for run in runs)
         seconds[1] += min(run.decode_seconds for run in runs)
@@ -130,7 +131,7 @@ def main(
     Writes efforts.json, efforts.md, efforts.png and efforts.svg. All coders have as many threads; speeds are without
     start-up, and without reading and writing files.
     """
-    choose_peers(",".join(SWEEPS))  # what is missing makes this fail before anything is measured
+    choose_peers(tuple(SWEEPS))  # what is missing makes this fail before anything is measured
     coders, pictures = list(coders_of(models, efforts)), load_pictures(dataset, limit)
     output.mkdir(parents=True, exist_ok=True)
     points = []

@@ -112,7 +112,7 @@ def main(
     model = model_for(Settings(chosen), model_name)
     if chosen not in model.modes:
         raise InputError(f"model {model.spec.name} does not offer {mode}: it has {', '.join(map(str, model.modes))}")
-    avif = choose_peers(AVIF)[AVIF]
+    avif = choose_peers((AVIF,))[AVIF]
     pictures = load_pictures(dataset, limit)
     tasks = [(name, image, model_name, chosen, rates) for name, image in pictures.items()]
     output.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from selfcodec.cli.options import DATASET_HELP, MODES, folder_option
+from selfcodec.cli.options import DATASET_HELP, MODES, folder_option, parsed
+from selfcodec.errors import InputError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,22 +43,25 @@ def dataset_option_with(default: str) -> Callable[[F], F]:
 def numbers_option(name: str, default: str, kind: type[float], text: str) -> Callable[[F], F]:
     """Return an option that takes numbers above 0, float or int, with commas between them."""
 
-    def parsed(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
-        try:
-            numbers = tuple(kind(part) for part in value.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"{value!r}: numbers, with commas between them") from error
-        if not all(0 < number < math.inf for number in numbers):
+    def parse(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Any, ...]:
+        numbers = parsed(value, kind, "numbers")
+        if not numbers or not all(0 < number < math.inf for number in numbers):
             raise click.BadParameter(f"{value!r}: every number must be above 0")
         return numbers
 
-    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parsed, help=text)
+    return click.option(name, metavar="N,...", default=default, show_default=True, callback=parse, help=text)
+
+
+def _in_a_folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    if value is not None and not value.parent.is_dir():
+        raise InputError(f"{value}: cannot be written: there is no folder {value.parent}; make it first")
+    return value
 
 
 def report_option(command: F) -> F:
-    """Take -o FILE."""
-    kind = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", metavar="FILE", type=kind, help="Write the figures as JSON.")(command)
+    """Take -o FILE; a folder that is not there fails here, rather than after all the measuring."""
+    kind, text = click.Path(dir_okay=False, path_type=Path), "Write the figures as JSON."
+    return click.option("-o", "--output", metavar="FILE", type=kind, callback=_in_a_folder, help=text)(command)
 
 
 dataset_option = dataset_option_with("cifar10")

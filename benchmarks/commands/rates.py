@@ -64,7 +64,7 @@ def main(
     Ends with exit status 1 if a file does not decode to its image.
     """
     model, own = find_model(model_name), own_coder(model_name, Mode.LOSSLESS)
-    others = choose_peers(LOSSLESS_PEERS if peers else "none")
+    others = choose_peers(LOSSLESS_PEERS if peers else ())
     pictures = load_pictures(dataset, limit)
     elbo = objective(checkpoint, model, list(pictures.values())) if checkpoint else {}
     found = {}
@@ -77,10 +77,10 @@ def main(
     if each:
         figures["each"] = each_image(outcomes)
         show(image_table(figures["each"]))
-    if output is not None:
-        about = provenance(command_line(), model)
-        write_report(output, {**about, "dataset": dataset, "split": "test", **figures})
     show(rates_table(figures, f"{model.spec.name}, {len(outcomes)} test images of {dataset}"))
     for line in remarks(figures):
         click.echo(line)
+    if output is not None:
+        about = provenance(command_line(), model)
+        write_report(output, {**about, "dataset": dataset, "split": "test", **figures})
     finish(figures["round_trip_failures"])

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from selfcodec.arrays import UInt8
-from selfcodec.benchmarks.sources import load_pictures
+from selfcodec.benchmarks.sources import load_pictures, load_test_split
 from selfcodec.errors import InputError
 from selfcodec.models.config import Recipe
 from selfcodec.models.recipe import parse_recipe_dict
@@ -26,7 +26,7 @@ class Subject:
 
     Attributes:
         name: name or folder of the model; "" for none, whose figures ask for no more than images.
-        dataset: as of `load_pictures`; "" for that which the model was trained on.
+        dataset: as of `load_pictures`; "" for the test split of that which the model was trained on.
     """
 
     name: str
@@ -62,11 +62,12 @@ class Subject:
             least: so many are enough; 0 for `count`.
 
         Raises:
-            InputError: the data set is not there, or smaller.
+            InputError: the data set is not there, or smaller, or has no test split.
         """
         side = side or self.side
         dataset = self.dataset or self.recipe.train.dataset
-        found = list(load_pictures(dataset, SPREAD).values())
+        load = load_pictures if self.dataset else load_test_split
+        found = list(load(dataset, SPREAD).values())
         if len(found) < (least or count):
             raise InputError(f"data set {dataset!r}: has {len(found)} images, where {least or count} are shown")
         count = min(count, len(found))

@@ -59,8 +59,13 @@ def add_measured(manifest: Json, name: str, report: Json, where: Path) -> None:
     """Put a report under `measured`; raise InputError where it is of another kind or of another model."""
     if missing := [key for key in REQUIRED[name] if key not in report]:
         raise InputError(f"{where}: not a report of benchmarks {name}: {missing[0]!r} is missing")
-    if report["model"].get("sha256") != manifest["sha256"]:
-        raise _of_another_model(manifest, where)
+    try:
+        if report["model"].get("sha256") != manifest["sha256"]:
+            raise _of_another_model(manifest, where)
+        list(SECTIONS[name](report))  # what is missing deeper down makes this fail
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise InputError(f"{where}: not a report of benchmarks {name} ({problem}); measure again") from error
     manifest.setdefault("measured", {})[name] = report
 
 
@@ -178,6 +183,10 @@ def _ladder(ladder: Json) -> Iterator[str]:
         rows.append((f"`{mode}`", f"{size:.1f}", f"{bpd:.3f}", f"{ratio:.2f}", shown))
     yield f"## Ladder of modes: the first {ladder['images']:,} test images of {ladder['dataset']}"
     yield markdown_table(["mode", "mean bytes", "bits per dimension", "compression ratio", "mean PSNR, dB"], rows)
+
+
+SECTIONS = {"rates": _rates, "ladder": _ladder}
+"""What a card says of each report."""
 
 
 def _limitations(manifest: Json) -> Iterator[str]:

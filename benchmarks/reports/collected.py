@@ -75,9 +75,13 @@ def readme(runs: Sequence[Run], pictures: Mapping[str, str] | None = None) -> st
 
 
 def other_pictures(folder: Path) -> dict[str, str]:
-    """Return by name the commands of pictures in a folder that have a report of the same name beside them."""
-    reports = ((path.name, path.with_suffix(".json")) for path in sorted(folder.glob("*.png")))
-    return {name: read_report(report)["command"] for name, report in reports if report.is_file()}
+    """Return by name the commands of pictures in a folder that have a report of the same name beside them.
+
+    What else has that name, and tells no command, is no report.
+    """
+    beside = ((path.name, path.with_suffix(".json")) for path in sorted(folder.glob("*.png")))
+    reports = ((name, read_report(report)) for name, report in beside if report.is_file())
+    return {name: report["command"] for name, report in reports if "command" in report}
 
 
 def has_plot(run: Run, plot: str) -> bool:

@@ -69,7 +69,8 @@ def links(rungs: Mapping[Mode, Rung]) -> list[Link]:
 
 def summary(shape: tuple[int, ...], rungs: Mapping[Mode, Rung], chain: Sequence[Link]) -> dict[str, Any]:
     """Return the figures by mode of images of one shape (H, W, 3), and the chains."""
-    images = len(rungs[Mode.LOSSLESS].files)
+    images = len(next(iter(rungs.values())).files)
+    lossless = rungs.get(Mode.LOSSLESS)
     modes = {}
     for mode, rung in rungs.items():
         modes[str(mode)] = {
@@ -85,7 +86,7 @@ def summary(shape: tuple[int, ...], rungs: Mapping[Mode, Rung], chain: Sequence[
         "shape": list(shape),
         "modes": modes,
         "chains": {link.what: link.holds for link in chain},
-        "round_trip_failures": images - rungs[Mode.LOSSLESS].identical,
+        "round_trip_failures": images - lossless.identical if lossless else 0,
     }
 
 

@@ -11,7 +11,7 @@ from selfcodec.benchmarks.coders import OWN, PEER
 from selfcodec.benchmarks.published import published_beside
 from selfcodec.benchmarks.qualities import PSNR, SSIMULACRA2, Quality
 from selfcodec.benchmarks.reports.tables import MISSING, markdown_table, number
-from selfcodec.benchmarks.results import Point, Run, curves
+from selfcodec.benchmarks.results import Point, Run, curves, parts_of_key
 
 Json = dict[str, Any]
 
@@ -63,10 +63,8 @@ def _lossy_coders(run: Run, sha256: str) -> Iterator[str]:
     """Keys of the lossy coders of the model with a SHA-256."""
     models = run.provenance["models"]
     for key, coder in run.coders.items():
-        if coder.family == OWN and not coder.lossless:
-            name = max((name for name in models if key.startswith(f"{name} ")), key=len, default=None)
-            if name is not None and models[name] == sha256:
-                yield key
+        if coder.family == OWN and not coder.lossless and models.get(parts_of_key(key)[0]) == sha256:
+            yield key
 
 
 def bench_figures(run: Run, sha256: str) -> Json:

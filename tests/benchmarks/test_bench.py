@@ -13,10 +13,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from selfcodec.benchmarks import bench, runner
+from selfcodec.benchmarks.coders import PEERS, Coded, Options, Peer
 from selfcodec.benchmarks.journal import Journal
+from selfcodec.benchmarks.provenance import environment
 from selfcodec.benchmarks.results import Record
 from selfcodec.cli.main import main
 from selfcodec.errors import InputError
+from selfcodec.images import Picture
 from selfcodec.zoo import Model
 
 WHAT: dict[str, Any] = {"dataset": "here", "models": {}}
@@ -30,7 +33,7 @@ def lasting(record: Record) -> Record:
 
 def test_a_run_from_the_command_line(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png,jpeg,webp", "-o", out)
+    options = ("--dataset", folder, "--models", "tiny", "--qualities", "30,80", "--peers", "png, jpeg, webp", "-o", out)
     printed = run(*options).output
     found = results(out)
     assert found.dataset == "pictures"
@@ -89,6 +92,56 @@ def test_a_stopped_run_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert len(results(out).records) == 6
     run(*options, "--force")
     assert measured == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_what_failed_is_tried_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, encode = tmp_path / "out", Peer.encode
+    options = ("--dataset", folder, "--models", "tiny", "--modes", "lossless", "--peers", "png", "-o", out)
+    attempts, short = list[int](), [True]
+
+    def encoding(self: Peer, picture: Picture, options: Options) -> Coded:
+        attempts.append(picture.planes.shape[0])
+        if short and picture.planes.shape[0] == 40:
+            raise MemoryError
+        return encode(self, picture, options)
+
+    monkeypatch.setattr(Peer, "encode", encoding)
+    run(*options, code=1)
+    assert [(r.image, r.coder, r.failure) for r in results(out).failures] == [("b", "png", "MemoryError:")]
+    short.clear()
+    run(*options)
+    assert not results(out).failures
+    assert attempts == [64, 40, 24, 40]
+
+
+def test_speeds_of_several_machines_or_numbers_of_processes_do_not_mix(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--dataset", folder, "--models", "tiny", "--modes", "lossless", "--peers", "none", "--limit", 1)
+    run(*options, "-o", tmp_path)
+    before = results(tmp_path)
+    refused = run(*options, "-j", 2, "-o", tmp_path, code=1)
+    assert "holds records of another jobs: choose another folder, or begin anew with --force" in refused.stderr
+    elsewhere = environment() | {"machine": {"cpu": "another", "cores": 1}}
+    monkeypatch.setattr(bench, "environment", lambda: elsewhere)
+    assert "holds records of another machine: " in run(*options, "-o", tmp_path, code=1).stderr
+    assert results(tmp_path) == before
+    run(*options, "-o", tmp_path, "--force")
+    assert results(tmp_path).provenance["machine"] == elsewhere["machine"]
+
+
+def test_a_coder_whose_options_changed_is_measured_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--dataset", folder, "--models", "tiny", "--modes", "lossless", "--peers", "png,qoi", "-o", tmp_path)
+    run(*options)
+    before = {(r.image, r.coder): r for r in results(tmp_path).records}
+    monkeypatch.setitem(PEERS, "png", replace(PEERS["png"], settings={"": {"level": 0}}))
+    run(*options)
+    after = {(r.image, r.coder): r for r in results(tmp_path).records}
+    assert after.keys() == before.keys()
+    assert {coder for image, coder in after if after[image, coder] != before[image, coder]} == {"png"}
+    assert after["a", "png"].bytes > before["a", "png"].bytes
 
 
 def two_folders(folder: Path) -> tuple[Path, Path]:
@@ -159,8 +212,9 @@ def test_the_current_folder_has_a_name(folder: Path, monkeypatch: pytest.MonkeyP
 def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, WHAT, Record)
     assert Journal(tmp_path, WHAT, Record).records == {}
-    with pytest.raises(InputError, match=r"another data set, version or setting: choose another folder"):
-        Journal(tmp_path, WHAT | {"dataset": "there"}, Record)
+    for other, named in (({"dataset": "there"}, "dataset"), ({"dataset": "there", "jobs": 2}, "dataset, jobs")):
+        with pytest.raises(InputError, match=f"holds records of another {named}: choose another folder"):
+            Journal(tmp_path, WHAT | other, Record)
     shapeless, no_text = json.dumps(WHAT | {"models": 3}).encode() + b"\n", b"\xff\n"
     for damaged in (b"", b"no JSON\n", json.dumps(WHAT).encode() + b'\n{"image": 3}\n', shapeless, no_text):
         (tmp_path / "records.jsonl").write_bytes(damaged)
@@ -193,7 +247,7 @@ def test_a_model_is_known_by_its_name_wherever_it_lies(folder: Path, tiny_model_
 
 
 def plan_of(*models: str) -> bench.Plan:
-    return bench.Plan("here", models, (), (50,), (0,), "none", None, None, 1)
+    return bench.Plan("here", models, (), (50,), (0,), ("none",), None, None, 1)
 
 
 @pytest.mark.parametrize(

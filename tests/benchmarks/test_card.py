@@ -74,6 +74,8 @@ def test_card_compares_float_and_integer_networks(measured: Path) -> None:
     [
         ({"model": {"name": "tiny", "sha256": "00"}}, "measured on another model than 'tiny'"),
         ({"bound": None}, "not a report of benchmarks rates: 'bound' is missing"),
+        ({"bound": {}}, "rates.json: not a report of benchmarks rates (KeyError: 'worst_excess_bytes'); measure again"),
+        ({"model": "tiny"}, "rates.json: not a report of benchmarks rates (AttributeError: "),
     ],
 )
 def test_card_refuses_other_reports(change: dict[str, Any], message: str, measured: Path) -> None:

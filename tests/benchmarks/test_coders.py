@@ -148,7 +148,7 @@ def test_a_small_picture_is_coded_before_the_first(
 
 def test_a_missing_package_is_named_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    assert coders.choose_peers("none") == {}
+    assert coders.choose_peers(("none",)) == {}
     with pytest.raises(
         InputError, match=r"other coders need the package imagecodecs: pip install 'selfcodec\[bench\]'"
     ):
@@ -156,8 +156,8 @@ def test_a_missing_package_is_named_before_anything_is_measured(monkeypatch: pyt
 
 
 def test_unknown_peers_are_named(folder: Path, tmp_path: Path) -> None:
-    assert coders.choose_peers("none") == {}
-    assert list(coders.choose_peers("qoi,png")) == ["png", "qoi"]
+    assert coders.choose_peers(("none",)) == {}
+    assert list(coders.choose_peers(("qoi", "png"))) == ["png", "qoi"]
     assert "gif" in run("--dataset", folder, "--peers", "png,gif", "-o", tmp_path / "out", code=1).stderr
 
 

@@ -37,9 +37,12 @@ def test_runs_are_collected(photo: UInt8, tiny_model: Model, tmp_path: Path) -> 
     assert not list(gathered.rglob("*.html"))
     (gathered / "speed.png").write_bytes((out / "psnr.png").read_bytes())
     (gathered / "speed.json").write_text('{"command": "measure it"}', encoding="utf-8")
+    (gathered / "other.png").write_bytes((out / "psnr.png").read_bytes())
+    (gathered / "other.json").write_text('{"no": "report"}', encoding="utf-8")
     assert run("collect", out, "-o", gathered).exit_code == 0
     text = (gathered / "README.md").read_text(encoding="utf-8")
     assert "`measure it`\n\n![speed](speed.png)" in text
+    assert "other.png" not in text
     shown = re.findall(r"\]\((.*?)\)", text)
     assert len(shown) > 2
     assert all((gathered / name).is_file() for name in shown)

@@ -52,6 +52,15 @@ def test_a_missing_data_set_is_one_line(
     assert result.stderr.startswith("selfcodec: error: data set 'cifar10' is not there")
 
 
+@pytest.mark.parametrize("command", ["rates", "speed"])
+def test_a_report_s_missing_folder_is_one_line_before_anything_is_measured(command: str, tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    result = run(command, "--model", "none-such", "-o", folder / "report.json")
+    assert result.exit_code == 1
+    expected = f"{folder / 'report.json'}: cannot be written: there is no folder {folder}; make it first"
+    assert result.stderr == f"selfcodec: error: {expected}\n"
+
+
 @pytest.mark.parametrize("broken", [False, True])
 def test_round_trips_of_every_size_and_mode(
     broken: bool, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch

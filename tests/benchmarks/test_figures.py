@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import variants
 from command_line import pixels, run
+from PIL import Image
 from recipe_changes import changed
 
 from selfcodec import encode
@@ -105,7 +106,16 @@ def test_without_data_the_others_are_drawn(data: UInt8, tmp_path: Path, monkeypa
     out = tmp_path / "out"
     result = run("figures", "--model", "vae", "-o", out)
     assert {path.stem for path in out.iterdir()} == {"transformations", "samples-vae"}
-    assert result.stderr.count("skipped: reconstructions-vae: no data set 'tiny'; there are: ") == 1
+    assert result.stderr.count("skipped: reconstructions-vae: training set 'tiny': no test images of its own; ") == 1
+
+
+def test_images_that_were_trained_on_are_no_test_images(data: UInt8, tmp_path: Path) -> None:
+    (tmp_path / "data" / "tiny" / "test.npy").unlink()
+    Image.fromarray(data[0]).save(tmp_path / "data" / "tiny" / "a.png")
+    for model, dataset in (("tiny", "tiny"), ("photo-lossy", "photos512+photos")):
+        stderr = run("figures", "reconstructions", "--model", model, "-o", tmp_path / "out", code=1).stderr
+        words = f"training set '{dataset}': no test images of its own; choose others with --dataset"
+        assert stderr == f"selfcodec: error: {words}\n"
 
 
 def test_sizes_are_those_of_files(data: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,14 @@ def test_ladder_writes_figures_and_picture(images: UInt8, tiny_model: Model, tmp
     assert height > COUNT * SIDE
 
 
+def test_a_ladder_of_a_model_that_is_lossy_only(images: UInt8, tmp_path: Path) -> None:
+    result = run("ladder", "--model", "photo-lossy", "--limit", "1", "-o", tmp_path)
+    figures = report(tmp_path / "ladder.json")
+    assert tuple(figures["modes"]) == MODES[:-1]
+    assert result.exit_code == (not all(figures["chains"].values())), result.output
+    assert "lossless" not in result.stdout
+
+
 def test_modes_of_a_model_without_transformations(tiny_recipe: Recipe, patches: UInt8) -> None:
     _, model, _ = variants.build(tiny_recipe, "vae", patches)
     assert model.modes == (Mode.RS1, Mode.RS2, Mode.LOSSLESS)

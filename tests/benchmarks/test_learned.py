@@ -72,11 +72,11 @@ def test_damaged_files_are_refused(photo: UInt8) -> None:
 
 @pytest.mark.usefixtures("_stand_in")
 def test_they_are_measured_where_they_are_asked_for() -> None:
-    assert not set(choose_peers("all")) & set(LEARNED)
-    chosen = choose_peers("all,mbt2018-mean")
-    assert set(chosen) == {*choose_peers("all"), "mbt2018-mean"}
-    assert len(choose_peers("cheng2020-anchor")["cheng2020-anchor"].settings) == 6
-    assert choose_peers("none") == {}
+    assert not set(choose_peers(("all",))) & set(LEARNED)
+    chosen = choose_peers(("all", "mbt2018-mean"))
+    assert set(chosen) == {*choose_peers(("all",)), "mbt2018-mean"}
+    assert len(choose_peers(("cheng2020-anchor",))["cheng2020-anchor"].settings) == 6
+    assert choose_peers(()) == {}
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def _forgotten() -> Iterator[None]:
 def test_a_missing_package_is_named_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "compressai.zoo", None)
     with pytest.raises(InputError, match=r"pip install 'selfcodec\[compressai\]'"):
-        choose_peers(NAME)
+        choose_peers((NAME,))
 
 
 @pytest.mark.usefixtures("_forgotten")
@@ -102,7 +102,7 @@ def test_weights_that_cannot_be_fetched_are_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "compressai", SimpleNamespace(zoo=zoo))
     monkeypatch.setitem(sys.modules, "compressai.zoo", zoo)
     with pytest.raises(InputError, match=f"the weights of {NAME} cannot be fetched: .*no connection"):
-        choose_peers(f"png,{NAME}")
+        choose_peers(("png", NAME))
 
 
 @pytest.mark.usefixtures("_forgotten")

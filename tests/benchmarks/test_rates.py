@@ -16,6 +16,7 @@ from PIL import Image
 
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.coders import PEERS, picture_of
+from selfcodec.benchmarks.commands import rates
 from selfcodec.benchmarks.commands.rates import code_image
 from selfcodec.benchmarks.measure import Measured
 from selfcodec.benchmarks.objective import tiles_by_size
@@ -82,6 +83,19 @@ def test_rates_add_up(images: UInt8, tiny_model: Model, nothing_stored: None, tm
     assert figures["versions"]["torch"]
     for name in ("model, sum of -log2 p", "file, header included", "PNG", "WebP lossless", "JPEG XL lossless"):
         assert name in result.stdout
+
+
+def test_rates_are_shown_also_where_they_cannot_be_written(
+    images: UInt8, tiny_model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(rates, "write_report", full)
+    result = run("rates", "--model", "tiny", "--limit", "1", "-o", tmp_path / "rates.json")
+    assert result.exit_code == 1
+    assert "no space left" in result.stderr
+    assert "file, header included" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["tiny", "photo-fast"])

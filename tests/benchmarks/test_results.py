@@ -58,6 +58,21 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
             Run.load(tmp_path)
 
 
+def test_records_that_no_run_has_are_refused(tmp_path: Path) -> None:
+    path = saved_run(tmp_path / "a", record("b", "q=1", 1000)) / "results.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    for column, value, words in (
+        ("coder", "none", "has records of 'none', which is none of its coders"),
+        ("width", 0, "not a benchmark's results"),
+        ("bytes", "x", "not a benchmark's results"),
+    ):
+        (row,) = report["records"]
+        wrong = [value if name == column else known for name, known in zip(report["columns"], row, strict=True)]
+        path.write_text(json.dumps(report | {"records": [wrong]}), encoding="utf-8")
+        with pytest.raises(InputError, match=rf"results\.json: {words}"):
+            Run.load(path)
+
+
 def test_results_from_before_ssimulacra_2_are_read(tmp_path: Path) -> None:
     written = saved_run(tmp_path / "a", record("b", "q=1", 1000, ms_ssim=0.5, ssimulacra2=70.0)) / "results.json"
     report = json.loads(written.read_text(encoding="utf-8"))

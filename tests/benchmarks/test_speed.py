@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from unittest.mock import patch
@@ -10,10 +11,11 @@ import pytest
 from benchmark_commands import run
 from PIL import Image
 
+import selfcodec
 from selfcodec.arrays import UInt8
 from selfcodec.benchmarks.commands import scaling
 from selfcodec.benchmarks.own import own_coder
-from selfcodec.benchmarks.stages import stages
+from selfcodec.benchmarks.stages import STAGES, stages
 from selfcodec.images import from_image
 from selfcodec.modes import Mode
 from selfcodec.tiles import BATCH_PIXELS
@@ -37,6 +39,19 @@ def test_speed_tells_where_the_time_goes(tiny_model: Model, photo: UInt8, tmp_pa
     assert list(figures["memory"]) == ["encode", "decode"]
     assert all(measured["peak_mib"] > 50 for measured in figures["memory"].values())
     assert figures["start_up_seconds"] > 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_stages_time_is_there_by_its_name(stage: str) -> None:
+    """A profile tells names only, so that of a function that is called otherwise no time would count."""
+    for file, name in STAGES[stage]:
+        if file == "~":  # which is not written in Python
+            stack = pytest.importorskip("constriction").stream.stack
+            assert name in map(str, vars(stack.AnsCoder).values())
+            continue
+        (path,) = (path for path in Path(selfcodec.__file__).parent.rglob("*.py") if str(path).endswith(f"/{file}"))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert name in [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
 
 
 @pytest.mark.usefixtures("nothing_stored")

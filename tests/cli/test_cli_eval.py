@@ -194,7 +194,7 @@ def test_mistakes_are_one_line(folder: Path, patches: UInt8, tmp_path: Path) -> 
     out = tmp_path / "out"
     run("eval", "tiny", "--dataset", folder, "--limit", 1, "-o", out)
     other = run("eval", "tiny", "--dataset", folder, "--limit", 1, "--iw", 2, "-o", out, code=1)
-    assert "records of another data set, version or setting" in other.stderr
+    assert "records of another samples: " in other.stderr
     run("eval", "tiny", "--dataset", folder, "--limit", 1, "--iw", 2, "-o", out, "--force")
     Image.fromarray(patches[0][:31]).save(folder / "0.png")
     odd = run("eval", "tiny", "--dataset", folder, "-o", tmp_path / "odd", code=1)
@@ -210,9 +210,11 @@ def test_mistakes_are_one_line(folder: Path, patches: UInt8, tmp_path: Path) -> 
 
 
 def test_files_that_do_not_come_back_are_counted(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "measure", lambda picture, coder: Measured(size=9, failure="wrong"))
-    result = run("eval", "tiny", "--dataset", folder, "--files", "-o", tmp_path / "out", code=1)
-    assert "3 of 3 files do not decode to their image" in result.stderr
+    arguments = ("eval", "tiny", "--dataset", folder, "--files", "-o", tmp_path / "out")
+    with monkeypatch.context() as failing:
+        failing.setattr(bounds, "measure", lambda picture, coder: Measured(size=9, failure="wrong"))
+        assert "3 of 3 files do not decode to their image" in run(*arguments, code=1).stderr
+    assert json.loads(run(*arguments, "--json").stdout)["failures"] == 0  # they are tried again
 
 
 def test_an_exported_model_s_likelihoods_are_those_of_its_integers(

@@ -22,6 +22,7 @@ from selfcodec.arrays import UInt8
 from selfcodec.generation import sample_images
 from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
+from selfcodec.models.data import ImageSet
 from selfcodec.models.mosaic import GAP, in_rows, mosaic
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
@@ -144,13 +145,27 @@ def test_training_refuses(recipe_file: Path, data: Path, tiny_recipe: Recipe, tm
     assert not out.exists()
 
 
-def test_folders_of_images_are_data(recipe_file: Path, photo: UInt8, tmp_path: Path) -> None:
+def test_folders_of_images_are_data(
+    recipe_file: Path, photo: UInt8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three images, each with a red of its own, all are trained on or held out."""
+    reds, seen, real = (10, 20, 30), list[int](), Trainer.run
+
+    def noted(self: Trainer, images: ImageSet, held_out: ImageSet, *rest: Any, **options: Any) -> bool:
+        for found in (images, held_out):
+            seen.extend(found.ys[0][:, 0].unique().tolist())
+        return real(self, images, held_out, *rest, **options)
+
+    monkeypatch.setattr(Trainer, "run", noted)
     (tmp_path / "images").mkdir()
-    for i in range(3):
-        Image.fromarray(np.roll(photo, i)).save(tmp_path / "images" / f"{i}.png")
+    for red in reds:
+        pixels = np.array(photo)
+        pixels[:, :, 0] = red
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{red}.png")
     run("train", recipe_file, "--data", tmp_path / "images", "-o", tmp_path / "run", "--minutes", 0.001)
     kept = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)["recipe"]
     assert kept["train"]["dataset"] == "images"
+    assert set(seen) == set(reds)
 
 
 # Export.
@@ -284,7 +299,7 @@ def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
     assert run("sample", "tiny", "-n", 1, "-o", "-").stdout_bytes == out.read_bytes()
 
 
-@pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4"])
+@pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4", f"{10**4000}x1"], ids=len)
 def test_sizes_that_are_none(size: str, tiny_model: Model, tmp_path: Path) -> None:
     run("sample", "tiny", "-o", tmp_path / "grid.png", f"--size={size}", code=2)
 
