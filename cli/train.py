@@ -19,7 +19,7 @@ from selfcodec.cli.device import choose_device
 from selfcodec.cli.options import folder_option, positive_option
 from selfcodec.cli.output import complain
 from selfcodec.errors import InputError, SelfcodecError
-from selfcodec.signals import ENDING, handled
+from selfcodec.signals import ENDING, Ended, handled
 
 if TYPE_CHECKING:
     from selfcodec.models.budget import Budget
@@ -60,7 +60,7 @@ class Reporter:
 
     def _note(self, signal_number: int, frame: FrameType | None) -> None:
         if self.stopped_by:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if signal_number == signal.SIGINT else Ended(signal_number)
         self.stopped_by = signal_number
 
     def __enter__(self) -> Reporter:

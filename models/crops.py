@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, MissingDataError
 from selfcodec.models import draws
 from selfcodec.models.budget import in_last
 from selfcodec.models.data import Place, as_batch, finished
@@ -30,14 +30,14 @@ def image_paths(train: TrainConfig, data: Path | None) -> list[Path]:
     """The images of a recipe's data sets, folders below the root; or of the folder `data` in place of all of them.
 
     Raises:
-        InputError: there are none.
+        MissingDataError: there are none.
     """
     root, names, found = data or data_root(), train.dataset.split("+"), []
     folders = [root] if stands_for(data, names) else [root / name for name in names]
     for folder in folders:
         images = images_below(folder) if folder.is_dir() else []
         if not images:
-            raise InputError(f"{folder}: no images there; put whole photographs into this folder")
+            raise MissingDataError(f"{folder}: no images there; put whole photographs into this folder")
         found += images
     return found
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, MissingDataError
 from selfcodec.models import draws
 from selfcodec.models.affine import moved
 from selfcodec.models.datasets import data_root, images_below, load_images, not_there, stands_for
@@ -47,7 +47,7 @@ def _sources(train: TrainConfig, data: Path | None) -> list[UInt8 | list[UInt8]]
     for name in names:
         if (source := _found(name, train, root)) is None:
             missing = not_there(name, "train", root)
-            raise missing if root.is_dir() or data is None else InputError(f"{data}: no such folder; {missing}")
+            raise missing if root.is_dir() or not data else MissingDataError(f"{data}: no such folder; {missing}")
         sources.append(source)
     return sources
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, MissingDataError
 from selfcodec.files import IMAGE_SUFFIXES
 from selfcodec.images import load_picture
 
@@ -257,7 +257,7 @@ def stands_for(data: Path | None, datasets: Sequence[str]) -> bool:
     return not any((data / name).is_dir() or load_named(name, "train", data, 1) is not None for name in datasets)
 
 
-def not_there(dataset: str, split: str, root: Path) -> InputError:
+def not_there(dataset: str, split: str, root: Path) -> MissingDataError:
     """What to put where, in one line."""
     base = dataset.removesuffix(PAPER)
     if base != dataset and base in PUBLISHED:
@@ -268,7 +268,7 @@ def not_there(dataset: str, split: str, root: Path) -> InputError:
     elif dataset in PUBLISHED:
         public = PUBLISHED[dataset]
         where = f"get {public.url} and {public.what.format(root=root)}, or {where}"
-    return InputError(f"data set {dataset!r} is not there: {where}")
+    return MissingDataError(f"data set {dataset!r} is not there: {where}")
 
 
 def load_images(dataset: str, split: str, root: Path) -> UInt8 | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from selfcodec.errors import InputError
+from selfcodec.errors import MissingDataError
 from selfcodec.models.config import Recipe
 from selfcodec.models.crops import CropSet, held_out_crops, image_paths, split_paths
 from selfcodec.models.data import Images, ImageSet, training_images
@@ -73,14 +73,14 @@ def calibration_sets(recipe: Recipe, data: Path | None) -> tuple[Images | None, 
     """Images to calibrate on, from all over the training set, and held-out ones; None where there is no data set.
 
     Raises:
-        InputError: `data` is given and has no images.
+        InputError: `data` is given and has no images; or images are there, but damaged or too few.
     """
     t, m = recipe.train, recipe.model
     try:
         if isinstance(t.images, CropsConfig):
             return _crops(recipe, t.images, data, CPU)
         images, held_out = training_images(t, data)
-    except InputError:
+    except MissingDataError:
         if data is not None:
             raise
         return None, None

@@ -43,6 +43,10 @@ class InputError(SelfcodecError):
     """An input that selfcodec does not take: an unreadable or unsupported image, a bad path, a bad setting."""
 
 
+class MissingDataError(InputError):
+    """A data set is not there."""
+
+
 @contextmanager
 def naming(name: str) -> Iterator[None]:
     """Errors of the block that are selfcodec's begin with a name, if there is one: of one of several pictures, say."""

@@ -108,6 +108,21 @@ def test_a_budget_of_steps(recipe_file: Path, data: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once_and_is_named(
+    number: int, recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(trainer: Trainer, ys: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
+        raise AssertionError("a step is not ended by the second signal")
+
+    monkeypatch.setattr(Trainer, "train_step", interrupted)
+    result = run("train", recipe_file, "--data", data, "-o", tmp_path / "run", "--minutes", 9, code=128 + number)
+    named = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    assert result.stderr.splitlines()[-1] == f"selfcodec: interrupted: stopped by {named}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_end_saves(
     number: int, recipe_file: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from selfcodec.arrays import UInt8
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, MissingDataError
 from selfcodec.models import data
 from selfcodec.models.affine import SHIFT, moved
 from selfcodec.models.data import LUMA, ImageSet, augmented, coarse_colour, training_images
+from selfcodec.models.image_sets import calibration_sets
 from selfcodec.models.recipe import load_recipe
 from selfcodec.models.training_config import TrainConfig
 from selfcodec.transforms import get_transform
@@ -204,3 +205,17 @@ def test_batches_are_moved_before_their_y_is_made(patches: UInt8) -> None:
     x = after[0].permute(0, 2, 3, 1).numpy().astype(np.uint8)
     y = get_transform("downscale")(x)
     assert torch.equal(after[1], torch.from_numpy(y).permute(0, 3, 1, 2).float())
+
+
+def test_export_goes_without_data_that_are_not_there_but_not_with_damaged_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe("cifar10-downscale")
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path))
+    assert calibration_sets(recipe, None) == (None, None)
+    with pytest.raises(MissingDataError):
+        calibration_sets(recipe, tmp_path / "nothing")
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "train.npy").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"train\.npy: not an array"):
+        calibration_sets(recipe, None)
