@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from selfcodec.benchmarks.results import Run
 from selfcodec.errors import InputError
 from selfcodec.models.config import ModelConfig, PhasesConfig, ReconstructionConfig, ResidualConfig, TransformConfig
 from selfcodec.models.recipe import parse_recipe_dict
+from selfcodec.modes import Mode
 from selfcodec.zoo import MANIFEST, WEIGHTS
 
 Json = dict[str, Any]
@@ -189,6 +190,12 @@ SECTIONS = {"rates": _rates, "ladder": _ladder}
 """What a card says of each report."""
 
 
+def _listed(modes: Iterable[str]) -> str:
+    """Name the lossy ones among modes."""
+    *most, last = (f"`{mode}`" for mode in modes if mode != str(Mode.LOSSLESS))
+    return f"{', '.join(most)} and {last}"
+
+
 def _limitations(manifest: Json) -> Iterator[str]:
     rates, ladder = manifest["measured"]["rates"], manifest["measured"]["ladder"]
     height, width = rates["shape"][:2]
@@ -198,7 +205,7 @@ def _limitations(manifest: Json) -> Iterator[str]:
         " loss, but images of another kind take more bytes than they need to.",
         "Where the model would need more bytes than a PNG, a WebP or the raw samples, the file holds those instead:"
         f" {rates['stored']:,} of {rates['images']:,} test images.",
-        "`rs1`, `rs2`, `cg` and `cr` invent what they do not send: do not take details in their images for facts.",
+        f"{_listed(ladder['modes'])} invent what they do not send: do not take details in their images for facts.",
         f"What {dataset} shows rarely or one-sidedly, the model codes and reconstructs worse.",
     ]
     items += [f"On the ladder's images, {what} does not hold." for what, holds in ladder["chains"].items() if not holds]

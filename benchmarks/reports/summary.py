@@ -32,7 +32,8 @@ LOSSY_HEADER = (
 )
 EXPLANATION = """Every figure is of real files, headers included, each decoded and compared. Rates, PSNR, MS-SSIM and
 SSIMULACRA 2 are means of the images' own; the PSNR leaves out images that came back identical. Of SSIMULACRA 2, 100 is
-the original, 90 hardly differs from it, 70 is high, 50 medium and 30 low quality. Speeds are of one process among those
+the original, 90 hardly differs from it, 70 is high, 50 medium and 30 low quality; images of fewer than 161 pixels a
+side have no MS-SSIM, of fewer than 113 no SSIMULACRA 2. Speeds are of one process among those
 that ran side by side; MiB is the most that coding one image took beyond what was resident before. Where a WebP or PNG
 is smaller than what a model makes of an image, its lossless file holds that, which then decodes at once."""
 MAX_ERROR_EXPLANATION = "The max error is by how much a sample, 0 to 255, came back off at most, over all images."
