@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from selfcodec.advice import advice
 from selfcodec.decoding import decode_file, open_file, truncation
 from selfcodec.errors import FormatError, InputError, naming, warn_of
 from selfcodec.files import read_open, read_whole
@@ -79,7 +80,7 @@ def encode(
             with what the encoder expects.
 
     What of the image the file does not keep, such as IPTC, or in lossy modes more than 8 bits a sample, is named in a
-    SelfcodecWarning.
+    SelfcodecWarning; so is a setting that changes nothing in this mode of the model.
 
     Raises:
         InputError: the image or a setting is not one that selfcodec takes, or the target cannot be reached.
@@ -90,6 +91,7 @@ def encode(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
     chosen = model_for(settings, model)
+    warn_of(advice(settings, target, chosen, effort))
     encoded = encode_to_target(picture, settings, target, chosen, verify=verify).encoded
     warn_of(picture.warnings_in(encoded.mode), _path(image) or "image")
     return encoded.data
@@ -128,6 +130,7 @@ def encode_many(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
     chosen = model_for(settings, model)
+    warn_of(advice(settings, target, chosen, effort))
     files: list[builtins.bytes] = []
     for group in grouped(_pictures(images, strip=strip, first=first), lambda item: item[1].pixels):
         names, pictures = zip(*group, strict=True)

@@ -193,6 +193,34 @@ def test_what_is_lost_is_named(photo: UInt8, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tiny_model")
+@pytest.mark.parametrize(
+    ("mode", "setting", "line"),
+    [
+        ("lossless", {"quality": 30}, "the quality changes nothing in mode lossless of tiny"),
+        ("cg", {"effort": 3}, "the effort changes nothing in mode cg of tiny"),
+        ("cg", {"psnr": 1.0}, "the quality changes nothing in mode cg of tiny: files may keep to the target, but none"),
+    ],
+)
+def test_settings_that_change_nothing_are_told_once(
+    photo: UInt8, mode: str, setting: dict[str, Any], line: str
+) -> None:
+    for encode, images in ((selfcodec.encode, photo), (selfcodec.encode_many, [photo, photo])):
+        with pytest.warns(selfcodec.SelfcodecWarning) as caught:
+            encode(images, mode, "tiny", **setting)
+        (warning,) = caught
+        assert str(warning.message).startswith(line)
+        assert warning.filename == __file__
+
+
+def test_a_model_that_decoding_will_not_find_is_told(
+    photo: UInt8, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SELFCODEC_MODELS")
+    with pytest.warns(selfcodec.SelfcodecWarning, match="decoding will need this model's folder"):
+        selfcodec.encode(photo, "rs1", Path(tiny_model.where).parent)
+
+
+@pytest.mark.usefixtures("tiny_model")
 def test_what_is_left_of_a_damaged_file_is_told(photo: UInt8, tmp_path: Path) -> None:
     path = tmp_path / "a.sv"
     data = selfcodec.encode(photo, "cr", "tiny")

@@ -31,7 +31,7 @@ from selfcodec.zoo import Model
 pytest_plugins = ("model_fixtures",)
 
 MOST_ATTEMPTS = 7
-TARGETS: tuple[tuple[str, dict[str, Any]], ...] = (("rs2", {"bpp": 0.5}), ("rs2", {"bytes": 500}), ("cg", {"psnr": 20}))
+TARGETS: tuple[tuple[str, dict[str, Any]], ...] = (("rs2", {"bpp": 0.5}), ("rs2", {"bytes": 500}), ("cr", {"psnr": 20}))
 """Modes, and targets within their reach for the photograph."""
 NO_RATES: tuple[Any, ...] = (0, -1, -0.5, float("nan"), float("inf"), 10**400, True, "1", 1j)
 NO_SIZES: tuple[Any, ...] = (0, -1, 99.5, float("nan"), float("inf"), True, "500")
