@@ -161,6 +161,17 @@ def model_folders() -> list[Path]:
     return [*own, Path(__file__).parent / "models" / "zoo"]
 
 
+def _wrong_folders() -> str:
+    """What of `$SELFCODEC_MODELS` holds no models, as the end of an error; nothing where all is well."""
+    lines = []
+    for folder in model_folders()[:-1]:
+        if os.path.isfile(folder / WEIGHTS):
+            lines.append(f"{folder} is a model itself: name its parent, {folder.resolve().parent}")
+        elif not os.path.isdir(folder):
+            lines.append(f"{folder} is no folder" if os.path.exists(folder) else f"{folder} does not exist")
+    return "; of $SELFCODEC_MODELS " + ", and ".join(lines) if lines else ""
+
+
 def available_models() -> dict[str, Path]:
     """Name to folder; an earlier folder's model hides a later one's of the same name."""
     found: dict[str, Path] = {}
@@ -219,7 +230,8 @@ def find_model(
     folder = Path(name) if by_path else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"
-        raise InputError(f"no model {name!r}; there are: {known}; add folders of models to $SELFCODEC_MODELS")
+        remedy = _wrong_folders() or "; add folders of models to $SELFCODEC_MODELS"
+        raise InputError(f"no model {name!r}; there are: {known}{remedy}")
     weights = folder / WEIGHTS
     return _load(weights.resolve(), weights.stat().st_mtime_ns)
 
@@ -235,5 +247,5 @@ def model_by_id(model_id: bytes) -> Model:
             return find_model(str(weights.parent.resolve()))
     raise ModelError(
         f"the file needs model {model_id.hex()}, which is not installed: put its folder below one named in"
-        " $SELFCODEC_MODELS"
+        f" $SELFCODEC_MODELS{_wrong_folders()}"
     )

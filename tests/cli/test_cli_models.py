@@ -26,6 +26,8 @@ from selfcodec.models.mosaic import GAP, in_rows, mosaic
 from selfcodec.models.train import LOG, Trainer
 from selfcodec.zoo import Model
 
+pytest_plugins = ("command_line",)
+
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:
     path.write_text(to_toml(asdict(recipe)), encoding="utf-8")
@@ -254,6 +256,19 @@ def test_one_model_in_detail(tiny_model: Model, tiny_model_dir: Path) -> None:
     assert details["recipe"]["name"] == "tiny"
     assert details["spec"]["tile"] == tiny_model.spec.tile
     assert "no model 'none'" in run("models", "none", code=1).stderr
+
+
+def test_folders_of_models_that_are_none_are_named(
+    png: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("encode", png, "--model", "tiny", "-m", "rs1")
+    folder, none = tiny_model_dir / "tiny", png.parent / "none"
+    told = f"$SELFCODEC_MODELS {none} does not exist, and {png} is no folder, and {folder} is a model itself: name its"
+    monkeypatch.setenv("SELFCODEC_MODELS", os.pathsep.join(map(str, (none, png, folder))))
+    for wrong in (("models", "tiny"), ("decode", png.with_suffix(".sv"), "-o", png.with_name("b.png"))):
+        assert f"{told} parent, {tiny_model_dir}\n" in run(*wrong, code=1).stderr
+    monkeypatch.setenv("SELFCODEC_MODELS", str(png.parent))
+    assert "; add folders of models to $SELFCODEC_MODELS\n" in run("models", "tiny", code=1).stderr
 
 
 def test_damaged_models_are_reported(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
