@@ -175,7 +175,7 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> boo
 
     settings, target = options.settings, options.target
     model = model_for(settings, options.model)
-    lines = list(advice(settings, target, model, effort))
+    lines = list(advice(settings, target, model, effort, named=options.model is not None))
     warn_of(() if quiet else lines)
     sent, _ = settings.resolved(model.levels)
     return can_refine(model, sent) and bool(settings.effort)

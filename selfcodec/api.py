@@ -91,7 +91,7 @@ def encode(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
     chosen = model_for(settings, model)
-    warn_of(advice(settings, target, chosen, effort))
+    warn_of(advice(settings, target, chosen, effort, named=model is not None))
     encoded = encode_to_target(picture, settings, target, chosen, verify=verify).encoded
     warn_of(picture.warnings_in(encoded.mode), _path(image) or "image")
     return encoded.data
@@ -130,7 +130,7 @@ def encode_many(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
     chosen = model_for(settings, model)
-    warn_of(advice(settings, target, chosen, effort))
+    warn_of(advice(settings, target, chosen, effort, named=model is not None))
     files: list[builtins.bytes] = []
     for group in grouped(_pictures(images, strip=strip, first=first), lambda item: item[1].pixels):
         names, pictures = zip(*group, strict=True)

@@ -35,6 +35,8 @@ from selfcodec.spec import Spec
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, ("photo-lossy",)) | {Mode.LOSSLESS: ("photo-fast", "photo-fast", "photo")}
 """These code an image where no model is named, by mode: with effort 0, 1 and so on, the last with all above, too."""
+BOX = Path(__file__).parent / "models" / "zoo"
+"""The models in the box, by name."""
 METADATA_KEY = "selfcodec"
 """The weights file's metadata have this one entry: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -158,7 +160,7 @@ def pack_model(spec: Spec, graphs: Mapping[str, Any], tensors: Mapping[str, Inte
 def model_folders() -> list[Path]:
     """Where models are looked for: each folder in `$SELFCODEC_MODELS`, then the models in the box."""
     own = [Path(p) for p in os.environ.get("SELFCODEC_MODELS", "").split(os.pathsep) if p]
-    return [*own, Path(__file__).parent / "models" / "zoo"]
+    return [*own, BOX]
 
 
 def _wrong_folders() -> str:
@@ -179,6 +181,14 @@ def available_models() -> dict[str, Path]:
         for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
             found.setdefault(weights.parent.name, weights.parent)
     return found
+
+
+def is_boxed(model: Model) -> bool:
+    """Whether a model is the one of its name in the box."""
+    try:
+        return read_manifest(BOX / Path(model.where).parent.name).get("sha256") == model.digest
+    except ModelError:
+        return False
 
 
 @lru_cache(maxsize=4)

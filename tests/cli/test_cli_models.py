@@ -24,7 +24,7 @@ from selfcodec.models.checkpoint import CHECKPOINT
 from selfcodec.models.config import Recipe
 from selfcodec.models.mosaic import GAP, in_rows, mosaic
 from selfcodec.models.train import LOG, Trainer
-from selfcodec.zoo import Model
+from selfcodec.zoo import BOX, Model
 
 pytest_plugins = ("command_line",)
 
@@ -220,6 +220,21 @@ def test_export_says_when_it_needs_data(
     assert "not a readable checkpoint" in run("export", tmp_path / "bad.pt", "-o", tmp_path / "x", code=1).stderr
     assert not (tmp_path / "x").exists()
     run("export", trained, code=2)
+
+
+def test_a_name_of_a_model_in_the_box_is_told(
+    trained: Path, tmp_path: Path, photo: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "none"))
+    told = "selfcodec: warning: a model in the box is called photo-fast, too: below a folder in $SELFCODEC_MODELS this"
+    assert told in run("export", trained, "-o", tmp_path / "own" / "photo-fast").stderr
+    shutil.copytree(BOX / "photo-lossy", tmp_path / "own" / "photo-lossy")
+    Image.fromarray(photo[:8, :8]).save(tmp_path / "a.png")
+    monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "own"))
+    hidden = f"warning: the default model photo-fast is that of {tmp_path / 'own' / 'photo-fast'}, which hides the one"
+    assert run("encode", tmp_path / "a.png", "--effort", 0).stderr.count(hidden) == 1
+    for options in (("--effort", 0, "--model", "photo-fast"), ("-m", "rs1")):  # asked for, and the box's own again
+        assert not run("encode", tmp_path / "a.png", "--force", *options).stderr
 
 
 # Models and samples.
