@@ -67,8 +67,8 @@ def encode(
         quality: 1..100, finer latents with higher values; None for the model's own.
         level: of `cg` and `cr`, 1..K of the model: down to which y_k is sent; None for the mode's default.
         seed: 0..2**32 - 1: let the decoder draw what is not sent, from this seed.
-        bpp: the highest quality at which the whole file takes at most so many bits per pixel.
-        bytes: the highest quality at which the whole file takes at most so many bytes.
+        bpp: the highest quality at which the whole file takes at most so many bits per pixel; of lossy modes.
+        bytes: the highest quality at which the whole file takes at most so many bytes; of lossy modes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
             0, or of lossless files 2. Lossless, 0 and 1 take a faster model where none is named, which decodes faster,

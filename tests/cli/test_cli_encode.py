@@ -76,7 +76,7 @@ def test_a_quality_that_changes_nothing_is_told(png: Path, mode: str) -> None:
     assert png.with_suffix(".sv").read_bytes() == data
 
 
-@pytest.mark.parametrize(("mode", "target"), [("cg", "--bpp"), ("cg", "--psnr"), ("lossless", "--bytes")])
+@pytest.mark.parametrize(("mode", "target"), [("cg", "--bpp"), ("cg", "--psnr"), ("cg", "--bytes")])
 def test_a_target_that_changes_nothing_is_told(png: Path, mode: str, target: str) -> None:
     amount = {"--bpp": 100, "--bytes": 100_000, "--psnr": 20}[target]
     result = encode(png, "-m", mode, target, amount)
@@ -165,7 +165,9 @@ def test_psnr_is_reached_or_the_best_is_named(png: Path, photo: UInt8) -> None:
     assert report["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
     assert report["psnr"] >= 20
     assert "reaches 24." in encode(png, "-m", "cg", "--psnr", 60, "--force", code=1).stderr
-    for wrong in (["--psnr", 20], ["-m", "cg", "--psnr", 20, "-q", 3], ["-m", "cg", "--bytes", 9, "--bpp", 1]):
+    for target in ("--psnr", "--bpp", "--bytes"):
+        assert "lossless files are exact, each of one size: add -m rs2, or" in encode(png, target, 20, code=2).stderr
+    for wrong in (["-m", "cg", "--psnr", 20, "-q", 3], ["-m", "cg", "--bytes", 9, "--bpp", 1]):
         encode(png, *wrong, code=2)
     for number in ("nan", "inf", "0", "-1", "x"):
         encode(png, "--bpp", number, code=2)
