@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,12 @@ def test_what_is_no_image_and_no_file(wrong: Any) -> None:
 def test_a_missing_file_is_named(function: Any, tmp_path: Path) -> None:
     with pytest.raises(selfcodec.InputError, match=r"none\.sv: cannot be read"):
         function(tmp_path / "none.sv")
+
+
+def test_what_is_loaded_when_it_is_asked_for_is_listed() -> None:
+    program = "import selfcodec, sys; assert not set(selfcodec.__all__) - set(dir(selfcodec)); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "selfcodec.api" not in done.stdout.split()
 
 
 OPENINGS: dict[str, Callable[[Path], Any]] = {
