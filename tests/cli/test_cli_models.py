@@ -312,6 +312,20 @@ def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
     assert run("sample", "tiny", "-n", 1, "-o", "-").stdout_bytes == out.read_bytes()
 
 
+def test_samples_are_as_large_as_what_the_model_was_trained_on(
+    tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model_dir / "tiny", tmp_path / "tiny")
+    manifest = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
+    for patch, side in ((24, 24), (None, 32), ("24", 32), (4096, 32)):
+        manifest["recipe"]["train"]["patch"] = patch
+        (tmp_path / "tiny" / "manifest.json").write_text(json.dumps(manifest))
+        result = run("sample", tmp_path / "tiny", "-n", 1, "-o", tmp_path / "grid.png", "--force")
+        assert not result.stderr
+        with Image.open(tmp_path / "grid.png") as picture:
+            assert picture.size == (side + 2 * GAP, side + 2 * GAP)
+
+
 @pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4"])
 def test_sizes_that_are_none(size: str, tiny_model: Model, tmp_path: Path) -> None:
     run("sample", "tiny", "-o", tmp_path / "grid.png", f"--size={size}", code=2)
