@@ -248,6 +248,8 @@ def test_models_are_listed(tiny_model: Model) -> None:
     assert row == ["tiny", tiny_model.id.hex(), "1", "downscale", str(tiny_model.parameters), "tiny"]
     lossy = next(line for line in rows if line.startswith("photo-lossy "))
     assert "photos512+photos, lossy only  rs1, rs2, cg, cr" in lossy
+    named = {line.split()[0]: re.split("  +", line)[5] for line in rows}
+    assert named["imagenette64"] == named["imagenette64-vae"] == "imagenette64"
     listed = next(row for row in json.loads(run("models", "--json").stdout) if row["name"] == "tiny")
     assert (listed["id"], listed["levels"]) == (tiny_model.id.hex(), 1)
 
