@@ -18,6 +18,9 @@ from PIL import Image
 
 import selfcodec.pillow
 from selfcodec.arrays import UInt8
+from selfcodec.format.container import Container, pack
+from selfcodec.format.header import Header
+from selfcodec.images.storing import pack_stored
 from selfcodec.modes import Mode
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model, model_for
@@ -137,8 +140,18 @@ def test_the_stored_fallback_is_reported(tmp_path: Path, tiny_model: Model) -> N
     (report,) = json.loads(encode(tmp_path / "flat.png", "--json").stdout)
     assert (report["mode"], report["model"], report["model_bits"]) == ("stored", None, 0)
     (fields,) = json.loads(run("info", tmp_path / "flat.sv", "--json").stdout)
-    assert (fields["mode"], fields["intact"]) == ("stored", True)
+    assert (fields["mode"], fields["intact"], fields["stored_as"]) == ("stored", True, "WebP")
+    assert "stored as WebP\n" in run("info", tmp_path / "flat.sv").stdout
     assert "stored whole" in run("cut", tmp_path / "flat.sv", "-m", "cg", "-o", tmp_path / "c.sv", code=1).stderr
+
+
+@pytest.mark.parametrize(("kind", "form"), [("RGB", "WebP"), ("1", "raw samples"), ("CMYK", "JPEG XL")])
+def test_info_tells_what_a_stored_file_holds(kind: str, form: str, photo: UInt8, tmp_path: Path) -> None:
+    image = Image.new("1", (8, 1)) if kind == "1" else Image.fromarray(photo).convert(kind)
+    data = pack(Container(Header(Mode.STORED, kind, *image.size), stored=pack_stored(image)))
+    (tmp_path / "a.sv").write_bytes(data)
+    (fields,) = json.loads(run("info", tmp_path / "a.sv", "--json").stdout)
+    assert (fields["mode"], fields["stored_as"]) == ("stored", form)
 
 
 def test_quiet_and_verbose(png: Path) -> None:
