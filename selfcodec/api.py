@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from selfcodec.advice import advice
+from selfcodec.arrays import meant_as_one
 from selfcodec.decoding import decode_file, open_file, truncation
 from selfcodec.errors import FormatError, InputError, naming, warn_of
 from selfcodec.files import read_open, read_whole
@@ -129,6 +130,8 @@ def encode_many(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
+    if isinstance(images, np.ndarray):
+        warn_of(meant_as_one(images.shape))
     chosen = model_for(settings, model)
     warn_of(advice(settings, target, chosen, effort, named=model is not None))
     files: list[builtins.bytes] = []
