@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfcodec.errors import ModelError
+from selfcodec.errors import ModelError, naming
 from selfcodec.modes import DEFAULT_QUALITY
 from selfcodec.rate_control import Target
 from selfcodec.refining import can_refine
@@ -26,7 +26,8 @@ def advice(settings: Settings, target: Target, model: Model, effort: int | None,
     Raises:
         InputError: the settings do not fit the model.
     """
-    sent, _ = settings.resolved(model.levels)
+    with naming(f"model {model.spec.name}"):
+        sent, _ = settings.resolved(model.levels)
     model.check_offers(settings.mode)
     where = f"changes nothing in mode {settings.mode} of {model.spec.name}"
     if effort and not (can_refine(model, sent) or model.adapts(settings.mode)):

@@ -63,7 +63,10 @@ def test_settings_reach_the_file(png: Path) -> None:
     assert (fields["mode"], fields["level"], fields["quality"], fields["seed"]) == ("cr", 1, 30, 7)
     text = run("info", png.with_suffix(".sv")).stdout
     assert all(word in text for word in ("cr, level 1", "quality", "seed", "tiny", "downscale"))
-    assert "level from 1 to 1" in encode(png, "-m", "cg", "--level", 2, "--force", code=1).stderr
+    told = encode(png, "-m", "cg", "--level", 2, "--force", code=1).stderr
+    assert "error: model tiny: mode cg of this model takes a level from 1 to 1, not 2\n" in told
+    told = run("encode", png, "-m", "cg", "--model", "cifar10-vae", "--force", code=1).stderr
+    assert "error: model cifar10-vae: mode cg needs a model with at least one transformation" in told
     for wrong in (["-q", 0], ["-q", 101], ["-m", "best"], ["--sample", -1], ["--sample", 1]):
         encode(png, *wrong, code=2)
 
