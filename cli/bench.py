@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import DATASET_HELP, MODES, folder_option, force_option
+from selfcodec.cli.options import DATASET_HELP, MODES, anew_option, folder_option
 from selfcodec.cli.output import complain, finish, progress
 from selfcodec.errors import InputError
 from selfcodec.modes import MAX_EFFORT, MAX_QUALITY, MIN_QUALITY, Mode
@@ -94,7 +94,7 @@ def compare_results(before: Path, after: Path) -> None:
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--compare", metavar="A B", nargs=2, type=click.Path(exists=True, path_type=Path), help=COMPARE_HELP)
 @folder_option("output", "Folder for the results.  [default: bench-DATASET]", "-o")
-@force_option
+@anew_option
 def bench(
     dataset: str | None,
     models: tuple[str, ...],
@@ -123,6 +123,8 @@ def bench(
       selfcodec bench --compare bench-before bench-kodak
     """
     if compare:
+        if dataset is not None:
+            raise click.UsageError("--compare and --dataset exclude each other")
         compare_results(*compare)
         return
     if dataset is None:

@@ -77,6 +77,11 @@ def force_option(command: F) -> F:
     return click.option("--force", is_flag=True, help="Overwrite existing files.")(command)
 
 
+def anew_option(command: F) -> F:
+    """--force, where results are gone on with"""
+    return click.option("--force", is_flag=True, help="Begin anew, whatever is in the folder.")(command)
+
+
 def skip_existing_option(command: F) -> F:
     """--skip-existing"""
     text = "Leave alone what has its output already."
