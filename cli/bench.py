@@ -10,8 +10,8 @@ from selfcodec.cli.group import command_line
 from selfcodec.cli.options import (
     DATASET_HELP,
     MODES,
+    anew_option,
     folder_option,
-    force_option,
     parse_names,
     parsed,
     whole_numbers,
@@ -80,7 +80,7 @@ def compare_results(before: Path, after: Path) -> None:
 @click.option("-j", "--jobs", metavar="N", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--compare", metavar="A B", nargs=2, type=click.Path(exists=True, path_type=Path), help=COMPARE_HELP)
 @folder_option("output", "Folder for the results.  [default: bench-DATASET]", "-o")
-@force_option
+@anew_option
 def bench(
     dataset: str | None,
     models: tuple[str, ...],
@@ -109,6 +109,8 @@ def bench(
       selfcodec bench --compare bench-before bench-kodak
     """
     if compare:
+        if dataset is not None:
+            raise click.UsageError("--compare and --dataset exclude each other")
         compare_results(*compare)
         return
     if dataset is None:

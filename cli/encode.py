@@ -27,7 +27,7 @@ from selfcodec.cli.options import (
 from selfcodec.cli.output import complain, finish, print_json, progress, tell_skipped
 from selfcodec.cli.outputs import split_done
 from selfcodec.cli.workers import outcomes
-from selfcodec.errors import InputError, ModelError
+from selfcodec.errors import InputError, warn_of
 from selfcodec.modes import MAX_EFFORT, MAX_SEED, Mode
 
 
@@ -169,29 +169,16 @@ def _check_settings(options: Options, effort: int | None, *, quiet: bool) -> boo
     Raises:
         InputError, ModelError: something is wrong with the model or the settings, whatever the images.
     """
-    from selfcodec.modes import DEFAULT_QUALITY
+    from selfcodec.advice import advice
     from selfcodec.refining import can_refine
-    from selfcodec.zoo import model_by_id, model_for
+    from selfcodec.zoo import model_for
 
-    model = model_for(options.settings, options.model)
-    sent, _ = options.settings.resolved(model.levels)
-    model.check_offers(options.settings.mode)
-    refines = can_refine(model, sent)
-    where, warnings = f"changes nothing in mode {options.settings.mode} of {model.spec.name}", []
-    if effort and not (refines or model.adapts(options.settings.mode)):
-        warnings.append(f"the effort {where}")
-    if not model.tuned(sent):
-        if options.settings.quality != DEFAULT_QUALITY:
-            warnings.append(f"the quality {where}")
-        if options.target.given:
-            warnings.append(f"the quality {where}: files may keep to the target, but none can come nearer to it")
-    try:
-        model_by_id(model.id)
-    except ModelError:
-        warnings.append("decoding will need this model's folder below one named in $SELFCODEC_MODELS")
-    for warning in () if quiet else warnings:
-        complain(warning, "warning")
-    return refines and bool(options.settings.effort)
+    settings, target = options.settings, options.target
+    model = model_for(settings, options.model)
+    lines = list(advice(settings, target, model, effort, named=options.model is not None))
+    warn_of(() if quiet else lines)
+    sent, _ = settings.resolved(model.levels)
+    return can_refine(model, sent) and bool(settings.effort)
 
 
 def _summary(report: dict[str, Any], verbose: bool) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfcodec.cli.files import Job
 from selfcodec.cli.inputs import is_piped, read_input, refuse_many
-from selfcodec.cli.names import SUFFIX, is_shard, named, shown, with_suffix
+from selfcodec.cli.names import SUFFIX, ends_in, is_shard, named, shown, with_suffix
 from selfcodec.cli.output import describe
 from selfcodec.cli.outputs import check_target, write_output
 from selfcodec.errors import InputError
@@ -117,6 +117,8 @@ def _load(job: Job, options: Options) -> _Loaded:
     from selfcodec.zoo import model_for
 
     job.source.check()
+    if ends_in(job.source.path, ".npz"):
+        raise InputError("several arrays, as np.savez saves them: give one array, which np.save saves as .npy")
     check_target(job, force=options.force)
     start = time.perf_counter()
     source = read_input(job.source) if is_piped(job.source.path) else job.source.path

@@ -10,7 +10,7 @@ import click
 
 from selfcodec.cli.device import choose_device
 from selfcodec.cli.group import command_line
-from selfcodec.cli.options import DATASET_HELP, PATH, folder_option, force_option, json_option
+from selfcodec.cli.options import DATASET_HELP, PATH, anew_option, folder_option, json_option
 from selfcodec.cli.output import complain, finish, progress, table
 
 DIGITS = 4
@@ -50,7 +50,7 @@ def _rows(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 @click.option("--device", type=click.Choice(["cpu", "cuda", "auto"]), default="auto", show_default=True)
 @folder_option("output", "Folder for the records.  [default: eval-MODEL-DATASET]", "-o")
 @json_option
-@force_option
+@anew_option
 def evaluate(
     model: str,
     dataset: str,

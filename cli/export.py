@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from selfcodec.cli.options import folder_option, force_option
-from selfcodec.errors import InputError
+from selfcodec.errors import InputError, warn_of
 
 
 @click.command()
@@ -39,12 +39,15 @@ def export(
     from selfcodec.models.export import export_model, write_model
     from selfcodec.models.image_sets import calibration_sets
     from selfcodec.models.objectives.choice import build_objective
-    from selfcodec.zoo import MANIFEST, WEIGHTS, read_manifest
+    from selfcodec.zoo import BOX, MANIFEST, WEIGHTS, read_manifest
 
     if (output / WEIGHTS).exists() and not force:
         raise InputError(f"{output / WEIGHTS}: exists; --force overwrites it")
+    name = output.resolve().name
+    if (BOX / name / WEIGHTS).exists() and output.resolve() != (BOX / name).resolve():
+        warn_of([f"a model in the box is called {name}, too: below a folder in $SELFCODEC_MODELS this one hides it"])
     recipe, model, state = load_trained(checkpoint / CHECKPOINT if checkpoint.is_dir() else checkpoint)
-    recipe = replace(recipe, name=output.resolve().name)
+    recipe = replace(recipe, name=name)
     calibration, held_out = calibration_sets(recipe, data)
     objective = build_objective(recipe.train.objective)
     if search:

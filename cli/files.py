@@ -94,6 +94,8 @@ def plan(inputs: Sequence[str], output: str | None, kind: Kind, suffix: Callable
         InputError: several inputs and no folder.
         click.UsageError: the combination has no meaning.
     """
+    if output == "":
+        raise click.UsageError("the output's name is empty")
     found = expand(inputs, kind)
     sources = found.sources
     piped = any(is_piped(source.path) for source in sources)

@@ -55,6 +55,7 @@ def _header_fields(header: Header, name: str, size: int) -> dict[str, Any]:
         "quality": None if header.mode is Mode.STORED else header.quality,
         "seed": header.seed,
         "adapting": header.adapting,
+        "stored_as": None,
         "width": header.width,
         "height": header.height,
         "image_mode": header.image_mode,
@@ -80,6 +81,7 @@ def describe_file(data: bytes, name: str) -> dict[str, Any]:
     from selfcodec.format.container import header_bytes, section_bytes
     from selfcodec.format.header import peek
     from selfcodec.format.metadata import unpack_metadata
+    from selfcodec.images.storing import stored_as
     from selfcodec.zoo import model_by_id
 
     header = peek(data)
@@ -109,6 +111,7 @@ def describe_file(data: bytes, name: str) -> dict[str, Any]:
     # What is left of a truncated file does not tell how long its section table was.
     fields["header_bytes"] = None if container.truncated else header_bytes(container)
     fields["sections"] = section_bytes(container)
+    fields["stored_as"] = stored_as(container.stored)
     try:
         fields["metadata"] = metadata_sizes(unpack_metadata(container.metadata))
     except FormatError as error:
@@ -123,6 +126,8 @@ def _text(fields: dict[str, Any]) -> str:
     model, mode = fields.get("model"), fields["mode"]
     if fields["level"]:
         mode += f", level {fields['level']}"
+    if fields["stored_as"]:
+        mode += f" as {fields['stored_as']}"
     rows: list[tuple[str, object]] = [
         ("mode", mode),
         ("image", f"{fields['width']}×{fields['height']} {fields['image_mode']}"),

@@ -35,6 +35,7 @@ def _default_for(name: str) -> str:
 
 def _summary(name: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """A model in one row, from its manifest; InputError where that is none."""
+    from selfcodec.models.datasets import ALIASES
     from selfcodec.zoo import MANIFEST
 
     try:
@@ -46,7 +47,7 @@ def _summary(name: str, folder: Path, manifest: Mapping[str, Any]) -> dict[str, 
             "levels": recipe["levels"],
             "transformation": recipe["transformation"] if recipe["levels"] else "none",
             "parameters": manifest["parameters"],
-            "trained_on": training["dataset"],
+            "trained_on": ALIASES.get(training["dataset"], training["dataset"]),
             "lossy_only": lossy_only,
             "default_for": _default_for(name),
             "path": str(folder),

@@ -39,8 +39,10 @@ def positive_option(name: str, text: str) -> Callable[[F], F]:
     return click.option(f"--{name}", metavar="NUMBER", type=kind, callback=_finite, help=text)
 
 
-def parse_size(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
-    """WIDTHxHEIGHT in pixels, each 1..LARGEST_SIDE, as (width, height)."""
+def parse_size(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """WIDTHxHEIGHT in pixels, each 1..LARGEST_SIDE, as (width, height); None where it is not given."""
+    if value is None:
+        return None
     width, _, height = value.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise click.BadParameter(f"{value!r} is no size such as 32x32.")
@@ -101,6 +103,11 @@ def level_option(command: F) -> F:
 def force_option(command: F) -> F:
     """--force"""
     return click.option("--force", is_flag=True, help="Overwrite existing files.")(command)
+
+
+def anew_option(command: F) -> F:
+    """--force, where results are gone on with"""
+    return click.option("--force", is_flag=True, help="Begin anew, whatever is in the folder.")(command)
 
 
 def skip_existing_option(command: F) -> F:

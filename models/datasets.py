@@ -193,7 +193,9 @@ PUBLISHED = {
         "imagenette",
     ),
 }
-PUBLISHED["imagenette"] = PUBLISHED["imagenette64"]
+ALIASES = {"imagenette": "imagenette64"}
+"""Older names, which go on, of data sets that are shown by one."""
+PUBLISHED |= {alias: PUBLISHED[name] for alias, name in ALIASES.items()}
 KODAK_URL = "https://r0k.us/graphics/kodak/"
 
 

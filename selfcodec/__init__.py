@@ -40,6 +40,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 _pillow.register()
 
 
+def __dir__() -> list[str]:
+    """Names what is loaded when it is first asked for as well."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Loads the functions and `DeepImage`, and the codec with them, when they are first asked for (PEP 562)."""
     if name not in ("DeepImage", "decode", "decode_many", "encode", "encode_many"):

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from selfcodec.advice import advice
+from selfcodec.arrays import meant_as_one
 from selfcodec.decoding import decode_file, open_file, truncation
 from selfcodec.errors import FormatError, InputError, naming, warn_of
 from selfcodec.files import read_open, read_whole
@@ -66,8 +68,8 @@ def encode(
         quality: 1..100, finer latents with higher values; None for the model's own.
         level: of `cg` and `cr`, 1..K of the model: down to which y_k is sent; None for the mode's default.
         seed: 0..2**32 - 1: let the decoder draw what is not sent, from this seed.
-        bpp: the highest quality at which the whole file takes at most so many bits per pixel.
-        bytes: the highest quality at which the whole file takes at most so many bytes.
+        bpp: the highest quality at which the whole file takes at most so many bits per pixel; of lossy modes.
+        bytes: the highest quality at which the whole file takes at most so many bytes; of lossy modes.
         psnr: the lowest quality at which the colours reach at least so many dB; of lossy modes.
         effort: 0..9, how long to look for better latents of a lossy photograph; decoding takes as long as ever. None:
             0, or of lossless files 2. Lossless, 0 and 1 take a faster model where none is named, which decodes faster,
@@ -79,7 +81,7 @@ def encode(
             with what the encoder expects.
 
     What of the image the file does not keep, such as IPTC, or in lossy modes more than 8 bits a sample, is named in a
-    SelfcodecWarning.
+    SelfcodecWarning; so is a setting that changes nothing in this mode of the model.
 
     Raises:
         InputError: the image or a setting is not one that selfcodec takes, or the target cannot be reached.
@@ -90,6 +92,7 @@ def encode(
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     picture = _picture(image, strip=strip, first=first)
     chosen = model_for(settings, model)
+    warn_of(advice(settings, target, chosen, effort, named=model is not None))
     encoded = encode_to_target(picture, settings, target, chosen, verify=verify).encoded
     warn_of(picture.warnings_in(encoded.mode), _path(image) or "image")
     return encoded.data
@@ -127,7 +130,10 @@ def encode_many(
     target = Target(bpp, bytes, psnr)
     settings = choose_settings(mode, target, level=level, quality=quality, seed=seed, effort=effort)
     _check_many(images, "images")
+    if isinstance(images, np.ndarray):
+        warn_of(meant_as_one(images.shape))
     chosen = model_for(settings, model)
+    warn_of(advice(settings, target, chosen, effort, named=model is not None))
     files: list[builtins.bytes] = []
     for group in grouped(_pictures(images, strip=strip, first=first), lambda item: item[1].pixels):
         names, pictures = zip(*group, strict=True)

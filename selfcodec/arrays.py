@@ -1,4 +1,4 @@
-"""Types of NumPy arrays by what they hold."""
+"""Types of NumPy arrays by what they hold, and shapes that may be misunderstood."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ Integers = npt.NDArray[np.integer[Any]]
 """Whole numbers of any type."""
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+
+
+def meant_as_one(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """A line to tell of the shape (N, H, W) of many grey pictures that looks like one in colours; none of any other."""
+    if len(shape) != 3 or shape[2] not in (3, 4):
+        return ()
+    number, height, width = shape
+    return (
+        f"an array {shape} is taken as {number} grey pictures of {width}×{height}; if it is one of {height}×{number} in"
+        " colours, give array[None]",
+    )

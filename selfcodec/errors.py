@@ -12,7 +12,7 @@ _CALLED_THROUGH = ("selfcodec", "PIL")
 
 
 class SelfcodecWarning(UserWarning):
-    """Something was lost on the way, or nothing vouches for what is there; its text is one line."""
+    """Something was lost or ignored on the way, or nothing vouches for what is there; its text is one line."""
 
 
 class SelfcodecError(Exception):

@@ -9,6 +9,7 @@ import numpy as np
 
 from selfcodec.arrays import Int64, UInt8
 from selfcodec.errors import InputError
+from selfcodec.fixed_point import LATENT_FRACTION
 from selfcodec.modes import MAX_SEED
 from selfcodec.networks.integer import DEFAULT_RUNTIME, Runtime
 from selfcodec.settings import whole_number
@@ -18,6 +19,8 @@ from selfcodec.zoo import Model, find_model
 
 Size = tuple[int, int]
 """It is (height, width) in pixels."""
+LATENT_MAX = 16 << LATENT_FRACTION
+"""Latents have at most this magnitude: encoders infer none that is larger, and networks see none."""
 ModelOrName = Model | str | os.PathLike[str]
 """A model, or its name or folder, as of `find_model`."""
 
@@ -92,11 +95,11 @@ def render(
         drawn: names of the variables that the seed draws, the others that are not known take means; None for all.
 
     Raises:
-        InputError: the size is larger than a tile, there are no images, the seed is out of range, or values or what is
-            drawn are of no variable of the model, or values misshapen.
+        InputError: the size is none, or larger than a tile, there are no images, the seed is out of range, or values or
+            what is drawn are of no variable of the model, or values misshapen or out of range.
     """
     model = _model(model)
-    count = whole_number("the number of images", count, 1)
+    count, size = whole_number("the number of images", count, 1), _checked(size)
     first = None if seed is None else whole_number("seed", seed, 0, MAX_SEED - count + 1)
     known = _arrays(known)
     _check_names((*known, *(drawn or ())), model)
@@ -110,6 +113,15 @@ def render(
         walk([batch], sources | dict.fromkeys(known, given))
         images.append(batch.values["x"].transpose(0, 2, 3, 1).astype(np.uint8))
     return np.concatenate(images)
+
+
+def _checked(size: Size) -> Size:
+    """Height and width as Python's own numbers; InputError for anything else."""
+    try:
+        height, width = size
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a size is (height, width) in pixels, not {size!r}") from error
+    return whole_number("a height in pixels", height, 1), whole_number("a width in pixels", width, 1)
 
 
 def _arrays(known: Mapping[str, Int64]) -> dict[str, Int64]:
@@ -131,7 +143,7 @@ def _check_names(names: Iterable[object], model: Model) -> None:
 
 
 def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
-    """InputError for misshapen values, and pixels that are none."""
+    """InputError for misshapen values, pixels that are none, and latents out of range."""
     variables = {step.name: step.target for step in batch.model.steps}
     for name, values in known.items():
         variable = variables[name]
@@ -140,6 +152,9 @@ def _check(known: Mapping[str, Int64], count: int, batch: Batch) -> None:
             raise InputError(f"{name}: values {values.shape} of {values.dtype}: give {shape} of int64")
         if variable.kind == "pixels" and not (values.min() >= 0 and values.max() <= 255):
             raise InputError(f"{name}: pixels go from 0 to 255, not from {values.min()} to {values.max()}")
+        if variable.kind == "latent" and not (values.min() >= -LATENT_MAX and values.max() <= LATENT_MAX):
+            limits = f"from {-LATENT_MAX} to {LATENT_MAX}, in 2**-{LATENT_FRACTION}"
+            raise InputError(f"{name}: latents go {limits}, not from {values.min()} to {values.max()}")
 
 
 def sample_images(model: ModelOrName, count: int, size: Size, seed: int, runtime: Runtime = DEFAULT_RUNTIME) -> UInt8:

@@ -106,15 +106,18 @@ def choose_settings(
 
     Raises:
         InputError: there is no such mode, a number is out of range, a quality is given beside the target that is to
-            find one, or a PSNR is wanted of lossless files.
+            find one, or lossless files are to keep to a target, which have one size each.
     """
     chosen = Mode.parse(mode)
     effort = usual_effort(chosen) if effort is None else effort
     settings = Settings(chosen, level, DEFAULT_QUALITY if quality is None else quality, seed, effort)
     if target.given and quality is not None:
         raise InputError("give one of quality, bpp, bytes and psnr: the last three look for the quality themselves")
-    if settings.mode is Mode.LOSSLESS and (target.psnr is not None or seed is not None):
-        raise InputError("psnr and seed go with lossy modes: lossless files are exact, choose another mode")
+    if settings.mode is Mode.LOSSLESS and (target.given or seed is not None):
+        raise InputError(
+            "bpp, bytes, psnr and seed go with lossy modes: lossless files are exact, each of one size: add -m rs2, or"
+            ' mode="rs2" in Python'
+        )
     return settings
 
 

@@ -35,6 +35,8 @@ from selfcodec.spec import Spec
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "CARD.md"
 DEFAULT_MODELS = dict.fromkeys(LOSSY_MODES, ("photo-lossy",)) | {Mode.LOSSLESS: ("photo-fast", "photo-fast", "photo")}
 """These code an image where no model is named, by mode: with effort 0, 1 and so on, the last with all above, too."""
+BOX = Path(__file__).parent / "models" / "zoo"
+"""The models in the box, by name."""
 METADATA_KEY = "selfcodec"
 """The weights file's metadata have this one entry: JSON with `spec` and `graphs`."""
 MAX_WEIGHTS_BYTES = 1 << 30
@@ -158,7 +160,18 @@ def pack_model(spec: Spec, graphs: Mapping[str, Any], tensors: Mapping[str, Inte
 def model_folders() -> list[Path]:
     """Where models are looked for: each folder in `$SELFCODEC_MODELS`, then the models in the box."""
     own = [Path(p) for p in os.environ.get("SELFCODEC_MODELS", "").split(os.pathsep) if p]
-    return [*own, Path(__file__).parent / "models" / "zoo"]
+    return [*own, BOX]
+
+
+def _wrong_folders() -> str:
+    """What of `$SELFCODEC_MODELS` holds no models, as the end of an error; nothing where all is well."""
+    lines = []
+    for folder in model_folders()[:-1]:
+        if os.path.isfile(folder / WEIGHTS):
+            lines.append(f"{folder} is a model itself: name its parent, {folder.resolve().parent}")
+        elif not os.path.isdir(folder):
+            lines.append(f"{folder} is no folder" if os.path.exists(folder) else f"{folder} does not exist")
+    return "; of $SELFCODEC_MODELS " + ", and ".join(lines) if lines else ""
 
 
 def available_models() -> dict[str, Path]:
@@ -168,6 +181,14 @@ def available_models() -> dict[str, Path]:
         for weights in sorted(folder.glob(f"*/{WEIGHTS}")):
             found.setdefault(weights.parent.name, weights.parent)
     return found
+
+
+def is_boxed(model: Model) -> bool:
+    """Whether a model is the one of its name in the box."""
+    try:
+        return read_manifest(BOX / Path(model.where).parent.name).get("sha256") == model.digest
+    except ModelError:
+        return False
 
 
 @lru_cache(maxsize=4)
@@ -219,7 +240,8 @@ def find_model(
     folder = Path(name) if by_path else available_models().get(name)
     if folder is None or not (folder / WEIGHTS).is_file():
         known = ", ".join(available_models()) or "none"
-        raise InputError(f"no model {name!r}; there are: {known}; add folders of models to $SELFCODEC_MODELS")
+        remedy = _wrong_folders() or "; add folders of models to $SELFCODEC_MODELS"
+        raise InputError(f"no model {name!r}; there are: {known}{remedy}")
     weights = folder / WEIGHTS
     return _load(weights.resolve(), weights.stat().st_mtime_ns)
 
@@ -235,5 +257,5 @@ def model_by_id(model_id: bytes) -> Model:
             return find_model(str(weights.parent.resolve()))
     raise ModelError(
         f"the file needs model {model_id.hex()}, which is not installed: put its folder below one named in"
-        " $SELFCODEC_MODELS"
+        f" $SELFCODEC_MODELS{_wrong_folders()}"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,12 @@ def test_what_is_no_image_and_no_file(wrong: Any) -> None:
 def test_a_missing_file_is_named(function: Any, tmp_path: Path) -> None:
     with pytest.raises(selfcodec.InputError, match=r"none\.sv: cannot be read"):
         function(tmp_path / "none.sv")
+
+
+def test_what_is_loaded_when_it_is_asked_for_is_listed() -> None:
+    program = "import selfcodec, sys; assert not set(selfcodec.__all__) - set(dir(selfcodec)); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "selfcodec.api" not in done.stdout.split()
 
 
 OPENINGS: dict[str, Callable[[Path], Any]] = {
@@ -190,6 +198,34 @@ def test_what_is_lost_is_named(photo: UInt8, tmp_path: Path) -> None:
     assert lines[0] == "image 1: its 16 bits a sample are reduced to 8"
     assert lines[1].startswith(f"image 2: {path}: its JPEG segments")
     assert {warning.filename for warning in caught} == {__file__}
+
+
+@pytest.mark.usefixtures("tiny_model")
+@pytest.mark.parametrize(
+    ("mode", "setting", "line"),
+    [
+        ("lossless", {"quality": 30}, "the quality changes nothing in mode lossless of tiny"),
+        ("cg", {"effort": 3}, "the effort changes nothing in mode cg of tiny"),
+        ("cg", {"psnr": 1.0}, "the quality changes nothing in mode cg of tiny: files may keep to the target, but none"),
+    ],
+)
+def test_settings_that_change_nothing_are_told_once(
+    photo: UInt8, mode: str, setting: dict[str, Any], line: str
+) -> None:
+    for encode, images in ((selfcodec.encode, photo), (selfcodec.encode_many, [photo, photo])):
+        with pytest.warns(selfcodec.SelfcodecWarning) as caught:
+            encode(images, mode, "tiny", **setting)
+        (warning,) = caught
+        assert str(warning.message).startswith(line)
+        assert warning.filename == __file__
+
+
+def test_a_model_that_decoding_will_not_find_is_told(
+    photo: UInt8, tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SELFCODEC_MODELS")
+    with pytest.warns(selfcodec.SelfcodecWarning, match="decoding will need this model's folder"):
+        selfcodec.encode(photo, "rs1", Path(tiny_model.where).parent)
 
 
 @pytest.mark.usefixtures("tiny_model")

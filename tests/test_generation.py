@@ -131,6 +131,8 @@ def test_samples_are_renders_of_nothing(models: dict[str, Model]) -> None:
         ({"u": np.zeros((1, 2, 3, 5))}, "of int64"),
         ({"y1": np.full((1, 3, 12, 20), 256, np.int64)}, "pixels go from 0 to 255"),
         ({"y1": np.full((1, 3, 12, 20), -1, np.int64)}, "pixels go from 0 to 255"),
+        ({"u": np.full((1, 2, 3, 5), 2**30, np.int64)}, "u: latents go from -65536 to 65536, in 2"),
+        ({"u": np.full((1, 2, 3, 5), -(2**16) - 1, np.int64)}, "not from -65537 to -65537"),
     ],
 )
 def test_values_that_are_none_are_refused(models: dict[str, Model], known: dict[str, np.ndarray], text: str) -> None:
@@ -162,9 +164,15 @@ def test_images_that_are_none_are_refused(models: dict[str, Model], wrong: np.nd
 
 
 def test_images_are_of_a_size_that_the_model_has(models: dict[str, Model], photo: UInt8) -> None:
+    wrong: Any
     for size in ((33, 8), (0, 8), (8, -1)):
         with pytest.raises(InputError, match="pixels"):
             render({}, 1, size, models["tiled"])
+    for wrong in (32, None, (8,), (8, 8, 3), (8, 8.5), ("8", 8), {}):
+        with pytest.raises(InputError, match="in pixels"):
+            render({}, 1, wrong, models["tiled"])
+        with pytest.raises(InputError, match="in pixels"):
+            sample_images(models["tiled"], 1, wrong, 0)
     with pytest.raises(InputError, match="at least 1"):
         render({}, 0, (8, 8), models["tiled"])
     with pytest.raises(InputError, match="pixels"):

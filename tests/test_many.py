@@ -54,6 +54,15 @@ def test_images_of_every_kind_and_lossy_modes(pictures: UInt8) -> None:
     assert selfcodec.decode_many([]) == []
 
 
+def test_an_array_that_may_be_meant_as_one_picture_is_told(pictures: UInt8) -> None:
+    line = r"^an array \(4, 12, 3\) is taken as 4 grey pictures of 3×12; if it is one of 12×4 in colours, give array\["
+    with pytest.warns(selfcodec.SelfcodecWarning, match=line) as caught:
+        files = selfcodec.encode_many(pictures[0, :4, :12], model="tiny")
+    assert [warning.filename for warning in caught] == [__file__]
+    assert len(files) == 4
+    assert len(selfcodec.encode_many(pictures[:2, :4, :5, 0], model="tiny")) == 2
+
+
 def test_which_one_is_wrong_is_told(pictures: UInt8, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "MOST_FILES", 2)
     with pytest.raises(selfcodec.InputError, match=r"image 3: an array \(12,\)"):

@@ -32,11 +32,17 @@ def test_what_is_saved_is_opened(sv: Path, photo: UInt8) -> None:
 
 def test_options_reach_the_encoder(sv: Path, photo: UInt8) -> None:
     image = Image.fromarray(photo)
-    image.save(sv, mode="cg", level=1, quality=20, seed=3, model="tiny", verify=False)
-    assert sv.read_bytes() == selfcodec.encode(photo, "cg", "tiny", 20, level=1, seed=3)
+    image.save(sv, mode="cr", level=1, quality=20, seed=3, model="tiny", verify=False)
+    assert sv.read_bytes() == selfcodec.encode(photo, "cr", "tiny", 20, level=1, seed=3)
     with pytest.raises(selfcodec.InputError, match="unknown mode"):
         image.save(sv.with_name("b.sv"), mode="best", model="tiny")
     assert not sv.with_name("b.sv").exists()
+
+
+def test_a_quality_without_a_lossy_mode_is_told(sv: Path, photo: UInt8) -> None:
+    with pytest.warns(selfcodec.SelfcodecWarning, match="quality changes nothing in mode lossless of tiny") as caught:
+        Image.fromarray(photo).save(sv, model="tiny", quality=10)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])

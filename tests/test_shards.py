@@ -135,7 +135,7 @@ def test_an_array_comes_back_as_it_was(
         (np.zeros((2, 3, 4), np.uint16), r"an array \(2, 3, 4\) of uint16: give"),
         (np.zeros((3, 4), np.uint8), r"an array \(3, 4\) of uint8: give"),
         (np.zeros((2, 3, 4, 2), np.uint8), r"an array \(2, 3, 4, 2\) of uint8: give"),
-        (np.zeros((0, 3, 4), np.uint8), r"an array \(0, 3, 4\) of uint8: give"),
+        (np.zeros((0, 3, 4), np.uint8), r"an array \(0, 3, 4\) holds no pictures"),
     ],
 )
 def test_other_arrays_hold_no_pictures(array: np.ndarray, message: str, tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from selfcodec.format.samples import SAMPLE_MODES, pack_samples, unpack_samples
 from selfcodec.format.stored import Quick
 from selfcodec.images.deep import AnyImage, DeepImage, image_of, samples_of
 
+_FORMS = ("raw samples", "PNG", "WebP", "JPEG XL")
+"""What follows a stored image's first byte, by that byte (docs/format.md)."""
+
 
 def pack_stored(image: AnyImage) -> bytes:
     """Store an image of any mode in IMAGE_MODES: pixels, mode, palette, transparency; not its metadata."""
@@ -34,3 +37,8 @@ def unpack_stored(data: bytes, mode: str, width: int, height: int) -> AnyImage:
     if mode in SAMPLE_MODES:
         return image_of(unpack_samples(data, mode, width, height), mode)
     return stored.unpack_stored(data, mode, width, height)
+
+
+def stored_as(data: bytes) -> str | None:
+    """What a stored image is inside its file, by its first byte; None where no form has that."""
+    return _FORMS[data[0]] if data and data[0] < len(_FORMS) else None

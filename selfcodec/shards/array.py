@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from selfcodec.arrays import UInt8
+from selfcodec.arrays import UInt8, meant_as_one
 from selfcodec.errors import InputError
 from selfcodec.images.deep import AnyImage
 from selfcodec.images.properties import Properties
@@ -39,9 +39,12 @@ class ArraySource(Source):
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
         except Exception as error:  # NumPy evaluates the header, which raises nearly every type where it is damaged
             raise InputError(f"{path}: no whole array of NumPy: get another copy of it ({error})") from error
-        fits = array.dtype == np.uint8 and array.ndim in (3, 4) and array.shape[3:] in ((), (3,)) and array.size
-        self._array: UInt8 = array if fits else np.empty((0, 0, 0), np.uint8)
-        if not fits:
+        fits = array.dtype == np.uint8 and array.ndim in (3, 4) and array.shape[3:] in ((), (3,))
+        self._array: UInt8 = array if fits and array.size else np.empty((0, 0, 0), np.uint8)
+        self.left_out = meant_as_one(self._array.shape)
+        if fits and not array.size:
+            self.instead = f"an array {array.shape} holds no pictures"
+        elif not fits:
             self.instead = f"an array {array.shape} of {array.dtype}: give (N, H, W) or (N, H, W, 3) of uint8"
 
     def entries(self) -> Iterator[Entry]:

@@ -35,7 +35,7 @@ class Source(ABC):
     """A shard that is read."""
 
     left_out: tuple[str, ...] = ()
-    """What it has that is no entry, one line each; known when all entries are."""
+    """What it has that is no entry, or is else to be told of it, one line each; known when all entries are."""
 
     instead: str = ""
     """Of a file that can be read, but has no pictures, perhaps what it has, with the remedy."""

@@ -18,6 +18,9 @@ from PIL import Image
 
 import selfcodec.pillow
 from selfcodec.arrays import UInt8
+from selfcodec.format.container import Container, pack
+from selfcodec.format.header import Header
+from selfcodec.images.storing import pack_stored
 from selfcodec.modes import Mode
 from selfcodec.settings import Settings
 from selfcodec.zoo import Model, model_for
@@ -60,7 +63,10 @@ def test_settings_reach_the_file(png: Path) -> None:
     assert (fields["mode"], fields["level"], fields["quality"], fields["seed"]) == ("cr", 1, 30, 7)
     text = run("info", png.with_suffix(".sv")).stdout
     assert all(word in text for word in ("cr, level 1", "quality", "seed", "tiny", "downscale"))
-    assert "level from 1 to 1" in encode(png, "-m", "cg", "--level", 2, "--force", code=1).stderr
+    told = encode(png, "-m", "cg", "--level", 2, "--force", code=1).stderr
+    assert "error: model tiny: mode cg of this model takes a level from 1 to 1, not 2\n" in told
+    told = run("encode", png, "-m", "cg", "--model", "cifar10-vae", "--force", code=1).stderr
+    assert "error: model cifar10-vae: mode cg needs a model with at least one transformation" in told
     for wrong in (["-q", 0], ["-q", 101], ["-m", "best"], ["--sample", -1], ["--sample", 1]):
         encode(png, *wrong, code=2)
 
@@ -76,7 +82,7 @@ def test_a_quality_that_changes_nothing_is_told(png: Path, mode: str) -> None:
     assert png.with_suffix(".sv").read_bytes() == data
 
 
-@pytest.mark.parametrize(("mode", "target"), [("cg", "--bpp"), ("cg", "--psnr"), ("lossless", "--bytes")])
+@pytest.mark.parametrize(("mode", "target"), [("cg", "--bpp"), ("cg", "--psnr"), ("cg", "--bytes")])
 def test_a_target_that_changes_nothing_is_told(png: Path, mode: str, target: str) -> None:
     amount = {"--bpp": 100, "--bytes": 100_000, "--psnr": 20}[target]
     result = encode(png, "-m", mode, target, amount)
@@ -137,8 +143,18 @@ def test_the_stored_fallback_is_reported(tmp_path: Path, tiny_model: Model) -> N
     (report,) = json.loads(encode(tmp_path / "flat.png", "--json").stdout)
     assert (report["mode"], report["model"], report["model_bits"]) == ("stored", None, 0)
     (fields,) = json.loads(run("info", tmp_path / "flat.sv", "--json").stdout)
-    assert (fields["mode"], fields["intact"]) == ("stored", True)
+    assert (fields["mode"], fields["intact"], fields["stored_as"]) == ("stored", True, "WebP")
+    assert "stored as WebP\n" in run("info", tmp_path / "flat.sv").stdout
     assert "stored whole" in run("cut", tmp_path / "flat.sv", "-m", "cg", "-o", tmp_path / "c.sv", code=1).stderr
+
+
+@pytest.mark.parametrize(("kind", "form"), [("RGB", "WebP"), ("1", "raw samples"), ("CMYK", "JPEG XL")])
+def test_info_tells_what_a_stored_file_holds(kind: str, form: str, photo: UInt8, tmp_path: Path) -> None:
+    image = Image.new("1", (8, 1)) if kind == "1" else Image.fromarray(photo).convert(kind)
+    data = pack(Container(Header(Mode.STORED, kind, *image.size), stored=pack_stored(image)))
+    (tmp_path / "a.sv").write_bytes(data)
+    (fields,) = json.loads(run("info", tmp_path / "a.sv", "--json").stdout)
+    assert (fields["mode"], fields["stored_as"]) == ("stored", form)
 
 
 def test_quiet_and_verbose(png: Path) -> None:
@@ -165,7 +181,9 @@ def test_psnr_is_reached_or_the_best_is_named(png: Path, photo: UInt8) -> None:
     assert report["psnr"] == pytest.approx(10 * np.log10(255**2 / error))
     assert report["psnr"] >= 20
     assert "reaches 24." in encode(png, "-m", "cg", "--psnr", 60, "--force", code=1).stderr
-    for wrong in (["--psnr", 20], ["-m", "cg", "--psnr", 20, "-q", 3], ["-m", "cg", "--bytes", 9, "--bpp", 1]):
+    for target in ("--psnr", "--bpp", "--bytes"):
+        assert "lossless files are exact, each of one size: add -m rs2, or" in encode(png, target, 20, code=2).stderr
+    for wrong in (["-m", "cg", "--psnr", 20, "-q", 3], ["-m", "cg", "--bytes", 9, "--bpp", 1]):
         encode(png, *wrong, code=2)
     for number in ("nan", "inf", "0", "-1", "x"):
         encode(png, "--bpp", number, code=2)

@@ -176,3 +176,14 @@ def test_usage_version_and_help() -> None:
 @pytest.mark.parametrize("name", main.places)
 def test_readme_shows_every_command(name: str) -> None:
     assert f"selfcodec {name}" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["bench", "eval"])
+def test_force_is_told_to_begin_anew_where_results_are_gone_on_with(command: str) -> None:
+    text = " ".join(run(command, "--help").stdout.split())
+    assert "--force Begin anew, whatever is in the folder." in text
+
+
+def test_comparing_results_takes_no_data_set(tmp_path: Path) -> None:
+    told = run("bench", "--compare", tmp_path, tmp_path, "--dataset", "kodak", code=2).stderr
+    assert told.endswith("Error: --compare and --dataset exclude each other\n")

@@ -25,7 +25,9 @@ from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
 from selfcodec.models.mosaic import GAP, in_rows, mosaic
 from selfcodec.models.train import LOG, Trainer
-from selfcodec.zoo import Model
+from selfcodec.zoo import BOX, Model
+
+pytest_plugins = ("command_line",)
 
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:
@@ -252,6 +254,21 @@ def test_export_says_when_it_needs_data(
     run("export", trained, code=2)
 
 
+def test_a_name_of_a_model_in_the_box_is_told(
+    trained: Path, tmp_path: Path, photo: UInt8, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELFCODEC_DATA", str(tmp_path / "none"))
+    told = "selfcodec: warning: a model in the box is called photo-fast, too: below a folder in $SELFCODEC_MODELS this"
+    assert told in run("export", trained, "-o", tmp_path / "own" / "photo-fast").stderr
+    shutil.copytree(BOX / "photo-lossy", tmp_path / "own" / "photo-lossy")
+    Image.fromarray(photo[:8, :8]).save(tmp_path / "a.png")
+    monkeypatch.setenv("SELFCODEC_MODELS", str(tmp_path / "own"))
+    hidden = f"warning: the default model photo-fast is that of {tmp_path / 'own' / 'photo-fast'}, which hides the one"
+    assert run("encode", tmp_path / "a.png", "--effort", 0).stderr.count(hidden) == 1
+    for options in (("--effort", 0, "--model", "photo-fast"), ("-m", "rs1")):  # asked for, and the box's own again
+        assert not run("encode", tmp_path / "a.png", "--force", *options).stderr
+
+
 # Models and samples.
 
 
@@ -263,6 +280,8 @@ def test_models_are_listed(tiny_model: Model) -> None:
     assert row == ["tiny", tiny_model.id.hex(), "1", "downscale", str(tiny_model.parameters), "tiny"]
     lossy = next(line for line in rows if line.startswith("photo-lossy "))
     assert "photos512+photos, lossy only  rs1, rs2, cg, cr" in lossy
+    named = {line.split()[0]: re.split("  +", line)[5] for line in rows}
+    assert named["imagenette64"] == named["imagenette64-vae"] == "imagenette64"
     listed = next(row for row in json.loads(run("models", "--json").stdout) if row["name"] == "tiny")
     assert (listed["id"], listed["levels"]) == (tiny_model.id.hex(), 1)
 
@@ -286,6 +305,19 @@ def test_one_model_in_detail(tiny_model: Model, tiny_model_dir: Path) -> None:
     assert details["recipe"]["name"] == "tiny"
     assert details["spec"]["tile"] == tiny_model.spec.tile
     assert "no model 'none'" in run("models", "none", code=1).stderr
+
+
+def test_folders_of_models_that_are_none_are_named(
+    png: Path, tiny_model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("encode", png, "--model", "tiny", "-m", "rs1")
+    folder, none = tiny_model_dir / "tiny", png.parent / "none"
+    told = f"$SELFCODEC_MODELS {none} does not exist, and {png} is no folder, and {folder} is a model itself: name its"
+    monkeypatch.setenv("SELFCODEC_MODELS", os.pathsep.join(map(str, (none, png, folder))))
+    for wrong in (("models", "tiny"), ("decode", png.with_suffix(".sv"), "-o", png.with_name("b.png"))):
+        assert f"{told} parent, {tiny_model_dir}\n" in run(*wrong, code=1).stderr
+    monkeypatch.setenv("SELFCODEC_MODELS", str(png.parent))
+    assert "; add folders of models to $SELFCODEC_MODELS\n" in run("models", "tiny", code=1).stderr
 
 
 def test_damaged_models_are_reported(tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,6 +344,20 @@ def test_samples_are_a_grid(tiny_model: Model, tmp_path: Path) -> None:
     assert "exists" in run("sample", "tiny", "-o", out, code=1).stderr
     run("sample", "tiny", "-n", 1, "-o", out, "--force")
     assert run("sample", "tiny", "-n", 1, "-o", "-").stdout_bytes == out.read_bytes()
+
+
+def test_samples_are_as_large_as_what_the_model_was_trained_on(
+    tiny_model_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_model_dir / "tiny", tmp_path / "tiny")
+    manifest = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
+    for patch, side in ((24, 24), (None, 32), ("24", 32), (4096, 32)):
+        manifest["recipe"]["train"]["patch"] = patch
+        (tmp_path / "tiny" / "manifest.json").write_text(json.dumps(manifest))
+        result = run("sample", tmp_path / "tiny", "-n", 1, "-o", tmp_path / "grid.png", "--force")
+        assert not result.stderr
+        with Image.open(tmp_path / "grid.png") as picture:
+            assert picture.size == (side + 2 * GAP, side + 2 * GAP)
 
 
 @pytest.mark.parametrize("size", ["32", "32x", "0x32", "32x9999", "axb", "-1x4", f"{10**4000}x1"], ids=len)

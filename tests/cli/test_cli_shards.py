@@ -78,6 +78,13 @@ def test_a_shard_holds_the_files_that_its_pictures_have_alone(
     assert np.array_equal(np.load(tar.with_name("back.npy")), pictures)
 
 
+def test_an_array_that_may_be_meant_as_one_is_told_once(photo: UInt8, tiny_model: Model, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", photo[:5, :4])
+    told = encode(tmp_path / "a.npy", "-m", "rs1").stderr
+    assert f"warning: {tmp_path / 'a.npy'}: an array (5, 4, 3) is taken as 5 grey pictures of 3×4; if" in told
+    assert told.count("\n") == 1
+
+
 @pytest.mark.parametrize("grey", [False, True])
 def test_an_array_comes_back(tmp_path: Path, pictures: UInt8, grey: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "MOST_FILES", 2)

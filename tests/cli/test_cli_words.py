@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import encode, run
 from hypothesis import given
@@ -79,6 +80,20 @@ def test_what_is_no_sv_file_is_told_what_to_do(png: Path) -> None:
     assert "is an image" not in run("decode", png.with_name("notes.txt"), code=1).stderr
     for name in ("out.png", "out.jpg", "out.HEIC"):
         assert "write .sv files: name it" in encode(png, "-o", png.with_name(name), code=1).stderr
+
+
+def test_what_is_empty_and_what_holds_several_arrays_is_named(png: Path) -> None:
+    assert "Error: the output's name is empty\n" in encode(png, "-o", "", code=2).stderr
+    for shape in ((0, 32, 32, 3), (2, 0, 5)):
+        np.save(png.with_name("none.npy"), np.zeros(shape, np.uint8))
+        told = encode(png.with_name("none.npy"), code=1).stderr
+        assert told.endswith(f"none.npy: an array {shape} holds no pictures\n")
+    np.savez(png.with_name("z.npz"), np.zeros((2, 8, 8, 3), np.uint8))
+    for options in (("-o", png.with_name("z.sv.tar")), ()):
+        told = encode(png.with_name("z.npz"), *options, code=1).stderr
+        assert told.endswith(
+            "z.npz: several arrays, as np.savez saves them: give one array, which np.save saves as .npy\n"
+        )
 
 
 def test_an_unreadable_argument_is_an_error_and_no_wrong_use(png: Path, monkeypatch: pytest.MonkeyPatch) -> None:

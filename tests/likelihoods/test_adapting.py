@@ -193,6 +193,7 @@ def test_people_get_what_adapts_unless_they_ask_for_no_effort(
 ) -> None:
     monkeypatch.setattr(encoding, "_stored", lambda picture: bytes(1 << 20))
     image, folder = Image.fromarray(photo[:40, :50]), Path(model.where).parent
+    monkeypatch.setenv("SELFCODEC_MODELS", str(folder.parent))
     found = {effort: api.encode(image, model=folder, effort=effort, verify=False) for effort in (None, 1, 0)}
     assert found[None] == found[1] == coded(photo[:40, :50], model)
     assert found[0] == coded(photo[:40, :50], model, Settings())
