@@ -198,7 +198,8 @@ class _Coder:
         header = replace(self._header(picture), adapting=adapting)
         side = b"" if picture.alpha is None else sidedata.pack_alpha(picture.alpha)
         data = pack(Container(header, self._sent, streams.sections, side, picture.metadata))
-        quickly = self._lossless and not self._work.effort
+        # Effort 0 saves this time, too, but of models that have no other effort.
+        quickly = self._lossless and self.model.adapts(self.settings.mode) and not self._work.effort
         stores = self.fallback and picture.stores_within(len(data), quickly=quickly)
         if stores and len(stored := _stored(picture)) <= len(data):
             return Encoded(stored, Mode.STORED)

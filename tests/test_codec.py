@@ -20,7 +20,7 @@ from selfcodec.encoding import encode_picture
 from selfcodec.errors import FormatError, InputError, ModelError, SelfcodecError
 from selfcodec.format import sidedata
 from selfcodec.format.container import pack
-from selfcodec.format.stored import pack_stored
+from selfcodec.format.stored import Quick, pack_stored
 from selfcodec.images import from_image
 from selfcodec.images import picture as picture_module
 from selfcodec.modes import Mode, sent_variables
@@ -305,3 +305,10 @@ def test_storing_a_photograph_is_measured_where_it_is_likely_alone() -> None:
     assert "stored_size" not in vars(picture)
     assert picture.stores_within(1 << 30)
     assert picture.stored_size < 1 << 30
+
+
+def test_models_without_efforts_store_at_effort_0_as_well(models: dict[str, Model], photo: UInt8) -> None:
+    """A quick WebP alone, which is larger than the best, saves time at effort 0 of models that have others."""
+    picture = from_image(variants.make_image(photo, "RGB", 20, 20))
+    vars(picture)["quick_size"] = Quick(1 << 30, 0)  # as if the quick one were larger than the file, the best not
+    assert encode_picture(picture, Settings(effort=0), models["tiny"]).mode is Mode.STORED

@@ -146,6 +146,7 @@ CORE_LAYERS = {
     "selfcodec.encoding": 22,
     "selfcodec.generation": 23,
     "selfcodec.rate_control": 23,
+    "selfcodec.advice": 24,
     "selfcodec.many": 24,
     "selfcodec.api": 25,
     "selfcodec.pillow": 26,

@@ -12,7 +12,7 @@ import torch
 from recipe_changes import changed, with_optimizer
 from trainer_state import CPU, assert_equal
 
-from selfcodec.errors import InputError, ModelError
+from selfcodec.errors import InputError, ModelError, SelfcodecWarning
 from selfcodec.models.checkpoint import CHECKPOINT, load_trained, read_checkpoint
 from selfcodec.models.config import Recipe
 from selfcodec.models.data import ImageSet
@@ -46,7 +46,8 @@ def test_a_checkpoint_whose_recipe_is_in_the_old_form_loads(tmp_path: Path) -> N
     loaded, model, _ = load_trained(tmp_path / CHECKPOINT)
     assert loaded == parse_recipe_dict(old)
     assert_equal(dict(model.state_dict()), dict(trainer.ema.state_dict()))
-    trainer.load()
+    with pytest.warns(SelfcodecWarning, match=r"goes on with another train\.networks than before"):
+        trainer.load()
     assert trainer.quantised
 
 
