@@ -18,13 +18,13 @@ from selfcodec.images import Picture
 from selfcodec.processes import submitted
 
 Coders = Mapping[str, Coder]
-Wanted = list[tuple[str, str]]
-"""These are keys of coders, and names of settings."""
+Wanted = list[tuple[str, str, str]]
+"""These are keys of coders, names of settings, and digests of what the coder is called with."""
 T = TypeVar("T")
 
 
-def record(name: str, digest: str, picture: Picture, key: str, coder: Coder, setting: str) -> Record:
-    """Return what comes of one picture, whose image has that digest, coder and setting."""
+def record(name: str, digest: str, picture: Picture, key: str, coder: Coder, setting: str, options: str) -> Record:
+    """Return what comes of one picture, coder and setting; `digest` is the image's, `options` that of the setting."""
     found = measure(picture, coder, setting)
     height, width = picture.planes.shape[:2]
     return Record(
@@ -44,14 +44,14 @@ def record(name: str, digest: str, picture: Picture, key: str, coder: Coder, set
         found.peak_mib,
         found.failure,
         digest,
-        digest_of_options(coder.settings[setting]),
+        options,
     )
 
 
 def measure_image(name: str, image: UInt8, coders: Coders, wanted: Wanted) -> list[Record]:
     """Return the records of one image (H, W, 3) with several coders and settings."""
     picture, digest = picture_of(image), digest_of(image)
-    return [record(name, digest, picture, key, coders[key], setting) for key, setting in wanted]
+    return [record(name, digest, picture, key, coders[key], setting, options) for key, setting, options in wanted]
 
 
 def side_by_side(function: Callable[..., T], tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[T]:
@@ -83,17 +83,15 @@ def run(
     Returns:
         the records in order of images, then coders.
     """
-    points = {
-        (key, setting): digest_of_options(options)
+    points = [
+        (key, setting, digest_of_options(options))
         for key, coder in coders.items()
         for setting, options in coder.settings.items()
-    }
+    ]
     digests = {name: digest_of(image) for name, image in images.items()}
     tasks: list[tuple[Any, ...]] = []
     for name, image in images.items():
-        wanted = [
-            point for point, options in points.items() if (name, digests[name], *point, options) not in journal.records
-        ]
+        wanted = [point for point in points if (name, digests[name], *point) not in journal.records]
         if wanted:
             tasks.append((name, image, coders, wanted))
         else:
@@ -101,6 +99,4 @@ def run(
     for records in side_by_side(measure_image, tasks, jobs):
         journal.add(records)
         progress()
-    return [
-        journal.records[(*named, *point, options)] for named in digests.items() for point, options in points.items()
-    ]
+    return [journal.records[(*named, *point)] for named in digests.items() for point in points]

@@ -109,8 +109,10 @@ class _Arrays(pickle.Unpickler):
 
 def _cifar10(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
     folder = root / "cifar-10-batches-py"
-    if not folder.is_dir():
-        return None
+    return _batches(folder, split) if folder.is_dir() else None
+
+
+def _batches(folder: Path, split: str) -> Iterator[tuple[str, UInt8]]:
     names = ["test_batch"] if split == "test" else [f"data_batch_{i}" for i in range(1, 6)]
     parts = []
     for name in names:
@@ -121,7 +123,7 @@ def _cifar10(root: Path, split: str) -> Iterable[tuple[str, UInt8]] | None:
         except Exception as error:  # unpickling raises many kinds for damaged files
             raise InputError(f"{folder / name}: not a batch of CIFAR-10 ({type(error).__name__})") from error
     images = np.concatenate(parts).transpose(0, 2, 3, 1)
-    return ((str(i), image) for i, image in enumerate(images))
+    yield from ((str(i), image) for i, image in enumerate(images))
 
 
 def _face(path: Path) -> UInt8:
@@ -211,13 +213,18 @@ def _load_array(path: Path) -> UInt8:
     return np.asarray(images)
 
 
-def _array_of(dataset: str, split: str, root: Path) -> UInt8 | None:
-    """A data set's array (N, H, W, 3), if it is there; that of the test split may be called `val`."""
+def _array_path(dataset: str, split: str, root: Path) -> Path | None:
+    """Where a data set's array is, if it is there; that of the test split may be called `val`."""
     folders = dict.fromkeys((dataset, PUBLISHED[dataset].folder if dataset in PUBLISHED else dataset))
     splits = ("test", "val") if split == "test" else (split,)
     paths = (root / folder / f"{name}.npy" for folder in folders for name in splits)
-    found = next((path for path in paths if path.is_file()), None)
-    return None if found is None else _load_array(found)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _array_of(dataset: str, split: str, root: Path) -> UInt8 | None:
+    """A data set's array (N, H, W, 3), if it is there."""
+    path = _array_path(dataset, split, root)
+    return None if path is None else _load_array(path)
 
 
 def _papers(images: dict[str, UInt8], split: str) -> dict[str, UInt8]:
@@ -252,11 +259,21 @@ def load_named(dataset: str, split: str, root: Path, limit: int | None = None) -
     return None if found is None else dict(islice(found, limit))
 
 
+def _is_there(dataset: str, root: Path) -> bool:
+    """Whether `load_named` has training images to read, of which none is read here."""
+    if _array_path(dataset, "train", root) is not None:
+        return True
+    base = dataset.removesuffix(PAPER)
+    if base != dataset:
+        return base in PUBLISHED and _is_there(base, root)
+    return dataset in PUBLISHED and PUBLISHED[dataset].read(root, "train") is not None
+
+
 def stands_for(data: Path | None, datasets: Sequence[str]) -> bool:
     """Whether a folder takes the place of data sets, as a folder of images: it is given, and has none of them in it."""
     if data is None or not data.is_dir():
         return False
-    return not any((data / name).is_dir() or load_named(name, "train", data, 1) is not None for name in datasets)
+    return not any((data / name).is_dir() or _is_there(name, data) for name in datasets)
 
 
 def not_there(dataset: str, split: str, root: Path) -> MissingDataError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from channel_means import distance
+from harm import Harm
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,16 +168,6 @@ def test_weights_in_the_cache_are_not_fetched(home: Path, monkeypatch: pytest.Mo
     assert network.weight.is_contiguous(memory_format=torch.channels_last)
     assert given == [{"feature_extractor_weights_path": str(path), "antialias": False}]
     assert Distance.load(7, path) == found
-
-
-class Harm:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return Path.touch, (self.path,)
 
 
 def test_files_that_hold_no_weights(home: Path) -> None:

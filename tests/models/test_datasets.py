@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from harm import Harm
 from PIL import Image
 
 from selfcodec.arrays import UInt8
@@ -21,6 +21,7 @@ from selfcodec.models.datasets import (
     not_there,
     read_image,
     read_images,
+    stands_for,
 )
 from selfcodec.models.patches import load_patches
 
@@ -222,16 +223,6 @@ def test_the_paper_s_own_split_is_drawn_from_the_training_images(tmp_path: Path)
     assert "imagenette2-160" in missing
 
 
-class Harm:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return Path.touch, (self.path,)
-
-
 def test_damaged_batches_and_arrays_are_named(tmp_path: Path) -> None:
     folder, harm = tmp_path / "cifar-10-batches-py", tmp_path / "harm"
     folder.mkdir()
@@ -241,6 +232,8 @@ def test_damaged_batches_and_arrays_are_named(tmp_path: Path) -> None:
             load_images("cifar10", "test", tmp_path)
     assert not harm.exists()
     (folder / "test_batch").write_bytes(b"nothing")
+    assert not stands_for(tmp_path, ["cifar10", "other"])  # it is there, whatever is in it, and is not read for that
+    assert stands_for(tmp_path, ["celeba", "cifar100"])
     with pytest.raises(InputError, match="test_batch: not a batch of CIFAR-10"):
         load_images("cifar10", "test", tmp_path)
     array = tmp_path / "cifar10" / "test.npy"
